@@ -1,0 +1,56 @@
+#pragma once
+
+#include <ares.h>
+
+#include <memory>
+#include <type_traits>
+
+namespace caravan {
+
+// Initialises the c-ares library while it lives. c-ares counts the calls, but does not lock them: make one before any
+// thread uses c-ares.
+class CaresLibrary {
+ public:
+  CaresLibrary() noexcept : status_{::ares_library_init(ARES_LIB_INIT_ALL)} {}
+  ~CaresLibrary() {
+    if (ok()) {
+      ::ares_library_cleanup();
+    }
+  }
+  CaresLibrary(const CaresLibrary&) = delete;
+  CaresLibrary& operator=(const CaresLibrary&) = delete;
+
+  bool ok() const noexcept { return status_ == ARES_SUCCESS; }
+
+ private:
+  int status_;
+};
+
+struct AresDestroy {
+  void operator()(ares_channel channel) const noexcept { ::ares_destroy(channel); }
+};
+using AresChannel = std::unique_ptr<std::remove_pointer_t<ares_channel>, AresDestroy>;
+
+struct AresFreeData {
+  void operator()(void* data) const noexcept { ::ares_free_data(data); }
+};
+using AresServers = std::unique_ptr<ares_addr_port_node, AresFreeData>;
+
+// The options of a channel as c-ares found them; what they point to is freed with them.
+class AresSavedOptions {
+ public:
+  explicit AresSavedOptions(ares_channel channel) noexcept : status_{::ares_save_options(channel, &options_, &mask_)} {}
+  ~AresSavedOptions() { ::ares_destroy_options(&options_); }
+  AresSavedOptions(const AresSavedOptions&) = delete;
+  AresSavedOptions& operator=(const AresSavedOptions&) = delete;
+
+  bool ok() const noexcept { return status_ == ARES_SUCCESS; }
+  const ares_options& operator*() const noexcept { return options_; }
+
+ private:
+  ares_options options_{};
+  int mask_ = 0;
+  int status_;
+};
+
+}  // namespace caravan

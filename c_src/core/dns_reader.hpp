@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace caravan {
+
+// A piece of a text that holds many names, so that an answer of a thousand records needs no thousand allocations.
+struct TextRef {
+  std::uint32_t offset = 0;
+  std::uint32_t size = 0;
+};
+
+// Reads a DNS message front to back. A read past the end gives zeros and sets failed(), so that callers check once.
+class DnsReader {
+ public:
+  explicit DnsReader(std::span<const std::uint8_t> message, std::size_t position = 0) noexcept
+      : message_{message}, position_{position} {}
+
+  bool failed() const noexcept { return failed_; }
+  std::size_t position() const noexcept { return position_; }
+
+  std::uint8_t u8() noexcept { return has(1) ? message_[position_++] : std::uint8_t{0}; }
+
+  std::uint16_t u16() noexcept {
+    const auto high = u8();
+    return static_cast<std::uint16_t>(high << 8 | u8());
+  }
+
+  std::uint32_t u32() noexcept {
+    const std::uint32_t high = u16();
+    return high << 16 | u16();
+  }
+
+  void skip(std::size_t bytes) noexcept {
+    if (has(bytes)) {
+      position_ += bytes;
+    }
+  }
+
+  // Moves past a name without following its pointer.
+  void skip_name() noexcept;
+
+  // Appends the name here to `text`, in the form of RFC 1035, section 5.1 (a dot or a backslash inside a label is
+  // escaped, an octet outside the printable ones is \DDD) and without the last dot, and moves past it.
+  TextRef name(std::string& text);
+
+ private:
+  bool has(std::size_t bytes) noexcept {
+    failed_ = failed_ || position_ > message_.size() || bytes > message_.size() - position_;
+    return !failed_;
+  }
+
+  TextRef fail(std::string& text, std::size_t start);
+
+  std::span<const std::uint8_t> message_;
+  std::size_t position_;
+  bool failed_ = false;
+};
+
+}  // namespace caravan

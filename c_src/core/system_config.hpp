@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "core/dns_name.hpp"
+#include "core/ip_address.hpp"
+
+namespace caravan {
+
+// What resolv.conf(5) says, as c-ares reads it.
+struct SystemConfig {
+  std::vector<Nameserver> nameservers;
+  SearchList search;
+};
+
+// Nothing when c-ares cannot be initialised.
+std::optional<SystemConfig> read_system_config();
+
+// Keeps the configuration and reads it anew when the file was rewritten, as DHCP clients and kubelets do in the life of
+// a process. Owned by one thread.
+class SystemConfigCache {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit SystemConfigCache(std::filesystem::path watched = "/etc/resolv.conf") : watched_{std::move(watched)} {}
+
+  const SystemConfig& get(Clock::time_point now);
+
+ private:
+  std::filesystem::path watched_;
+  std::optional<SystemConfig> config_;
+  std::filesystem::file_time_type modified_;
+  Clock::time_point checked_;
+};
+
+}  // namespace caravan

@@ -1,0 +1,293 @@
+#include "core/worker.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/dns_name.hpp"
+
+namespace caravan {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Lookups on the wire at a time; the others wait their turn. Above some hundred, replies overflow the receive buffer of
+// the socket, and every lost one costs a whole attempt.
+constexpr std::size_t kMaxActive = 128;
+
+// Times each nameserver is asked over a transport before the lookup fails.
+constexpr unsigned kTries = 3;
+constexpr milliseconds kMaxAttemptTimeout{1000};
+
+constexpr milliseconds kTendInterval{500};
+constexpr std::chrono::seconds kChannelIdleLimit{30};
+constexpr std::size_t kMaxIdleChannels = 32;
+
+}  // namespace
+
+Worker::Worker(Resolver& resolver, WakePipe& wake)
+    : resolver_{resolver}, wake_{wake}, now_{Clock::now()}, sockets_{wake.read_end()}, channels_tended_{now_} {}
+
+void Worker::run() noexcept {
+  Resolver::Inbox inbox;
+  while (true) {
+    wake_.drain();
+    resolver_.exchange(inbox, std::exchange(ended_, 0));
+    now_ = Clock::now();
+    if (inbox.stop) {
+      for (auto& request : inbox.requests) {
+        accept(request);
+      }
+      finish_all(Error::kClosed);
+      return;
+    }
+    for (auto& request : inbox.requests) {
+      accept(request);
+    }
+    settle();
+    fire_timers();
+    settle();
+    for (const auto& ready : sockets_.wait(time_to_wait())) {
+      ready.channel->process(ready);
+    }
+    now_ = Clock::now();
+    tend_channels();
+    settle();
+  }
+}
+
+void Worker::accept(LookupRequest& request) {
+  auto& lookup = lookups_.open();
+  lookup.receiver = std::move(request.receiver);
+  lookup.question = std::move(request.question);
+  lookup.nameservers = std::move(request.options.nameservers);
+  lookup.transport = request.options.transport;
+  lookup.timeout = request.options.timeout;
+  lookup.deadline = request.deadline;
+  lookups_.wake_at(lookup, lookup.deadline);
+  waiting_.push_back({lookup.slot, lookup.generation});
+}
+
+// Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
+void Worker::settle() {
+  admit();
+  while (!completions_.empty()) {
+    auto completions = std::exchange(completions_, {});
+    for (auto& completion : completions) {
+      complete(completion);
+    }
+    admit();
+  }
+}
+
+void Worker::admit() {
+  while (active_ < kMaxActive && !waiting_.empty()) {
+    const auto [slot, generation] = waiting_.front();
+    waiting_.pop_front();
+    if (auto* lookup = lookups_.find(slot, generation)) {
+      lookup->active = true;
+      ++active_;
+      begin(*lookup);
+    }
+  }
+}
+
+void Worker::begin(Lookup& lookup) {
+  if (!lookup.receiver->is_waiting()) {
+    finish(lookup, failed_reply(Error::kCancelled));
+    return;
+  }
+  if (!is_dns_name(lookup.question.name)) {
+    finish(lookup, failed_reply(Error::kBadname));
+    return;
+  }
+  if (lookup.nameservers) {
+    lookup.candidates = search_candidates(lookup.question.name, {});
+  } else {
+    const auto& system = system_.get(now_);
+    if (!system_nameservers_ || *system_nameservers_ != system.nameservers) {
+      system_nameservers_ = std::make_shared<const Nameservers>(system.nameservers);
+    }
+    lookup.nameservers = system_nameservers_;
+    lookup.candidates = search_candidates(lookup.question.name, system.search);
+  }
+  if (lookup.nameservers->empty()) {
+    finish(lookup, failed_reply(Error::kConnrefused));
+    return;
+  }
+  ask_candidate(lookup);
+}
+
+void Worker::ask_candidate(Lookup& lookup) {
+  lookup.question.name = lookup.candidates[lookup.candidate];
+  lookup.outstanding = 0;
+  lookup.partial.reset();
+  const auto& plan = lookup.plan.emplace(lookup.nameservers->size(), lookup.transport, kTries);
+  // TCP may be filtered: at least half of the time is kept for UDP.
+  const auto before_fallback = static_cast<milliseconds::rep>(2 * plan.attempts_before_fallback());
+  lookup.attempt_timeout =
+      std::min(kMaxAttemptTimeout, lookup.timeout / std::max<milliseconds::rep>(before_fallback, kTries));
+  attempt_next(lookup);
+}
+
+void Worker::attempt_next(Lookup& lookup) {
+  while (const auto attempt = lookup.plan->next()) {
+    if (send(lookup, *attempt)) {
+      lookups_.wake_at(lookup, std::min(lookup.deadline, now_ + lookup.attempt_timeout));
+      return;
+    }
+    lookup.plan->fail(*attempt, Error::kSystem);
+  }
+  if (lookup.outstanding == 0) {
+    candidate_failed(lookup, lookup.plan->error());
+    return;
+  }
+  // A late answer counts until the deadline.
+  lookups_.wake_at(lookup, lookup.deadline);
+}
+
+bool Worker::send(Lookup& lookup, Attempt attempt) {
+  auto* channel = channel_for({(*lookup.nameservers)[attempt.server], attempt.tcp});
+  if (channel == nullptr) {
+    return false;
+  }
+  ++lookup.outstanding;
+  channel->send(lookup.question, {lookup.slot, lookup.generation, lookup.candidate, attempt.server, attempt.tcp}, now_);
+  return true;
+}
+
+void Worker::on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept {
+  const auto* lookup = lookups_.find(token.slot, token.generation);
+  if (lookup == nullptr || lookup->candidate != token.candidate) {
+    return;
+  }
+  completions_.push_back({token, message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question)});
+}
+
+void Worker::complete(Completion& completion) {
+  const auto& token = completion.token;
+  auto* lookup = lookups_.find(token.slot, token.generation);
+  if (lookup == nullptr || lookup->candidate != token.candidate) {
+    return;
+  }
+  --lookup->outstanding;
+  auto& reply = completion.reply;
+  const Attempt attempt{token.server, token.tcp};
+  if (reply.error && !is_negative_answer(*reply.error)) {
+    lookup->plan->fail(attempt, *reply.error);
+    attempt_next(*lookup);
+  } else if (reply.truncated) {
+    if (!reply.error) {
+      lookup->partial = std::move(reply);
+    }
+    lookup->plan->truncated(attempt);
+    attempt_next(*lookup);
+  } else if (reply.error) {
+    candidate_is_negative(*lookup, std::move(reply));
+  } else {
+    reply.complete = token.tcp;
+    finish(*lookup, reply);
+  }
+}
+
+void Worker::candidate_failed(Lookup& lookup, Error error) {
+  if (lookup.partial) {
+    finish(lookup, *lookup.partial);
+    return;
+  }
+  if (!lookup.candidate_error) {
+    lookup.candidate_error = error;
+  }
+  next_candidate(lookup);
+}
+
+void Worker::candidate_is_negative(Lookup& lookup, Reply reply) {
+  // A name of the search list that exists without such records says more than one that does not exist.
+  if (!lookup.negative || reply.error == Error::kNodata) {
+    lookup.negative = std::move(reply);
+  }
+  next_candidate(lookup);
+}
+
+void Worker::next_candidate(Lookup& lookup) {
+  if (++lookup.candidate < lookup.candidates.size()) {
+    ask_candidate(lookup);
+  } else if (lookup.candidate_error) {
+    // "There is none" needs every candidate's word.
+    finish(lookup, failed_reply(*lookup.candidate_error));
+  } else {
+    finish(lookup, *lookup.negative);
+  }
+}
+
+void Worker::fire_timers() {
+  while (auto* lookup = lookups_.take_due(now_)) {
+    if (lookup->deadline > now_) {
+      attempt_next(*lookup);
+    } else if (lookup->partial) {
+      finish(*lookup, *lookup->partial);
+    } else {
+      finish(*lookup, failed_reply(lookup->plan ? lookup->plan->error() : Error::kTimeout));
+    }
+  }
+}
+
+void Worker::finish(Lookup& lookup, const Reply& reply) {
+  // `reply` may be part of the lookup: it is delivered before the slot is cleared.
+  if (lookup.receiver->is_waiting()) {
+    lookup.receiver->deliver(reply);
+  }
+  if (lookup.active) {
+    --active_;
+  }
+  ++ended_;
+  lookups_.close(lookup);
+}
+
+void Worker::finish_all(Error error) {
+  const auto reply = failed_reply(error);
+  lookups_.for_each([&](Lookup& lookup) { finish(lookup, reply); });
+}
+
+Channel* Worker::channel_for(const Endpoint& endpoint) {
+  auto& channel = channels_[endpoint];
+  if (!channel) {
+    channel = Channel::open(endpoint, sockets_, *this);
+  }
+  return channel.get();
+}
+
+// Gives c-ares its time-outs, and closes channels that nobody uses: with them goes what c-ares 1.18 has learnt wrongly
+// (one FORMERR turns EDNS off for the whole channel).
+void Worker::tend_channels() {
+  if (now_ - channels_tended_ < kTendInterval) {
+    return;
+  }
+  channels_tended_ = now_;
+  const bool crowded = channels_.size() > kMaxIdleChannels;
+  for (auto& [endpoint, channel] : channels_) {
+    if (channel) {
+      channel->expire();
+    }
+  }
+  std::erase_if(channels_, [&](const auto& entry) {
+    const auto& channel = entry.second;
+    return !channel || (channel->in_flight() == 0 && (crowded || now_ - channel->last_used() > kChannelIdleLimit));
+  });
+}
+
+std::optional<milliseconds> Worker::time_to_wait() const {
+  std::optional<Clock::time_point> until = lookups_.next_wake();
+  if (!channels_.empty()) {
+    const bool busy = std::any_of(channels_.begin(), channels_.end(),
+                                  [](const auto& entry) { return entry.second && entry.second->in_flight() > 0; });
+    const auto tend = busy ? channels_tended_ + kTendInterval : now_ + kChannelIdleLimit;
+    until = std::min(until.value_or(tend), tend);
+  }
+  if (!until) {
+    return std::nullopt;
+  }
+  // Rounded up: a wait that ends early would spin.
+  return std::chrono::ceil<milliseconds>(std::max(*until - now_, Clock::duration::zero()));
+}
+
+}  // namespace caravan

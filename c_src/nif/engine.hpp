@@ -1,0 +1,35 @@
+#pragma once
+
+#include <erl_nif.h>
+
+#include <atomic>
+
+#include "core/cares.hpp"
+#include "core/node_name.hpp"
+#include "core/resolver.hpp"
+#include "nif/atoms.hpp"
+
+namespace caravan {
+
+// What one loaded instance of the library owns; it lives in priv_data, since static data is shared between the old and
+// the new instance of the module while code is being replaced.
+class Engine {
+ public:
+  Engine(ErlNifEnv* env, ErlNifResourceType* type) noexcept : atoms{env}, lookup_type{type} {}
+
+  PortRule port_rule() const noexcept { return port_rule_.load(std::memory_order_relaxed); }
+  void set_port_rule(PortRule rule) noexcept { port_rule_.store(rule, std::memory_order_relaxed); }
+
+  const Atoms atoms;
+  ErlNifResourceType* const lookup_type;
+  const CaresLibrary cares;
+  Resolver resolver;  // after `cares`: its thread uses it to the end
+
+ private:
+  std::atomic<PortRule> port_rule_{PortRule{}};
+  static_assert(std::atomic<PortRule>::is_always_lock_free, "dist_port/1 reads it on every call");
+};
+
+inline Engine& engine_of(ErlNifEnv* env) noexcept { return *static_cast<Engine*>(enif_priv_data(env)); }
+
+}  // namespace caravan

@@ -1,0 +1,67 @@
+#include "nif/lookup_handle.hpp"
+
+#include <new>
+#include <utility>
+
+#include "nif/term.hpp"
+
+namespace caravan {
+namespace {
+
+struct ReleaseResource {
+  void operator()(void* object) const noexcept { enif_release_resource(object); }
+};
+// One of the references that keep a resource alive.
+using HandleReference = std::unique_ptr<LookupHandle, ReleaseResource>;
+
+// Sends the answer from the resolver's thread.
+class CallingProcess final : public Receiver {
+ public:
+  CallingProcess(HandleReference handle, const Atoms& atoms, Question question)
+      : handle_{std::move(handle)}, atoms_{atoms}, question_{std::move(question)} {}
+
+  bool is_waiting() const noexcept override { return handle_->state() == LookupHandle::State::kOpen; }
+
+  void deliver(const Reply& reply) noexcept override {
+    const MessageEnv env{enif_alloc_env()};
+    const auto result = make_lookup_result(env.get(), atoms_, question_, reply);
+    const auto message =
+        enif_make_tuple3(env.get(), atoms_.caravan_dns, enif_make_resource(env.get(), handle_.get()), result);
+    if (!handle_->begin_delivery()) {
+      return;
+    }
+    enif_send(nullptr, &handle_->caller(), env.get(), message);
+    handle_->end_delivery();
+  }
+
+ private:
+  HandleReference handle_;
+  const Atoms& atoms_;
+  Question question_;
+};
+
+}  // namespace
+
+ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
+  // No destructor: a handle owns nothing, and the VM postpones unloading for types that have one.
+  return enif_open_resource_type(env, nullptr, "caravan_lookup", nullptr,
+                                 static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);
+}
+
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, const Question& question) {
+  ErlNifPid caller;
+  enif_self(env, &caller);
+  HandleReference handle{new (enif_alloc_resource(engine.lookup_type, sizeof(LookupHandle))) LookupHandle{caller}};
+  const auto reference = enif_make_resource(env, handle.get());
+  return {reference, std::make_unique<CallingProcess>(std::move(handle), engine.atoms, question)};
+}
+
+LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept {
+  void* object = nullptr;
+  if (enif_get_resource(env, term, engine.lookup_type, &object) == 0) {
+    return nullptr;
+  }
+  return static_cast<LookupHandle*>(object);
+}
+
+}  // namespace caravan

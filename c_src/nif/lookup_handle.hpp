@@ -1,0 +1,57 @@
+#pragma once
+
+#include <erl_nif.h>
+
+#include <memory>
+#include <optional>
+
+#include "core/resolver.hpp"
+#include "nif/engine.hpp"
+
+namespace caravan {
+
+// The resource behind the reference of an open lookup. The reference itself goes into the answer, so that no table maps
+// one to the other.
+class LookupHandle {
+ public:
+  //   kOpen ── deliver ──> kDelivering ── message sent ──> kDelivered
+  //     └───── cancel ───> kCancelled
+  // Only the resolver's thread leaves kOpen by the first way and only the caller by the second; whoever comes first
+  // wins.
+  enum class State : std::uint8_t { kOpen, kDelivering, kDelivered, kCancelled };
+
+  explicit LookupHandle(ErlNifPid caller) noexcept : caller_{caller} {}
+
+  const ErlNifPid& caller() const noexcept { return caller_; }
+  State state() const noexcept { return state_.load(std::memory_order_acquire); }
+
+  bool begin_delivery() noexcept { return leave_open(State::kDelivering); }
+  void end_delivery() noexcept { state_.store(State::kDelivered, std::memory_order_release); }
+  // False when the answer is on its way.
+  bool cancel() noexcept { return leave_open(State::kCancelled) || state() == State::kCancelled; }
+
+ private:
+  bool leave_open(State next) noexcept {
+    auto expected = State::kOpen;
+    return state_.compare_exchange_strong(expected, next, std::memory_order_acq_rel);
+  }
+
+  ErlNifPid caller_;
+  std::atomic<State> state_{State::kOpen};
+};
+
+// Opens the resource type; null when the VM refuses.
+ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept;
+
+struct OpenLookup {
+  ERL_NIF_TERM reference;
+  std::unique_ptr<Receiver> receiver;
+};
+
+// A handle for the calling process, and the receiver that sends it the answer.
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, const Question& question);
+
+// Null when the term is no handle.
+LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept;
+
+}  // namespace caravan

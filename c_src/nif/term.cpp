@@ -1,0 +1,160 @@
+#include "nif/term.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/dns_name.hpp"
+
+namespace caravan {
+namespace {
+
+// The external term format of an atom: a version octet, a tag, the length in one octet or two, the UTF-8 text.
+constexpr unsigned char kSmallAtomUtf8 = 119;
+constexpr unsigned char kAtomUtf8 = 118;
+
+struct ReleaseBinary {
+  void operator()(ErlNifBinary* binary) const noexcept { enif_release_binary(binary); }
+};
+
+template <std::size_t Size>
+ERL_NIF_TERM make_map(ErlNifEnv* env, std::array<ERL_NIF_TERM, Size> keys,
+                      std::array<ERL_NIF_TERM, Size> values) noexcept {
+  ERL_NIF_TERM map{};
+  enif_make_map_from_arrays(env, keys.data(), values.data(), Size, &map);
+  return map;
+}
+
+ERL_NIF_TERM make_list(ErlNifEnv* env, const std::vector<ERL_NIF_TERM>& terms) noexcept {
+  return enif_make_list_from_array(env, terms.data(), static_cast<unsigned>(terms.size()));
+}
+
+ERL_NIF_TERM make_srv_records(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
+  std::vector<ERL_NIF_TERM> records;
+  records.reserve(reply.srv.size());
+  for (const auto& srv : reply.srv) {
+    records.push_back(
+        make_map<5>(env, {atoms.priority, atoms.weight, atoms.port, atoms.target, atoms.ttl},
+                    {enif_make_uint(env, srv.priority), enif_make_uint(env, srv.weight), enif_make_uint(env, srv.port),
+                     make_binary(env, reply.view(srv.target)), enif_make_uint(env, srv.ttl)}));
+  }
+  return make_list(env, records);
+}
+
+ERL_NIF_TERM make_address_records(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
+  std::vector<ERL_NIF_TERM> records;
+  records.reserve(reply.addresses.size());
+  for (const auto& record : reply.addresses) {
+    records.push_back(make_map<2>(env, {atoms.address, atoms.ttl},
+                                  {make_ip_address(env, record.address), enif_make_uint(env, record.ttl)}));
+  }
+  return make_list(env, records);
+}
+
+// Reply::glue is sorted by target, so that one pass groups it.
+ERL_NIF_TERM make_glue(ErlNifEnv* env, const Reply& reply) {
+  std::vector<ERL_NIF_TERM> targets;
+  std::vector<ERL_NIF_TERM> address_lists;
+  std::vector<ERL_NIF_TERM> addresses;
+  for (auto it = reply.glue.begin(); it != reply.glue.end();) {
+    const auto target = reply.view(it->target);
+    targets.push_back(make_binary(env, target));
+    addresses.clear();
+    for (; it != reply.glue.end() && equal_names(reply.view(it->target), target); ++it) {
+      addresses.push_back(make_ip_address(env, it->address));
+    }
+    address_lists.push_back(make_list(env, addresses));
+  }
+  ERL_NIF_TERM map{};
+  enif_make_map_from_arrays(env, targets.data(), address_lists.data(), targets.size(), &map);
+  return map;
+}
+
+}  // namespace
+
+bool NameText::read(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
+  if (const auto size = enif_get_atom(env, term, buffer_.data(), static_cast<unsigned>(buffer_.size()), ERL_NIF_LATIN1);
+      size > 0) {
+    view_ = {buffer_.data(), static_cast<std::size_t>(size - 1)};
+    return true;
+  }
+  if (const auto binary = read_binary(env, term)) {
+    view_ = binary->substr(0, buffer_.size());
+    return true;
+  }
+  return enif_is_atom(env, term) != 0 ? read_wide_atom(env, term) : read_list(env, term);
+}
+
+bool NameText::read_wide_atom(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
+  ErlNifBinary encoded;
+  if (enif_term_to_binary(env, term, &encoded) == 0) {
+    return false;
+  }
+  const std::unique_ptr<ErlNifBinary, ReleaseBinary> owned{&encoded};
+  const std::size_t header = encoded.size > 1 && encoded.data[1] == kSmallAtomUtf8 ? 3 : 4;
+  if (encoded.size < header || (header == 4 && encoded.data[1] != kAtomUtf8)) {
+    return false;
+  }
+  const auto size = std::min(encoded.size - header, buffer_.size());
+  std::memcpy(buffer_.data(), encoded.data + header, size);
+  view_ = {buffer_.data(), size};
+  return true;
+}
+
+bool NameText::read_list(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
+  std::size_t size = 0;
+  ERL_NIF_TERM head{};
+  int character = 0;
+  while (size < buffer_.size() && enif_get_list_cell(env, term, &head, &term) != 0) {
+    if (enif_get_int(env, head, &character) == 0) {
+      return false;
+    }
+    buffer_[size++] = character >= 0 && character <= 0xFF ? static_cast<char>(character) : '?';
+  }
+  view_ = {buffer_.data(), size};
+  return size == buffer_.size() || enif_is_empty_list(env, term) != 0;
+}
+
+std::optional<std::string_view> read_binary(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
+  ErlNifBinary binary;
+  if (enif_inspect_binary(env, term, &binary) == 0) {
+    return std::nullopt;
+  }
+  return std::string_view{reinterpret_cast<const char*>(binary.data), binary.size};
+}
+
+ERL_NIF_TERM make_binary(ErlNifEnv* env, std::string_view text) noexcept {
+  ERL_NIF_TERM term{};
+  auto* data = enif_make_new_binary(env, text.size(), &term);
+  if (!text.empty()) {
+    std::memcpy(data, text.data(), text.size());
+  }
+  return term;
+}
+
+ERL_NIF_TERM make_ip_address(ErlNifEnv* env, const IpAddress& address) noexcept {
+  const auto& bytes = address.bytes;
+  if (address.family == Family::kInet) {
+    return enif_make_tuple4(env, enif_make_uint(env, bytes[0]), enif_make_uint(env, bytes[1]),
+                            enif_make_uint(env, bytes[2]), enif_make_uint(env, bytes[3]));
+  }
+  std::array<ERL_NIF_TERM, 8> groups;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = enif_make_uint(env, static_cast<unsigned>(bytes[2 * i] << 8 | bytes[2 * i + 1]));
+  }
+  return enif_make_tuple_from_array(env, groups.data(), groups.size());
+}
+
+ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Question& question, const Reply& reply) {
+  if (reply.error) {
+    return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
+  }
+  const bool is_srv = question.type == RecordType::kSrv;
+  const auto records = is_srv ? make_srv_records(env, atoms, reply) : make_address_records(env, atoms, reply);
+  const auto answer = make_map<4>(
+      env, {atoms.records, atoms.addresses, atoms.ttl, atoms.complete},
+      {records, make_glue(env, reply), enif_make_uint(env, reply.ttl.value_or(0)), atoms.of(reply.complete)});
+  return enif_make_tuple2(env, atoms.ok, answer);
+}
+
+}  // namespace caravan

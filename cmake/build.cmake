@@ -1,0 +1,56 @@
+# cmake [-DBUILD_DIR=directory] -P build.cmake
+# How Mix and rebar3 build the NIF: configures when something has changed, builds, is silent on success and prints all
+# of the output on failure. CARAVAN_CMAKE_ARGS in the environment is passed on to the configure.
+
+cmake_minimum_required(VERSION 3.25...4.3)
+include("${CMAKE_CURRENT_LIST_DIR}/Requirements.cmake")
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH source_dir)
+if(NOT BUILD_DIR)
+  if(NOT DEFINED ENV{REBAR_BUILD_DIR})
+    message(FATAL_ERROR "BUILD_DIR is not set")
+  endif()
+  # One level up: the library is the same in all of rebar3's profiles.
+  set(BUILD_DIR "$ENV{REBAR_BUILD_DIR}/../cmake-caravan")
+endif()
+cmake_path(ABSOLUTE_PATH BUILD_DIR NORMALIZE)
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message("${output}")
+    message(FATAL_ERROR "Caravan's C++ library did not build; the output is above.")
+  endif()
+endfunction()
+
+# CMake keeps the first answers to these in its cache, also when another OTP or compiler has come in between. So a build
+# tree is thrown away when one of them is no longer what it was.
+set(fingerprint "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n")
+foreach(variable
+    CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CXX CXXFLAGS CPPFLAGS LDFLAGS
+    ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
+  string(APPEND fingerprint "${variable}=$ENV{${variable}}\n")
+endforeach()
+
+set(fingerprint_file "${BUILD_DIR}/caravan_fingerprint.txt")
+set(configured "")
+if(EXISTS "${fingerprint_file}")
+  file(READ "${fingerprint_file}" configured)
+endif()
+
+if(NOT configured STREQUAL fingerprint)
+  separate_arguments(arguments UNIX_COMMAND "$ENV{CARAVAN_CMAKE_ARGS}")
+  if(NOT DEFINED ENV{CMAKE_GENERATOR})
+    # An up-to-date build costs Ninja some milliseconds and make ten times that.
+    find_program(ninja NAMES ninja ninja-build)
+    find_program(make NAMES make gmake)
+    if(ninja)
+      list(PREPEND arguments -G Ninja)
+    elseif(NOT make)
+      caravan_missing("neither ninja nor make was found." "ninja-build" "ninja" "ninja")
+    endif()
+  endif()
+  file(REMOVE "${fingerprint_file}")
+  run("${CMAKE_COMMAND}" --fresh -S "${source_dir}" -B "${BUILD_DIR}" ${arguments})
+  file(WRITE "${fingerprint_file}" "${fingerprint}")
+endif()
+run("${CMAKE_COMMAND}" --build "${BUILD_DIR}" --parallel)

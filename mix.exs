@@ -1,0 +1,73 @@
+defmodule Caravan.MixProject do
+  use Mix.Project
+
+  # Both build tools read the one application resource file, so version and supervision tree are said once.
+  {:ok, [{:application, :caravan, properties}]} =
+    :file.consult(Path.expand("src/caravan.app.src", __DIR__))
+
+  @properties properties
+
+  def project do
+    [
+      app: :caravan,
+      version: to_string(@properties[:vsn]),
+      description: to_string(@properties[:description]),
+      elixir: "~> 1.14",
+      compilers: [:cmake] ++ Mix.compilers(),
+      aliases: ["compile.cmake": &compile_cmake/1],
+      elixirc_paths: elixirc_paths(Mix.env()),
+      erlc_paths: erlc_paths(Mix.env()),
+      test_paths: ["test/caravan"],
+      deps: deps(Mix.env()),
+      package: package()
+    ]
+  end
+
+  def application do
+    Keyword.take(@properties, [:applications, :registered, :mod, :env])
+  end
+
+  defp elixirc_paths(:test), do: ["lib", "test/support"]
+  defp elixirc_paths(_env), do: ["lib"]
+
+  defp erlc_paths(:test), do: ["src", "test/support"]
+  defp erlc_paths(_env), do: ["src"]
+
+  # libcluster and telemetry are found at run time.
+  defp deps(:docs), do: [{:ex_doc, "~> 0.30", runtime: false}]
+  defp deps(_env), do: []
+
+  defp package do
+    [
+      licenses: @properties[:licenses] |> Enum.map(&to_string/1),
+      links: %{},
+      files: ~w(CMakeLists.txt cmake c_src src lib priv/.gitkeep mix.exs rebar.config
+                README* CHANGELOG* LICENSE*)
+    ]
+  end
+
+  # An alias as a compiler: a user's Mix finds no module of ours before it has compiled us.
+  defp compile_cmake(_args) do
+    cmake =
+      System.find_executable("cmake") ||
+        Mix.raise(
+          "Caravan needs cmake 3.25 or later: apt-get install cmake g++, " <>
+            "apk add cmake make g++ or brew install cmake."
+        )
+
+    build_dir = Path.join(Mix.Project.app_path(), "cmake")
+    arguments = ["-DBUILD_DIR=#{build_dir}", "-P", Path.join(__DIR__, "cmake/build.cmake")]
+
+    case System.cmd(cmake, arguments, env: cmake_env(), stderr_to_stdout: true) do
+      {_output, 0} -> {:ok, []}
+      {output, _status} -> Mix.raise(String.trim(output))
+    end
+  end
+
+  # Headers of the OTP that runs Mix, unless the target is another machine: Nerves then names its own.
+  defp cmake_env do
+    if Mix.target() == :host and System.get_env("ERLANG_ROOT_DIR") == nil,
+      do: [{"ERLANG_ROOT_DIR", to_string(:code.root_dir())}],
+      else: []
+  end
+end

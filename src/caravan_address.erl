@@ -1,0 +1,75 @@
+%% @private
+%% From the host of a node name to an IP address of the family that the distribution speaks.
+-module(caravan_address).
+
+-export([resolve/3]).
+
+%% Of the budget, what the configured nameservers may use before the system is asked.
+-define(NAMESERVER_SHARE, 0.6).
+
+-spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) ->
+    {ok, inet:ip_address()} | {error, address | inet:posix()}.
+resolve(Host, Family, _Budget) when is_tuple(Host) ->
+    literal(Host, Family);
+resolve(Host, Family, Budget) when is_atom(Host) ->
+    resolve(atom_to_list(Host), Family, Budget);
+resolve(Host, Family, Budget) ->
+    Deadline = erlang:monotonic_time(millisecond) + Budget,
+    case inet:parse_strict_address(Host) of
+        {ok, Ip} -> literal(Ip, Family);
+        {error, einval} -> first_answer([fun glue/3, fun nameservers/3, fun system/3], Host, Family, Deadline)
+    end.
+
+%% As inet:getaddr/2 does: an IPv4 address is reached over IPv6 sockets by its mapped form (RFC 4291, section 2.5.5.2).
+literal({_, _, _, _} = Ip, inet) -> {ok, Ip};
+literal({_, _, _, _} = Ip, inet6) -> {ok, inet:ipv4_mapped_ipv6_address(Ip)};
+literal(Ip, inet6) -> {ok, Ip};
+literal(_Ip, inet) -> {error, address}.
+
+first_answer([Last], Host, Family, Deadline) ->
+    Last(Host, Family, Deadline);
+first_answer([Source | Sources], Host, Family, Deadline) ->
+    case Source(Host, Family, Deadline) of
+        {ok, Ip} -> {ok, Ip};
+        {error, _} -> first_answer(Sources, Host, Family, Deadline)
+    end.
+
+glue(Host, Family, _Deadline) ->
+    caravan_glue:address(Host, Family).
+
+%% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
+nameservers(Host, Family, Deadline) ->
+    case caravan_config:value(nameservers) of
+        {ok, system} ->
+            {error, address};
+        {ok, Nameservers} ->
+            Timeout = max(1, round(remaining(Deadline) * ?NAMESERVER_SHARE)),
+            lookup(Host, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
+        {error, _} ->
+            {error, address}
+    end.
+
+lookup(Host, Type, Options) ->
+    case caravan_dns:lookup(Host, Type, Options) of
+        {ok, #{records := [#{address := Ip} | _]}} -> {ok, Ip};
+        {error, _} -> {error, address}
+    end.
+
+record_type(inet) -> a;
+record_type(inet6) -> aaaa.
+
+%% inet:getaddr/2 may take longer than the budget, and a late answer would stay in the caller's mailbox; so another
+%% process asks.
+system(Host, Family, Deadline) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, inet:getaddr(Host, Family)}) end),
+    receive
+        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer;
+        {'DOWN', Monitor, process, Pid, _} -> {error, address}
+    after remaining(Deadline) ->
+        true = exit(Pid, kill),
+        true = demonitor(Monitor, [flush]),
+        {error, etimedout}
+    end.
+
+remaining(Deadline) ->
+    max(0, Deadline - erlang:monotonic_time(millisecond)).

@@ -1,0 +1,111 @@
+%% @private
+%% Connects to nodes: several at a time, each from a process of its own, so that one that hangs in its handshake delays
+%% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology.
+-module(caravan_connector).
+
+-export([new/1, connect/2, handle_info/2, forget/2, connecting/1, failing/1]).
+
+-export_type([state/0]).
+
+-type options() :: #{connect_timeout := pos_integer(), max_connecting := pos_integer(), atom() => term()}.
+
+-record(failure, {
+    count :: pos_integer(),
+    retry_at :: integer(),
+    reason :: refused | timeout
+}).
+
+-record(state, {
+    timeout :: pos_integer(),
+    limit :: pos_integer(),
+    attempts = #{} :: #{reference() => {node(), pid(), Timer :: reference()}},
+    failures = #{} :: #{node() => #failure{}}
+}).
+
+-opaque state() :: #state{}.
+
+-define(FIRST_BACKOFF_MS, 1000).
+-define(MAX_BACKOFF_MS, 60000).
+
+-spec new(options()) -> state().
+new(#{connect_timeout := Timeout, max_connecting := Limit}) ->
+    #state{timeout = Timeout, limit = Limit}.
+
+%% Starts connecting to those of the missing nodes that are not being connected, not in back-off, and within the limit.
+-spec connect([node()], state()) -> state().
+connect(Missing, #state{limit = Limit, attempts = Attempts} = State) ->
+    Now = now_ms(),
+    Idle = [Node || Node <- Missing, not is_connecting(Node, State), is_due(Node, Now, State)],
+    lists:foldl(fun start/2, State, lists:sublist(Idle, Limit - map_size(Attempts))).
+
+start(Node, #state{timeout = Timeout, attempts = Attempts} = State) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({connected, net_kernel:connect_node(Node)}) end),
+    Timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor}),
+    State#state{attempts = Attempts#{Monitor => {Node, Pid, Timer}}}.
+
+is_connecting(Node, State) ->
+    lists:member(Node, connecting(State)).
+
+is_due(Node, Now, #state{failures = Failures}) ->
+    case Failures of
+        #{Node := #failure{retry_at = RetryAt}} -> RetryAt =< Now;
+        #{} -> true
+    end.
+
+%% The end of an attempt: `{connected, Node}', or `{failed, Node, Reason, Count}' for the Count-th failure in a row.
+-spec handle_info(term(), state()) ->
+    {connected, node(), state()} | {failed, node(), refused | timeout, pos_integer(), state()} | ignore.
+handle_info({'DOWN', Monitor, process, _Pid, Result}, #state{attempts = Attempts} = State) ->
+    case Attempts of
+        #{Monitor := {Node, _, Timer}} ->
+            _ = erlang:cancel_timer(Timer),
+            ended(Node, Result, State#state{attempts = maps:remove(Monitor, Attempts)});
+        #{} ->
+            ignore
+    end;
+handle_info({timeout, _Timer, {?MODULE, Monitor}}, #state{attempts = Attempts} = State) ->
+    case Attempts of
+        #{Monitor := {Node, Pid, _}} ->
+            true = demonitor(Monitor, [flush]),
+            true = exit(Pid, kill),
+            failed(Node, timeout, State#state{attempts = maps:remove(Monitor, Attempts)});
+        #{} ->
+            ignore
+    end;
+handle_info(_Other, _State) ->
+    ignore.
+
+ended(Node, {connected, true}, State) -> {connected, Node, forget(Node, State)};
+ended(Node, _False, State) -> failed(Node, refused, State).
+
+failed(Node, Reason, #state{failures = Failures} = State) ->
+    Count = failure_count(Node, Failures) + 1,
+    Failure = #failure{count = Count, retry_at = now_ms() + backoff(Count), reason = Reason},
+    {failed, Node, Reason, Count, State#state{failures = Failures#{Node => Failure}}}.
+
+failure_count(Node, Failures) ->
+    case Failures of
+        #{Node := #failure{count = Count}} -> Count;
+        #{} -> 0
+    end.
+
+%% Doubled each time, less up to a quarter, so that nodes which failed together do not come back together.
+backoff(Count) ->
+    Full = min(?MAX_BACKOFF_MS, ?FIRST_BACKOFF_MS bsl min(Count - 1, 6)),
+    Full - rand:uniform(Full div 4).
+
+%% The node was up, or is no longer wanted: its failures count no more.
+-spec forget(node(), state()) -> state().
+forget(Node, #state{failures = Failures} = State) ->
+    State#state{failures = maps:remove(Node, Failures)}.
+
+-spec connecting(state()) -> [node()].
+connecting(#state{attempts = Attempts}) ->
+    [Node || {Node, _, _} <- maps:values(Attempts)].
+
+-spec failing(state()) -> #{node() => #{count := pos_integer(), reason := refused | timeout}}.
+failing(#state{failures = Failures}) ->
+    maps:map(fun(_Node, #failure{count = Count, reason = Reason}) -> #{count => Count, reason => Reason} end, Failures).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

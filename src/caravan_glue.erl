@@ -1,0 +1,55 @@
+%% @private
+%% Addresses that came along with SRV answers, for the connections that discovery is about to make: with Consul no other
+%% nameserver may know the targets, and each saved A query counts when a node joins a large cluster.
+-module(caravan_glue).
+
+-export([create/0, learn/1, address/2]).
+
+%% Consul's answers have a TTL of 0 by default, which leaves no time to connect.
+-define(MIN_TTL_MS, 10000).
+-define(MAX_TTL_MS, 300000).
+-define(MAX_TARGETS, 10000).
+
+%% The table belongs to the calling process and goes with it.
+-spec create() -> ok.
+create() ->
+    ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
+    ok.
+
+-spec learn(caravan_dns:answer()) -> ok.
+learn(#{addresses := Addresses, ttl := Ttl}) ->
+    Expires = now_ms() + min(max(Ttl * 1000, ?MIN_TTL_MS), ?MAX_TTL_MS),
+    Entries = [{string:lowercase(Target), Ips, Expires} || {Target, Ips} <- maps:to_list(Addresses)],
+    make_room(length(Entries)),
+    true = ets:insert(?MODULE, lists:sublist(Entries, ?MAX_TARGETS)),
+    ok.
+
+make_room(Count) ->
+    case ets:info(?MODULE, size) + Count > ?MAX_TARGETS of
+        true -> ets:delete_all_objects(?MODULE);
+        false -> true
+    end.
+
+%% Before the application has started there is no table.
+-spec address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
+address(Host, Family) ->
+    try ets:lookup(?MODULE, string:lowercase(unicode:characters_to_binary(Host))) of
+        [{_, Ips, Expires}] -> first_of(Family, Ips, Expires > now_ms());
+        [] -> {error, address}
+    catch
+        error:badarg -> {error, address}
+    end.
+
+first_of(Family, Ips, true) ->
+    case [Ip || Ip <- Ips, family(Ip) =:= Family] of
+        [Ip | _] -> {ok, Ip};
+        [] -> {error, address}
+    end;
+first_of(_Family, _Ips, false) ->
+    {error, address}.
+
+family(Ip) when tuple_size(Ip) =:= 4 -> inet;
+family(Ip) when tuple_size(Ip) =:= 8 -> inet6.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

@@ -1,0 +1,120 @@
+%% @private
+%% The functions of priv/caravan_nif.so, one to one, and how the library is found and loaded. No logic: that is in C++
+%% below, or in the modules above.
+-module(caravan_nif).
+
+-export([load/0, format_error/1]).
+-export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/3]).
+-export([is_nameserver/1, lookup/5, cancel/1]).
+
+-export_type([load_error/0]).
+
+%% Raised together with kAbi in c_src/nif/nif.cpp.
+-define(ABI, 1).
+
+%% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
+%% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
+%% application.
+-if(?OTP_RELEASE >= 26).
+-on_load(on_load/0).
+-endif.
+
+-type load_error() :: {File :: file:filename(), Reason :: {atom(), string()}}.
+
+%% Loads the library, once. To be called before any other process can call a stub: a load that meets such a call crashes
+%% the VM (measured on OTP 25 and 27).
+-spec load() -> ok | {error, load_error()}.
+load() ->
+    case ?MODULE:module_info(nifs) of
+        [] -> load_library(library_file());
+        [_ | _] -> ok
+    end.
+
+-if(?OTP_RELEASE >= 26).
+%% Always ok: a failure here would end the boot of an embedded system without a word of ours. load/0 says what is wrong.
+on_load() ->
+    _ = load_library(library_file()),
+    ok.
+-endif.
+
+load_library(File) ->
+    case erlang:load_nif(filename:rootname(File, ".so"), ?ABI) of
+        ok -> ok;
+        {error, {reload, _}} -> ok;
+        {error, Reason} -> {error, {File, Reason}}
+    end.
+
+%% The first that exists; when none does, the first, so that the error names the usual place.
+library_file() ->
+    Directories = [Directory || Directory <- [priv_dir(), beam_priv_dir(), os:getenv("CARAVAN_NIF_DIR")], Directory =/= false],
+    Files = [absolute(filename:join(Directory, "caravan_nif.so")) || Directory <- Directories],
+    hd([File || File <- Files, exists(File)] ++ Files).
+
+priv_dir() ->
+    case code:priv_dir(caravan) of
+        {error, bad_name} -> false;
+        Directory -> Directory
+    end.
+
+%% For a checkout whose directory is not called caravan.
+beam_priv_dir() ->
+    case code:which(?MODULE) of
+        Beam when is_list(Beam) -> filename:join(filename:dirname(filename:dirname(Beam)), "priv");
+        _ -> false
+    end.
+
+%% The functions of file, filelib and filename that need the file server are out of reach while distribution starts: it
+%% is not running yet (OTP 25).
+absolute(File) ->
+    {ok, Directory} = prim_file:get_cwd(),
+    filename:absname(File, Directory).
+
+exists(File) ->
+    element(1, prim_file:read_file_info(File)) =:= ok.
+
+%% One line that says what to do.
+-spec format_error(load_error()) -> string().
+format_error({File, {Kind, Text}}) ->
+    lists:flatten(io_lib:format("caravan: cannot load ~ts: ~ts", [File, explain(Kind, lists:flatten(Text), exists(File))])).
+
+explain(load_failed, _Text, false) ->
+    "there is no such file; compile the dependency anew (mix deps.compile caravan --force, rebar3 compile), or set CARAVAN_NIF_DIR to its directory";
+explain(load_failed, Text, true) ->
+    case string:find(Text, "libcares") of
+        nomatch -> Text;
+        _ -> Text ++ "; install c-ares (Debian: libc-ares2, Alpine: c-ares, macOS: brew install c-ares)"
+    end;
+explain(Kind, Text, _Exists) when Kind =:= load; Kind =:= bad_lib ->
+    Text ++ " It was built from another version of caravan; compile the dependency anew (mix deps.compile caravan --force, rebar3 compile)";
+explain(_Kind, Text, _Exists) ->
+    Text.
+
+-spec dist_port(atom() | string() | binary()) -> inet:port_number().
+dist_port(_NodeName) -> erlang:nif_error(not_loaded).
+
+-spec port_origin(atom() | string() | binary()) -> name | no_digits | digits_ignored.
+port_origin(_NodeName) -> erlang:nif_error(not_loaded).
+
+-spec is_helper_name(atom() | string() | binary()) -> boolean().
+is_helper_name(_NodeName) -> erlang:nif_error(not_loaded).
+
+-spec set_port_rule(Default :: inet:port_number(), First :: inet:port_number(), Last :: inet:port_number()) -> ok.
+set_port_rule(_Default, _First, _Last) -> erlang:nif_error(not_loaded).
+
+-spec node_name(Basename :: binary(), inet:port_number(), Target :: binary()) -> {ok, binary()} | {error, badname}.
+node_name(_Basename, _Port, _Target) -> erlang:nif_error(not_loaded).
+
+-spec is_nameserver(term()) -> boolean().
+is_nameserver(_Text) -> erlang:nif_error(not_loaded).
+
+-spec lookup(
+    Name :: binary(),
+    Type :: srv | a | aaaa,
+    Nameservers :: system | [binary(), ...],
+    Transport :: udp | tcp | tcp_first,
+    TimeoutMs :: 1..3600000
+) -> {ok, reference()} | {error, badname | closed | overload | system}.
+lookup(_Name, _Type, _Nameservers, _Transport, _TimeoutMs) -> erlang:nif_error(not_loaded).
+
+-spec cancel(reference()) -> cancelled | delivering | delivered.
+cancel(_Ref) -> erlang:nif_error(not_loaded).

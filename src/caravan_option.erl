@@ -1,0 +1,152 @@
+%% @private
+%% Options are checked here, once, where they enter; the code behind takes them as they come out.
+-module(caravan_option).
+
+-export([validate/2, check/3, format_error/1]).
+-export([integer/2, boolean/0, port_number/0, port_range/0, nameservers/0, one_of/1, dns_name/0, basename/0]).
+
+-export_type([option/0, type/0, error/0]).
+
+%% Gives the value in the one form that is used inside, or nothing.
+-type type() :: {Parse :: fun((term()) -> {ok, term()} | error), Allowed :: string()}.
+-type option() :: {Key :: atom(), Default :: required | {default, term()}, type()}.
+-type error() :: {bad_option, Key :: term(), Value :: term(), Allowed :: string()}.
+
+%% Checks a map or a list of pairs: every key is known, every value allowed; what is missing gets its default.
+-spec validate(term(), [option()]) -> {ok, #{atom() => term()}} | {error, error()}.
+validate(Given, Options) when is_map(Given) ->
+    case maps:keys(maps:without([Key || {Key, _, _} <- Options], Given)) of
+        [] -> validate(Options, Given, #{});
+        [Unknown | _] -> {error, {bad_option, Unknown, maps:get(Unknown, Given), known_keys(Options)}}
+    end;
+validate(Given, Options) when is_list(Given) ->
+    try maps:from_list(Given) of
+        Map -> validate(Map, Options)
+    catch
+        error:badarg -> {error, {bad_option, options, Given, "a map or a list of {Key, Value}"}}
+    end;
+validate(Given, _Options) ->
+    {error, {bad_option, options, Given, "a map or a list of {Key, Value}"}}.
+
+validate([], _Given, Checked) ->
+    {ok, Checked};
+validate([{Key, Default, Type} | Options], Given, Checked) ->
+    case value(Key, Given, Default, Type) of
+        {ok, Value} -> validate(Options, Given, Checked#{Key => Value});
+        {error, _} = Error -> Error
+    end.
+
+value(Key, Given, Default, Type) ->
+    case {Given, Default} of
+        {#{Key := Value}, _} -> check(Key, Value, Type);
+        {_, {default, Value}} -> {ok, Value};
+        {_, required} -> {error, {bad_option, Key, missing, element(2, Type)}}
+    end.
+
+known_keys(Options) ->
+    "no such option; known are " ++ lists:flatten(lists:join(", ", [atom_to_list(Key) || {Key, _, _} <- Options])).
+
+-spec check(atom(), term(), type()) -> {ok, term()} | {error, error()}.
+check(Key, Value, {Parse, Allowed}) ->
+    case Parse(Value) of
+        {ok, _} = Ok -> Ok;
+        error -> {error, {bad_option, Key, Value, Allowed}}
+    end.
+
+%% One line that names the key, the value and what is allowed.
+-spec format_error(error()) -> string().
+format_error({bad_option, Key, Value, Allowed}) ->
+    lists:flatten(io_lib:format("caravan: option ~tp is ~0tp; allowed: ~ts", [Key, Value, Allowed])).
+
+-spec integer(integer(), integer()) -> type().
+integer(Min, Max) ->
+    {parse(fun(Value) -> is_integer(Value) andalso Value >= Min andalso Value =< Max end),
+        lists:flatten(io_lib:format("an integer from ~b to ~b", [Min, Max]))}.
+
+-spec boolean() -> type().
+boolean() ->
+    {parse(fun erlang:is_boolean/1), "true or false"}.
+
+-spec port_number() -> type().
+port_number() ->
+    integer(1, 65535).
+
+%% `{First, Last}'; also `[First, Last]', which needs no quotes in vm.args.
+-spec port_range() -> type().
+port_range() ->
+    {fun port_range/1, "{First, Last} with 1 =< First =< Last =< 65535"}.
+
+port_range([First, Last]) ->
+    port_range({First, Last});
+port_range({First, Last} = Range) when is_integer(First), is_integer(Last), 1 =< First, First =< Last, Last =< 65535 ->
+    {ok, Range};
+port_range(_) ->
+    error.
+
+-spec one_of([atom()]) -> type().
+one_of(Values) ->
+    {parse(fun(Value) -> lists:member(Value, Values) end),
+        lists:flatten(lists:join(" | ", [atom_to_list(Value) || Value <- Values]))}.
+
+%% `system', or where to ask: "127.0.0.1", "127.0.0.1:8600", "::1", "[::1]:8600".
+-spec nameservers() -> type().
+nameservers() ->
+    {fun nameservers/1, "system, or 1 to 16 of \"Address\", \"IPv4:Port\" or \"[IPv6]:Port\""}.
+
+nameservers(system) ->
+    {ok, system};
+nameservers([_ | _] = List) when length(List) =< 16 ->
+    Nameservers = [text(Nameserver) || Nameserver <- List],
+    case lists:all(fun caravan_nif:is_nameserver/1, Nameservers) of
+        true -> {ok, Nameservers};
+        false -> error
+    end;
+nameservers(_) ->
+    error.
+
+-spec dns_name() -> type().
+dns_name() ->
+    {fun non_empty_text/1, "a DNS name, as a string or binary"}.
+
+%% What may stand before the `@' of a node name.
+-spec basename() -> type().
+basename() ->
+    {fun basename/1, "letters, digits, - and _, as a string, binary or atom"}.
+
+basename(Atom) when is_atom(Atom) ->
+    basename(atom_to_binary(Atom));
+basename(Value) ->
+    case text(Value) of
+        invalid -> error;
+        Text ->
+            case re:run(Text, "\\A[0-9A-Za-z_-]{1,255}\\z", [{capture, none}]) of
+                match -> {ok, Text};
+                nomatch -> error
+            end
+    end.
+
+parse(Allowed) ->
+    fun(Value) ->
+        case Allowed(Value) of
+            true -> {ok, Value};
+            false -> error
+        end
+    end.
+
+non_empty_text(Value) ->
+    case text(Value) of
+        invalid -> error;
+        <<>> -> error;
+        Text -> {ok, Text}
+    end.
+
+text(Value) when is_binary(Value) ->
+    Value;
+text(Value) when is_list(Value) ->
+    try
+        list_to_binary(Value)
+    catch
+        error:badarg -> invalid
+    end;
+text(_) ->
+    invalid.

@@ -1,0 +1,32 @@
+%% @private
+-module(caravan_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, init/1]).
+
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+%% The table of addresses belongs to the supervisor, so that no crash of a topology takes it along.
+init([]) ->
+    ok = caravan_glue:create(),
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, topologies(caravan_config:value(topologies))}}.
+
+topologies({ok, Topologies}) ->
+    lists:flatmap(fun topology/1, Topologies);
+topologies({error, Error}) ->
+    reject(Error).
+
+%% A topology that cannot be started is reported and left out: a typo in one must not keep the node from booting.
+topology({Name, Options}) ->
+    case caravan_cluster:check_options(with_name(Name, Options)) of
+        {ok, _} -> [caravan_cluster:child_spec(with_name(Name, Options))];
+        {error, Error} -> reject(Error)
+    end.
+
+with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
+with_name(Name, Options) -> [{name, Name} | Options].
+
+reject(Error) ->
+    logger:error("~ts", [caravan_option:format_error(Error)]),
+    [].
