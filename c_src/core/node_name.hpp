@@ -9,8 +9,8 @@
 namespace caravan {
 
 // How the port of a node follows from its name: the trailing decimal digits of the part before '@' when they form a
-// number in [first, last], otherwise default_port. Aligned to fit into one lock-free atomic.
-struct alignas(8) PortRule {
+// number in [first, last], otherwise default_port.
+struct PortRule {
   std::uint16_t default_port = 4370;
   std::uint16_t first = 1024;
   std::uint16_t last = 65535;

@@ -8,6 +8,7 @@
 #include "core/node_name.hpp"
 #include "core/resolver.hpp"
 #include "nif/atoms.hpp"
+#include "nif/port_memo.hpp"
 
 namespace caravan {
 
@@ -17,17 +18,22 @@ class Engine {
  public:
   Engine(ErlNifEnv* env, ErlNifResourceType* type) noexcept : atoms{env}, lookup_type{type} {}
 
-  PortRule port_rule() const noexcept { return port_rule_.load(std::memory_order_relaxed); }
-  void set_port_rule(PortRule rule) noexcept { port_rule_.store(rule, std::memory_order_relaxed); }
+  VersionedRule port_rule() const noexcept { return port_rule_.load(std::memory_order_relaxed); }
+  void set_port_rule(const PortRule& rule) noexcept {
+    const auto generation = static_cast<std::uint16_t>(port_rule().generation + 1);
+    port_rule_.store({rule, generation}, std::memory_order_relaxed);
+    ports.clear();
+  }
 
   const Atoms atoms;
   ErlNifResourceType* const lookup_type;
   const CaresLibrary cares;
+  PortMemo ports;
   Resolver resolver;  // after `cares`: its thread uses it to the end
 
  private:
-  std::atomic<PortRule> port_rule_{PortRule{}};
-  static_assert(std::atomic<PortRule>::is_always_lock_free, "dist_port/1 reads it on every call");
+  std::atomic<VersionedRule> port_rule_{VersionedRule{}};
+  static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
 };
 
 inline Engine& engine_of(ErlNifEnv* env) noexcept { return *static_cast<Engine*>(enif_priv_data(env)); }

@@ -89,26 +89,35 @@ bool read_nameservers(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term,
 }
 
 ERL_NIF_TERM dist_port(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  auto& engine = engine_of(env);
+  const auto [rule, generation] = engine.port_rule();
+  if (const auto known = engine.ports.find(argv[0], generation)) {
+    return enif_make_uint(env, *known);
+  }
   NameText name;
   if (!name.read(env, argv[0])) {
     return enif_make_badarg(env);
   }
-  return enif_make_uint(env, choose_port(name.view(), engine_of(env).port_rule()).port);
+  const auto port = choose_port(name.view(), rule).port;
+  if (enif_is_atom(env, argv[0]) != 0) {
+    engine.ports.put(argv[0], generation, port);
+  }
+  return enif_make_uint(env, port);
 }
 
 ERL_NIF_TERM port_origin(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  const auto& engine = engine_of(env);
   NameText name;
   if (!name.read(env, argv[0])) {
     return enif_make_badarg(env);
   }
-  const auto& atoms = engine_of(env).atoms;
-  switch (choose_port(name.view(), engine_of(env).port_rule()).origin) {
+  switch (choose_port(name.view(), engine.port_rule().rule).origin) {
     case PortOrigin::kName:
-      return atoms.name;
+      return engine.atoms.name;
     case PortOrigin::kNoDigits:
-      return atoms.no_digits;
+      return engine.atoms.no_digits;
     case PortOrigin::kDigitsIgnored:
-      return atoms.digits_ignored;
+      return engine.atoms.digits_ignored;
   }
   return enif_make_badarg(env);
 }
@@ -231,7 +240,7 @@ int load(ErlNifEnv* env, void** priv_data, ERL_NIF_TERM load_info) noexcept {
 int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM load_info) noexcept {
   const auto result = create_engine(priv_data, env, load_info);
   if (result == kLoaded && *old_priv_data != nullptr) {
-    static_cast<Engine*>(*priv_data)->set_port_rule(static_cast<Engine*>(*old_priv_data)->port_rule());
+    static_cast<Engine*>(*priv_data)->set_port_rule(static_cast<Engine*>(*old_priv_data)->port_rule().rule);
   }
   return result;
 }

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <erl_nif.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "core/node_name.hpp"
+
+namespace caravan {
+
+// The port rule in force. The generation tells results of this rule from those of earlier ones.
+struct alignas(8) VersionedRule {
+  PortRule rule;
+  std::uint16_t generation = 0;
+};
+
+// Remembers the ports of atoms. Reading the text of an atom costs half of an empty NIF call, and a node sees the same
+// few names again and again. An atom's term is a number that stands for it as long as the VM runs, and no other kind of
+// term has the same bits. Lossy, of fixed size, shared by all schedulers without locks.
+class PortMemo {
+ public:
+  std::optional<std::uint16_t> find(ERL_NIF_TERM atom, std::uint16_t generation) const noexcept {
+    const auto entry = entries_[index_of(atom)].load(std::memory_order_relaxed);
+    if (entry >> kPortBits != key_of(atom, generation)) {
+      return std::nullopt;
+    }
+    return static_cast<std::uint16_t>(entry);
+  }
+
+  void put(ERL_NIF_TERM atom, std::uint16_t generation, std::uint16_t port) noexcept {
+    if (fits(atom)) {
+      entries_[index_of(atom)].store(key_of(atom, generation) << kPortBits | port, std::memory_order_relaxed);
+    }
+  }
+
+  void clear() noexcept {
+    for (auto& entry : entries_) {
+      entry.store(0, std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kEntries = 256;
+  static constexpr unsigned kPortBits = 16;
+  static constexpr unsigned kGenerationBits = 10;
+  static constexpr unsigned kAtomBits = 64 - kPortBits - kGenerationBits;
+  // The low bits of the term say "atom"; the others number the atoms.
+  static constexpr unsigned kTagBits = 6;
+
+  static constexpr bool fits(std::uint64_t atom) noexcept { return atom >> kAtomBits == 0; }
+  static constexpr std::size_t index_of(std::uint64_t atom) noexcept { return (atom >> kTagBits) % kEntries; }
+  // The top bits of a term that does not fit stay in the key, where an entry has none: it is never found.
+  static constexpr std::uint64_t key_of(std::uint64_t atom, std::uint16_t generation) noexcept {
+    return atom << kGenerationBits | (generation % (1U << kGenerationBits));
+  }
+
+  std::array<std::atomic<std::uint64_t>, kEntries> entries_{};
+};
+
+}  // namespace caravan
