@@ -4,6 +4,9 @@
 
 -export([resolve/3]).
 
+%% It hands its result over as the reason of its exit.
+-dialyzer({nowarn_function, system/3}).
+
 %% Of the budget, what the configured nameservers may use before the system is asked.
 -define(NAMESERVER_SHARE, 0.6).
 

@@ -1,9 +1,9 @@
 %% Forms a cluster from the SRV records of a name, and keeps it whole.
 %%
-%% A topology looks up `query', turns each record into a node name `node_basename-Port@Target', and connects to the nodes
-%% it is not connected to. It looks again every `poll_interval', at once when a node goes down, and more rarely while DNS
-%% fails. It never disconnects anybody: when DNS fails it keeps the last good answer, and when the answer is "none" it
-%% keeps the connections there are.
+%% A topology looks up `query', turns each record into a node name `node_basename-Port@Target', and connects to the
+%% nodes it is not connected to. It looks again every `poll_interval', at once when a node goes down, and more rarely
+%% while DNS fails. It never disconnects anybody: when DNS fails it keeps the last good answer, and when the answer is
+%% "none" it keeps the connections there are.
 %%
 %% Topologies are started from the configuration of the application, `{caravan, [{topologies, [{Name, Options}]}]}', or
 %% under a supervisor of one's own by `caravan_cluster:child_spec(Options#{name => Name})'.
@@ -231,7 +231,7 @@ report_lookup(fresh, #state{last_lookup = none}) ->
 report_lookup(fresh, #state{options = #{query := Query}} = State) ->
     logger:notice("caravan ~ts: ~ts has records again", [name(State), Query]);
 report_lookup({empty, Reason}, #state{options = #{query := Query}} = State) ->
-    logger:notice("caravan ~ts: ~ts has no records (~ts); connected nodes stay connected", [name(State), Query, Reason]);
+    logger:notice("caravan ~ts: ~ts has no records (~ts); nobody is disconnected", [name(State), Query, Reason]);
 report_lookup({failed, Reason}, #state{options = #{query := Query}} = State) ->
     logger:warning("caravan ~ts: cannot look up ~ts: ~0tp; the last good answer stands", [name(State), Query, Reason]).
 

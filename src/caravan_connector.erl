@@ -7,6 +7,9 @@
 
 -export_type([state/0]).
 
+%% It hands its result over as the reason of its exit.
+-dialyzer({nowarn_function, start/2}).
+
 -type options() :: #{connect_timeout := pos_integer(), max_connecting := pos_integer(), atom() => term()}.
 
 -record(failure, {

@@ -68,8 +68,8 @@ refuse(Line, _Running) ->
 listen_port_please(Name, _Host) ->
     safely(fun() -> listen_port(Name) end, {ok, 0}).
 
-%% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to. The
-%% VM picks a port for it, as nobody looks for it.
+%% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
+%% The VM picks a port for it, as nobody looks for it.
 listen_port(Name) ->
     case caravan_nif:is_helper_name(Name) of
         true ->
@@ -155,7 +155,10 @@ known_names(Host) ->
     end.
 
 is_host(Host, Host) -> true;
-is_host(Host, NodeHost) -> lists:member(Host, ["localhost", "127.0.0.1", net_adm:localhost()]) andalso is_own_host(NodeHost).
+is_host(Host, NodeHost) -> is_local(Host) andalso is_own_host(NodeHost).
+
+is_local(Host) ->
+    lists:member(Host, ["localhost", "127.0.0.1", "::1", net_adm:localhost()]).
 
 is_own_host(NodeHost) ->
     case string:split(atom_to_list(node()), "@") of

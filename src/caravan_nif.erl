@@ -46,8 +46,8 @@ load_library(File) ->
 
 %% The first that exists; when none does, the first, so that the error names the usual place.
 library_file() ->
-    Directories = [Directory || Directory <- [priv_dir(), beam_priv_dir(), os:getenv("CARAVAN_NIF_DIR")], Directory =/= false],
-    Files = [absolute(filename:join(Directory, "caravan_nif.so")) || Directory <- Directories],
+    Directories = [priv_dir(), beam_priv_dir(), os:getenv("CARAVAN_NIF_DIR")],
+    Files = [absolute(filename:join(Directory, "caravan_nif.so")) || Directory <- Directories, Directory =/= false],
     hd([File || File <- Files, exists(File)] ++ Files).
 
 priv_dir() ->
@@ -75,19 +75,23 @@ exists(File) ->
 %% One line that says what to do.
 -spec format_error(load_error()) -> string().
 format_error({File, {Kind, Text}}) ->
-    lists:flatten(io_lib:format("caravan: cannot load ~ts: ~ts", [File, explain(Kind, lists:flatten(Text), exists(File))])).
+    Explanation = explain(Kind, lists:flatten(Text), exists(File)),
+    lists:flatten(io_lib:format("caravan: cannot load ~ts: ~ts", [File, Explanation])).
 
 explain(load_failed, _Text, false) ->
-    "there is no such file; compile the dependency anew (mix deps.compile caravan --force, rebar3 compile), or set CARAVAN_NIF_DIR to its directory";
+    "there is no such file; " ++ compile_anew() ++ ", or set CARAVAN_NIF_DIR to its directory";
 explain(load_failed, Text, true) ->
     case string:find(Text, "libcares") of
         nomatch -> Text;
         _ -> Text ++ "; install c-ares (Debian: libc-ares2, Alpine: c-ares, macOS: brew install c-ares)"
     end;
 explain(Kind, Text, _Exists) when Kind =:= load; Kind =:= bad_lib ->
-    Text ++ " It was built from another version of caravan; compile the dependency anew (mix deps.compile caravan --force, rebar3 compile)";
+    Text ++ " It was built from another version of caravan; " ++ compile_anew();
 explain(_Kind, Text, _Exists) ->
     Text.
+
+compile_anew() ->
+    "compile the dependency anew (mix deps.compile caravan --force, rebar3 compile)".
 
 -spec dist_port(atom() | string() | binary()) -> inet:port_number().
 dist_port(_NodeName) -> erlang:nif_error(not_loaded).

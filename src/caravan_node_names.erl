@@ -1,7 +1,7 @@
 %% @private
 %% From the records of an answer to node names. Records come from the network and atoms are for ever, so names are
-%% checked before they become atoms, at most `max_nodes' of an answer, and a topology makes a limited number of new atoms
-%% in its life.
+%% checked before they become atoms, at most `max_nodes' of an answer, and a topology makes a limited number of new
+%% atoms in its life.
 -module(caravan_node_names).
 
 -export([new/2, from_answer/2, stats/1]).

@@ -1,0 +1,232 @@
+-module(caravan_dns_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(GUARD_MS, 10000).
+
+dns_test_() ->
+    {setup, fun start_application/0, fun stop_application/1,
+        {foreach, fun start_server/0, fun caravan_dns_server:stop/1, [
+            with(fun srv_records_with_glue/1),
+            with(fun address_records/1),
+            with(fun aliases_are_followed/1),
+            with(fun least_ttl_counts/1),
+            with(fun tcp_first_for_srv/1),
+            with(fun udp_with_edns_for_addresses/1),
+            with(fun truncated_answer_is_asked_again_over_tcp/1),
+            with(fun errors_keep_their_meaning/1),
+            with(fun silence_is_a_timeout/1),
+            with(fun garbage_is_badresp/1),
+            with(fun waiting_leaves_no_message/1),
+            with(fun answer_comes_as_message/1),
+            with(fun cancelled_lookup_sends_nothing/1),
+            with(fun answered_lookup_is_flushed_by_cancel/1),
+            with(fun many_callers_at_once/1),
+            with(fun configured_nameservers_are_the_default/1)
+        ]}}.
+
+start_application() ->
+    {ok, _} = application:ensure_all_started(caravan).
+
+stop_application(_) ->
+    ok = application:stop(caravan).
+
+start_server() ->
+    {ok, Server} = caravan_dns_server:start_link(#{}),
+    Server.
+
+with(Test) ->
+    {name, Name} = erlang:fun_info(Test, name),
+    fun(Server) -> {atom_to_list(Name), fun() -> Test(Server) end} end.
+
+lookup(Server, Name, Type) ->
+    lookup(Server, Name, Type, #{}).
+
+lookup(Server, Name, Type, Options) ->
+    caravan_dns:lookup(Name, Type, Options#{nameservers => [caravan_dns_server:nameserver(Server)]}).
+
+put_service(Server) ->
+    ok = caravan_dns_server:put(Server, "app.test", srv, [
+        {srv, 30, 1, 10, 4371, "n1.test"}, {srv, 30, 2, 20, 4372, "n2.test"}
+    ]),
+    ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 30, {127, 0, 0, 1}}, {a, 30, {127, 0, 0, 2}}]).
+
+srv_records_with_glue(Server) ->
+    put_service(Server),
+    {ok, #{records := Records, addresses := Addresses, ttl := 30, complete := true}} =
+        lookup(Server, "app.test", srv),
+    ?assertEqual(
+        [
+            #{priority => 1, weight => 10, port => 4371, target => <<"n1.test">>, ttl => 30},
+            #{priority => 2, weight => 20, port => 4372, target => <<"n2.test">>, ttl => 30}
+        ],
+        lists:sort(Records)
+    ),
+    ?assertEqual([<<"n1.test">>], maps:keys(Addresses)),
+    ?assertEqual([{127, 0, 0, 1}, {127, 0, 0, 2}], lists:sort(maps:get(<<"n1.test">>, Addresses))).
+
+address_records(Server) ->
+    ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 7, {10, 0, 0, 1}}]),
+    ok = caravan_dns_server:put(Server, "n1.test", aaaa, [{aaaa, 8, {16#fd00, 0, 0, 0, 0, 0, 0, 1}}]),
+    ?assertMatch(
+        {ok, #{records := [#{address := {10, 0, 0, 1}, ttl := 7}], addresses := #{}}}, lookup(Server, <<"n1.test">>, a)
+    ),
+    ?assertMatch(
+        {ok, #{records := [#{address := {16#fd00, 0, 0, 0, 0, 0, 0, 1}, ttl := 8}]}}, lookup(Server, "n1.test", aaaa)
+    ).
+
+aliases_are_followed(Server) ->
+    ok = caravan_dns_server:put(Server, "www.test", cname, [{cname, 60, "n1.test"}]),
+    ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 90, {10, 0, 0, 1}}]),
+    ?assertMatch({ok, #{records := [#{address := {10, 0, 0, 1}}], ttl := 60}}, lookup(Server, "www.test", a)).
+
+least_ttl_counts(Server) ->
+    ok = caravan_dns_server:put(Server, "app.test", srv, [
+        {srv, 30, 1, 1, 4371, "n1.test"}, {srv, 5, 1, 1, 4372, "n2.test"}
+    ]),
+    ?assertMatch({ok, #{ttl := 5}}, lookup(Server, "app.test", srv)).
+
+tcp_first_for_srv(Server) ->
+    put_service(Server),
+    {ok, #{complete := true}} = lookup(Server, "app.test", srv),
+    ?assertMatch([#{transport := tcp}], caravan_dns_server:queries(Server)),
+    {ok, #{complete := false}} = lookup(Server, "app.test", srv, #{transport => udp}),
+    ?assertMatch([_, #{transport := udp}], caravan_dns_server:queries(Server)).
+
+udp_with_edns_for_addresses(Server) ->
+    put_service(Server),
+    {ok, _} = lookup(Server, "n1.test", a),
+    ?assertMatch([#{transport := udp, edns_size := 4096}], caravan_dns_server:queries(Server)).
+
+truncated_answer_is_asked_again_over_tcp(Server) ->
+    Records = [{srv, 30, 1, 1, 1024 + N, "n" ++ integer_to_list(N) ++ ".test"} || N <- lists:seq(1, 300)],
+    ok = caravan_dns_server:put(Server, "many.test", srv, Records),
+    {ok, #{records := Found, complete := true}} = lookup(Server, "many.test", srv, #{transport => udp}),
+    ?assertEqual(300, length(Found)),
+    ?assertMatch([#{transport := udp}, #{transport := tcp}], caravan_dns_server:queries(Server)).
+
+errors_keep_their_meaning(Server) ->
+    ok = caravan_dns_server:put(Server, "empty.test", srv, []),
+    ?assertEqual({error, nodata}, lookup(Server, "empty.test", srv)),
+    ?assertEqual({error, nxdomain}, lookup(Server, "none.test", srv)),
+    [
+        begin
+            ok = caravan_dns_server:put(Server, "bad.test", srv, Rcode),
+            Result = lookup(Server, "bad.test", srv, #{transport => Transport}),
+            ?assertEqual({Transport, {error, Rcode}}, {Transport, Result})
+        end
+     || Rcode <- [servfail, refused, notimp, formerr], Transport <- [udp, tcp, auto]
+    ],
+    ?assertEqual({error, badname}, lookup(Server, "no name.test", srv)),
+    ?assertEqual({error, badname}, lookup(Server, lists:duplicate(300, $a), srv)),
+    ok = caravan_dns_server:close_sockets(Server),
+    ?assertEqual({error, connrefused}, lookup(Server, "empty.test", srv)),
+    ?assertEqual({error, connrefused}, lookup(Server, "empty.test", a)).
+
+silence_is_a_timeout(Server) ->
+    ok = caravan_dns_server:put(Server, "silent.test", srv, drop),
+    [
+        ?assertEqual({error, timeout}, lookup(Server, "silent.test", srv, #{transport => Transport, timeout => 100}))
+     || Transport <- [udp, tcp, auto]
+    ].
+
+garbage_is_badresp(Server) ->
+    %% The header and the question as they came, then a record that claims more than there is.
+    Lying = fun(<<Id:2/binary, _Flags:2/binary, _Counts:8/binary, Question/binary>>) ->
+        <<Id/binary, 16#8180:16, 1:16, 9:16, 0:32, (question(Question))/binary, 16#c00c:16, 33:16, 1:16, 1:32, 999:16>>
+    end,
+    ok = caravan_dns_server:put(Server, "garbage.test", srv, {raw, Lying}),
+    ?assertEqual({error, badresp}, lookup(Server, "garbage.test", srv, #{transport => udp})).
+
+question(<<0, Type:2/binary, Class:2/binary, _/binary>>) -> <<0, Type/binary, Class/binary>>;
+question(<<Size, Label:Size/binary, Rest/binary>>) -> <<Size, Label/binary, (question(Rest))/binary>>.
+
+waiting_leaves_no_message(Server) ->
+    put_service(Server),
+    {ok, _} = lookup(Server, "app.test", srv),
+    {error, nxdomain} = lookup(Server, "none.test", srv),
+    ?assertEqual({messages, []}, process_info(self(), messages)).
+
+answer_comes_as_message(Server) ->
+    put_service(Server),
+    Ref = caravan_dns:lookup_async("app.test", srv, [{nameservers, [caravan_dns_server:nameserver(Server)]}]),
+    ?assert(is_reference(Ref)),
+    ?assertMatch({ok, #{complete := true}}, await(Ref)),
+    Bad = caravan_dns:lookup_async("app.test", srv, [{timeout, 0}]),
+    ?assertEqual({error, {bad_option, timeout, 0, "an integer from 1 to 3600000"}}, await(Bad)).
+
+await(Ref) ->
+    receive
+        {caravan_dns, Ref, Result} -> Result
+    after ?GUARD_MS -> error(no_answer)
+    end.
+
+cancelled_lookup_sends_nothing(Server) ->
+    Nameservers = [caravan_dns_server:nameserver(Server)],
+    ok = caravan_dns_server:put(Server, "held.test", a, drop),
+    Ref = caravan_dns:lookup_async("held.test", a, #{nameservers => Nameservers, timeout => 200}),
+    ok = caravan_dns_server:await_queries(Server, 1, ?GUARD_MS),
+    ok = caravan_dns:cancel(Ref),
+    ok = caravan_dns:cancel(Ref),
+    %% A lookup that was started later with the same timeout: what the first would have sent has been sent.
+    {error, timeout} = lookup(Server, "held.test", a, #{timeout => 200}),
+    ?assertEqual({messages, []}, process_info(self(), messages)).
+
+answered_lookup_is_flushed_by_cancel(Server) ->
+    put_service(Server),
+    Refs = [
+        caravan_dns:lookup_async("app.test", srv, #{nameservers => [caravan_dns_server:nameserver(Server)]})
+     || _ <- lists:seq(1, 200)
+    ],
+    _ = await(lists:last(Refs)),
+    lists:foreach(fun caravan_dns:cancel/1, Refs),
+    {error, nxdomain} = lookup(Server, "none.test", srv),
+    ?assertEqual({messages, []}, process_info(self(), messages)).
+
+many_callers_at_once(Server) ->
+    ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 7, {10, 0, 0, 1}}]),
+    Callers = [spawn_monitor(fun() -> exit(lookup(Server, "n1.test", a)) end) || _ <- lists:seq(1, 2000)],
+    Results = [await_exit(Monitor) || {_, Monitor} <- Callers],
+    ?assertEqual([], [Result || Result <- Results, element(1, Result) =/= ok]).
+
+await_exit(Monitor) ->
+    receive
+        {'DOWN', Monitor, process, _, Result} -> Result
+    after ?GUARD_MS -> error(no_result)
+    end.
+
+configured_nameservers_are_the_default(Server) ->
+    put_service(Server),
+    ok = application:set_env(caravan, nameservers, [caravan_dns_server:nameserver(Server)]),
+    try
+        ?assertMatch({ok, #{records := [_, _]}}, caravan_dns:lookup("app.test", srv))
+    after
+        ok = application:unset_env(caravan, nameservers)
+    end.
+
+%% What is not allowed is named, with its value and what is.
+bad_options_test_() ->
+    {setup, fun caravan_nif:load/0, [
+        ?_assertMatch({error, {bad_option, Key, _, [_ | _]}}, caravan_dns:lookup("app.test", Type, Options))
+     || {Key, Type, Options} <- [
+            {type, mx, #{}},
+            {timeout, a, #{timeout => 0}},
+            {timeout, a, #{timeout => 3600001}},
+            {timeout, a, #{timeout => infinity}},
+            {transport, a, #{transport => sctp}},
+            {nameservers, a, #{nameservers => []}},
+            {nameservers, a, #{nameservers => ["127.0.0.1:0"]}},
+            {nameservers, a, #{nameservers => ["ns.example"]}},
+            {nameservers, a, #{nameservers => lists:duplicate(17, "127.0.0.1")}},
+            {nameservers, a, #{nameservers => "127.0.0.1"}},
+            {retries, a, #{retries => 3}},
+            {options, a, [timeout]},
+            {options, a, 5000}
+        ]
+    ]}.
+
+name_that_is_none_test_() ->
+    {setup, fun caravan_nif:load/0, [
+        ?_assertMatch({error, {bad_option, name, _, _}}, caravan_dns:lookup(Name, a))
+     || Name <- [undefined, "", <<>>, [$a | $b], ["a", 256], 5]
+    ]}.
