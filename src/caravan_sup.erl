@@ -15,18 +15,19 @@ init([]) ->
 topologies({ok, Topologies}) ->
     lists:flatmap(fun topology/1, Topologies);
 topologies({error, Error}) ->
-    reject(Error).
+    logger:error("~ts", [caravan_option:format_error(Error)]),
+    [].
 
 %% A topology that cannot be started is reported and left out: a typo in one must not keep the node from booting.
 topology({Name, Options}) ->
     case caravan_cluster:check_options(with_name(Name, Options)) of
         {ok, _} -> [caravan_cluster:child_spec(with_name(Name, Options))];
-        {error, Error} -> reject(Error)
+        {error, Error} -> reject(Name, Error)
     end.
 
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
 with_name(Name, Options) -> [{name, Name} | Options].
 
-reject(Error) ->
-    logger:error("~ts", [caravan_option:format_error(Error)]),
+reject(Name, Error) ->
+    logger:error("~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]),
     [].
