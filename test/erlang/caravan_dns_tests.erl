@@ -8,6 +8,7 @@ dns_test_() ->
     {setup, fun start_application/0, fun stop_application/1,
         {foreach, fun start_server/0, fun caravan_dns_server:stop/1, [
             with(fun srv_records_with_glue/1),
+            with(fun glue_of_any_number_of_targets/1),
             with(fun address_records/1),
             with(fun aliases_are_followed/1),
             with(fun least_ttl_counts/1),
@@ -64,6 +65,20 @@ srv_records_with_glue(Server) ->
     ),
     ?assertEqual([<<"n1.test">>], maps:keys(Addresses)),
     ?assertEqual([{127, 0, 0, 1}, {127, 0, 0, 2}], lists:sort(maps:get(<<"n1.test">>, Addresses))).
+
+%% Around the size from which maps are hash maps inside, which the VM builds in another way.
+glue_of_any_number_of_targets(Server) ->
+    [
+        begin
+            Targets = ["t" ++ integer_to_list(N) ++ ".test" || N <- lists:seq(1, Count)],
+            Records = [{srv, 30, 1, 1, 4371, Target} || Target <- Targets],
+            ok = caravan_dns_server:put(Server, "glue.test", srv, Records),
+            [ok = caravan_dns_server:put(Server, Target, a, [{a, 30, {10, 0, 0, 1}}]) || Target <- Targets],
+            {ok, #{addresses := Addresses}} = lookup(Server, "glue.test", srv),
+            ?assertEqual(maps:from_list([{list_to_binary(Target), [{10, 0, 0, 1}]} || Target <- Targets]), Addresses)
+        end
+     || Count <- [1, 31, 32, 33, 34, 400]
+    ].
 
 address_records(Server) ->
     ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 7, {10, 0, 0, 1}}]),
