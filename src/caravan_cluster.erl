@@ -22,8 +22,8 @@
     query := string() | binary(),
     %% What stands before `-Port@Target' in the names of the nodes.
     node_basename := string() | binary() | atom(),
-    %% Where to ask; default: those of the application's configuration.
-    nameservers => system | [string() | binary(), ...],
+    %% As in caravan_dns:lookup/3.
+    nameservers => default | system | [string() | binary(), ...],
     %% Milliseconds between looks, 100 to 3,600,000, give or take a tenth; default 5000.
     poll_interval => pos_integer(),
     %% Milliseconds for one lookup, 1 to 3,600,000; default 5000.

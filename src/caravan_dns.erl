@@ -31,9 +31,9 @@
 -type name() :: string() | binary().
 -type type() :: srv | a | aaaa.
 -type options() :: #{
-    %% Where to ask, `"127.0.0.1:8600"' or `"[::1]:53"', or `system': those of resolv.conf with its search list.
-    %% Default: `nameservers' of the application's configuration, which is `system' by default.
-    nameservers => system | [string() | binary(), ...],
+    %% Where to ask: `"127.0.0.1:8600"' or `"[::1]:53"'; `system': those of resolv.conf with its search list;
+    %% `default', the default: `nameservers' of the application's configuration, which is `system' by default.
+    nameservers => default | system | [string() | binary(), ...],
     %% Milliseconds for the whole lookup, 1 to 3,600,000; default 5000.
     timeout => pos_integer(),
     %% `udp': UDP with EDNS, TCP when the answer is truncated. `tcp': TCP only. `auto', the default: for SRV records TCP
@@ -151,7 +151,7 @@ with_nameservers(Checked) ->
 -spec lookup_options() -> [caravan_option:option()].
 lookup_options() ->
     [
-        {nameservers, {default, default}, caravan_option:nameservers()},
+        {nameservers, {default, default}, caravan_option:nameservers_or_default()},
         {timeout, {default, 5000}, caravan_option:integer(1, 3600000)},
         {transport, {default, auto}, caravan_option:one_of([auto, udp, tcp])}
     ].

@@ -3,7 +3,7 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, boolean/0, port_number/0, port_range/0, nameservers/0, one_of/1, dns_name/0, basename/0]).
+-export([integer/2, boolean/0, port_number/0, port_range/0, nameservers/0, nameservers_or_default/0, one_of/1, dns_name/0, basename/0]).
 
 -export_type([option/0, type/0, error/0]).
 
@@ -92,6 +92,15 @@ one_of(Values) ->
 -spec nameservers() -> type().
 nameservers() ->
     {fun nameservers/1, "system, or 1 to 16 of \"Address\", \"IPv4:Port\" or \"[IPv6]:Port\""}.
+
+%% Also `default': those of the application's configuration.
+-spec nameservers_or_default() -> type().
+nameservers_or_default() ->
+    {Parse, Allowed} = nameservers(),
+    {fun
+        (default) -> {ok, default};
+        (Value) -> Parse(Value)
+    end, "default, " ++ Allowed}.
 
 nameservers(system) ->
     {ok, system};

@@ -15,6 +15,7 @@ cluster_test_() ->
             with(fun an_empty_answer_keeps_the_nodes/1),
             with(fun dns_that_comes_back_is_used_again/1),
             with(fun configured_topologies_start_with_the_application/1),
+            with(fun configured_nameservers_are_the_default/1),
             with(fun a_bad_topology_leaves_the_others_running/1),
             with(fun messages_of_strangers_are_ignored/1)
         ]}}.
@@ -134,6 +135,17 @@ configured_topologies_start_with_the_application(Server) ->
     restart_with([{test_topology, maps:remove(name, options(Server))}], fun() ->
         await_status(wants(['app-4371@n.test']))
     end).
+
+configured_nameservers_are_the_default(Server) ->
+    put_nodes(Server, [4371]),
+    ok = application:set_env(caravan, nameservers, [caravan_dns_server:nameserver(Server)]),
+    try
+        restart_with([{test_topology, maps:without([name, nameservers], options(Server))}], fun() ->
+            await_status(wants(['app-4371@n.test']))
+        end)
+    after
+        ok = application:unset_env(caravan, nameservers)
+    end.
 
 a_bad_topology_leaves_the_others_running(Server) ->
     put_nodes(Server, [4371]),
