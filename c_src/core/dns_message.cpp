@@ -96,8 +96,7 @@ class Decoder {
     }
     take_glue(answers);
     take_glue(additional);
-    std::stable_sort(reply_.glue.begin(), reply_.glue.end(),
-                     [this](const Glue& a, const Glue& b) { return less_names(view(a.target), view(b.target)); });
+    order_glue();
     return std::move(reply_);
   }
 
@@ -241,6 +240,20 @@ class Decoder {
         reply_.glue.push_back({*target, *address, record.ttl});
       }
     }
+  }
+
+  // Consul sends the address of a host once for every instance on it.
+  void order_glue() {
+    auto& glue = reply_.glue;
+    std::sort(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
+      const auto x = view(a.target);
+      const auto y = view(b.target);
+      return less_names(x, y) || (a.address < b.address && !less_names(y, x));
+    });
+    const auto duplicates = std::unique(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
+      return a.address == b.address && equal_names(view(a.target), view(b.target));
+    });
+    glue.erase(duplicates, glue.end());
   }
 
   void sort_targets() {

@@ -57,7 +57,7 @@ struct Reply {
 
   std::vector<SrvRecord> srv;
   std::vector<AddressRecord> addresses;
-  std::vector<Glue> glue;  // sorted by target
+  std::vector<Glue> glue;  // sorted by target and address, without duplicates
   std::string text;
 
   std::string_view view(TextRef ref) const noexcept { return std::string_view{text}.substr(ref.offset, ref.size); }
