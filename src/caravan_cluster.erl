@@ -56,6 +56,7 @@
     options :: map(),
     lookup :: reference() | undefined,
     timer :: reference() | undefined,
+    retry :: reference() | undefined,
     last_lookup = none :: none | fresh | {empty, nxdomain | nodata} | {failed, term()},
     failed_polls = 0 :: non_neg_integer(),
     wanted = [] :: [node()],
@@ -135,6 +136,8 @@ handle_info({caravan_dns, Ref, Result}, #state{lookup = Ref} = State) ->
     {noreply, schedule(connect(looked(Result, State#state{lookup = undefined})))};
 handle_info({timeout, Timer, look}, #state{timer = Timer} = State) ->
     {noreply, look(State#state{timer = undefined})};
+handle_info({timeout, Timer, retry}, #state{retry = Timer} = State) ->
+    {noreply, connect(State#state{retry = undefined})};
 handle_info({nodeup, Node}, #state{connector = Connector} = State) ->
     {noreply, State#state{connector = caravan_connector:forget(Node, Connector)}};
 handle_info({nodedown, Node}, State) ->
@@ -158,7 +161,7 @@ look(#state{lookup = undefined, options = #{query := Query} = Options} = State) 
 look(State) ->
     State.
 
-looked({ok, Answer}, #state{names = Names} = State) ->
+looked({ok, Answer}, #state{names = Names, connector = Connector} = State) ->
     ok = caravan_glue:learn(Answer),
     {Nodes, NextNames} = caravan_node_names:from_answer(Answer, Names),
     Wanted = lists:delete(node(), Nodes),
@@ -169,7 +172,8 @@ looked({ok, Answer}, #state{names = Names} = State) ->
         failed_polls = 0,
         wanted = Wanted,
         complete = maps:get(complete, Answer),
-        names = NextNames
+        names = NextNames,
+        connector = caravan_connector:keep(Wanted, Connector)
     };
 %% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
 looked({error, Reason}, State) when Reason =:= nxdomain; Reason =:= nodata ->
@@ -180,7 +184,18 @@ looked({error, Reason}, #state{failed_polls = Failed} = State) ->
     State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1}.
 
 connect(#state{wanted = Wanted, connector = Connector} = State) ->
-    State#state{connector = caravan_connector:connect(missing(Wanted, is_alive()), Connector)}.
+    Missing = missing(Wanted, is_alive()),
+    Next = caravan_connector:connect(Missing, Connector),
+    retry_in(caravan_connector:next_retry(Missing, Next), State#state{connector = Next}).
+
+%% One timer for the node whose back-off ends first.
+retry_in(After, #state{retry = undefined} = State) when is_integer(After) ->
+    State#state{retry = erlang:start_timer(After, self(), retry)};
+retry_in(none, #state{retry = undefined} = State) ->
+    State;
+retry_in(After, #state{retry = Timer} = State) ->
+    _ = erlang:cancel_timer(Timer),
+    retry_in(After, State#state{retry = undefined}).
 
 missing(Wanted, true) -> Wanted -- nodes(connected);
 missing(_Wanted, false) -> [].

@@ -3,7 +3,7 @@
 %% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology.
 -module(caravan_connector).
 
--export([new/1, connect/2, handle_info/2, forget/2, connecting/1, failing/1]).
+-export([new/1, connect/2, handle_info/2, forget/2, keep/2, next_retry/2, connecting/1, failing/1]).
 
 -export_type([state/0]).
 
@@ -97,10 +97,24 @@ backoff(Count) ->
     Full = min(?MAX_BACKOFF_MS, ?FIRST_BACKOFF_MS bsl min(Count - 1, 6)),
     Full - rand:uniform(Full div 4).
 
-%% The node was up, or is no longer wanted: its failures count no more.
+%% The node was up: its failures count no more.
 -spec forget(node(), state()) -> state().
 forget(Node, #state{failures = Failures} = State) ->
     State#state{failures = maps:remove(Node, Failures)}.
+
+%% Forgets the failures of all nodes but these.
+-spec keep([node()], state()) -> state().
+keep(Nodes, #state{failures = Failures} = State) ->
+    State#state{failures = maps:with(Nodes, Failures)}.
+
+%% Milliseconds until the back-off of one of the missing nodes ends.
+-spec next_retry([node()], state()) -> non_neg_integer() | none.
+next_retry(Missing, #state{failures = Failures} = State) ->
+    Waiting = maps:without(connecting(State), maps:with(Missing, Failures)),
+    case [RetryAt || #failure{retry_at = RetryAt} <- maps:values(Waiting)] of
+        [] -> none;
+        Times -> max(0, lists:min(Times) - now_ms())
+    end.
 
 -spec connecting(state()) -> [node()].
 connecting(#state{attempts = Attempts}) ->

@@ -10,6 +10,7 @@ connector_test_() ->
     [
         {spawn, fun attempts_are_limited/0},
         {spawn, fun a_node_that_failed_is_left_alone_for_a_while/0},
+        {spawn, fun the_end_of_a_backoff_is_known/0},
         {spawn, fun a_node_that_does_not_answer_is_given_up/0},
         {spawn, fun strangers_messages_are_ignored/0}
     ].
@@ -38,6 +39,14 @@ a_node_that_failed_is_left_alone_for_a_while() ->
     Forgotten = caravan_connector:forget('a@x', State),
     ?assertEqual(#{}, caravan_connector:failing(Forgotten)),
     ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], Forgotten))).
+
+the_end_of_a_backoff_is_known() ->
+    ?assertEqual(none, caravan_connector:next_retry(['a@x'], new(#{}))),
+    {failed, 'a@x', refused, 1, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
+    First = caravan_connector:next_retry(['a@x', 'b@x'], State),
+    ?assert(First > 0 andalso First =< 1000),
+    ?assertEqual(none, caravan_connector:next_retry(['b@x'], State)),
+    ?assertEqual(none, caravan_connector:next_retry(['a@x'], caravan_connector:keep(['b@x'], State))).
 
 a_node_that_does_not_answer_is_given_up() ->
     State = caravan_connector:connect(['a@x'], new(#{})),
