@@ -13,7 +13,10 @@
 -spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) ->
     {ok, inet:ip_address()} | {error, address | inet:posix()}.
 resolve(Host, Family, _Budget) when is_tuple(Host) ->
-    literal(Host, Family);
+    case inet:is_ip_address(Host) of
+        true -> literal(Host, Family);
+        false -> {error, address}
+    end;
 resolve(Host, Family, Budget) when is_atom(Host) ->
     resolve(atom_to_list(Host), Family, Budget);
 resolve(Host, Family, Budget) ->
