@@ -16,9 +16,27 @@ value(Key) ->
     %% When distribution starts, nobody has loaded the application yet.
     _ = application:load(caravan),
     {Default, Type} = option(Key),
-    case application:get_env(caravan, Key) of
-        {ok, Value} -> caravan_option:check(Key, Value, Type);
-        undefined -> {ok, Default}
+    case {application:get_env(caravan, Key), unreadable_flag(Key)} of
+        {_, {ok, Text}} -> {error, {bad_option, Key, Text, element(2, Type)}};
+        {{ok, Value}, none} -> caravan_option:check(Key, Value, Type);
+        {undefined, none} -> {ok, Default}
+    end.
+
+%% A flag whose value is no Erlang term makes OTP drop all flags of the application, with no more than a log entry.
+unreadable_flag(Key) ->
+    Flags = lists:append([Flag || {caravan, Flag} <- init:get_arguments()]),
+    case [Text || {Name, Text} <- pairs(Flags), Name =:= atom_to_list(Key), not is_term(Text)] of
+        [Text | _] -> {ok, Text};
+        [] -> none
+    end.
+
+pairs([Name, Text | Flags]) -> [{Name, Text} | pairs(Flags)];
+pairs(_) -> [].
+
+is_term(Text) ->
+    case erl_scan:string(Text ++ ".") of
+        {ok, Tokens, _} -> element(1, erl_parse:parse_term(Tokens)) =:= ok;
+        {error, _, _} -> false
     end.
 
 option(default_port) -> {4370, caravan_option:port_number()};

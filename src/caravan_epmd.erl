@@ -39,7 +39,7 @@ dist_port(NodeName) ->
 start_link() ->
     case safely(fun prepare/0, {error, "caravan: the epmd module cannot be initialised"}) of
         ok -> ignore;
-        {error, Line} -> refuse(Line, init:get_status())
+        {error, Line} -> refuse(Line, is_booting())
     end.
 
 prepare() ->
@@ -55,12 +55,17 @@ prepare() ->
 
 %% While the system boots, an error would end it as well, with pages of supervisor reports around our line. There is no
 %% `user' process yet that could print it.
-refuse(Line, {starting, _}) ->
+refuse(Line, true) ->
     Stderr = open_port({fd, 0, 2}, [out]),
     true = port_command(Stderr, [unicode:characters_to_binary(Line), $\n]),
     erlang:halt(1);
-refuse(Line, _Running) ->
+refuse(Line, false) ->
     {error, {caravan, Line}}.
+
+%% The last child of the kernel's supervisor starts after the distribution. init:get_status/0 would not do: a script
+%% (escript, mix, -eval) runs its whole life while the system is `starting'.
+is_booting() ->
+    whereis(kernel_safe_sup) =:= undefined.
 
 %% Where the node is to listen (OTP 23 and later). A busy port is an error of the boot, never a reason to take another
 %% one: nobody would find the node there.

@@ -35,7 +35,11 @@ serve_ipv6() ->
          || Transport <- [" +notcp", " +tcp"]]
     end).
 
-port_in_use_is_an_error_and_stop_frees_it_test() ->
+%% A process of its own: it traps exits.
+port_in_use_is_an_error_and_stop_frees_it_test_() ->
+    {spawn, fun port_in_use_is_an_error_and_stop_frees_it/0}.
+
+port_in_use_is_an_error_and_stop_frees_it() ->
     with_server(#{}, fun(Server) ->
         Port = caravan_dns_server:port(Server),
         process_flag(trap_exit, true),
@@ -121,7 +125,11 @@ closed_sockets_refuse_and_reopen_on_the_same_port_test() ->
         ?assertEqual(3, caravan_dns_server:count(Server))
     end).
 
-server_stops_when_a_function_of_the_table_fails_test() ->
+%% A process of its own: it traps exits.
+server_stops_when_a_function_of_the_table_fails_test_() ->
+    {spawn, fun server_stops_when_a_function_of_the_table_fails/0}.
+
+server_stops_when_a_function_of_the_table_fails() ->
     process_flag(trap_exit, true),
     {ok, Server} = caravan_dns_server:start_link(#{}),
     caravan_dns_server:put(Server, "bad.test", a, fun(_, _) -> exit(on_purpose) end),

@@ -1,0 +1,176 @@
+%% Where caravan_epmd has the addresses of nodes from, and what happens when it cannot have them.
+-module(caravan_epmd_address_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_dns_server, [await_queries/3, count/1, pause/1, put/4, queries/1, resume/1]).
+-import(caravan_test_network, [boot/2, boot/3, free_port/0, node_name/3]).
+-import(caravan_test_node, [async/2, call/4, run/2]).
+
+-define(TEST(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
+
+-define(LOCALHOST, {127, 0, 0, 1}).
+-define(LOCALHOST6, {0, 0, 0, 0, 0, 0, 0, 1}).
+-define(HANG_GUARD, 60000).
+
+%% In this VM
+
+addresses_are_of_the_family_that_is_asked_for_test_() ->
+    ?TEST(with_nameservers(fun(Server, _) ->
+        put(Server, "n.test", a, [{a, 30, {127, 0, 0, 7}}]),
+        put(Server, "n.test", aaaa, [{aaaa, 30, ?LOCALHOST6}]),
+        ?assertEqual({ok, {127, 0, 0, 7}, 4834, 6}, caravan_epmd:address_please("app-4834", "n.test", inet)),
+        ?assertEqual([a], types(Server)),
+        ?assertEqual({ok, ?LOCALHOST6, 4834, 6}, caravan_epmd:address_please("app-4834", "n.test", inet6)),
+        ?assertEqual([a, aaaa], types(Server))
+    end)).
+
+addresses_in_names_need_no_nameserver_test_() ->
+    ?TEST(with_nameservers(fun(Server, System) ->
+        [{ok, _, 4834, 6} = caravan_epmd:address_please("app-4834", Host, Family)
+         || {Host, Family} <- [{"127.0.0.1", inet}, {"127.0.0.1", inet6}, {"::1", inet6}]],
+        ?assertEqual({0, 0}, {count(Server), count(System)})
+    end)).
+
+what_the_nameservers_do_not_know_the_system_is_asked_test_() ->
+    ?TEST(with_nameservers(fun(Server, System) ->
+        put(System, "n.test", a, [{a, 30, ?LOCALHOST}]),
+        [begin
+             put(Server, "n.test", a, Answer),
+             ?assertEqual({Answer, {ok, ?LOCALHOST, 4834, 6}},
+                          {Answer, caravan_epmd:address_please("app-4834", "n.test", inet)})
+         end
+         || Answer <- [nxdomain, [], servfail, refused, drop]],
+        ?assert(count(Server) > 0)
+    end)).
+
+a_host_that_nobody_knows_is_an_error_test_() ->
+    ?TEST(with_nameservers(fun(_, _) ->
+        [?assertEqual({Family, {error, nxdomain}},
+                      {Family, caravan_epmd:address_please("app-4834", "n.test", Family)})
+         || Family <- [inet, inet6]],
+        ?assertEqual({messages, []}, process_info(self(), messages))
+    end)).
+
+%% The answers that come too late come indeed: the last lookup goes to the same sockets, after them.
+nameservers_that_hang_are_an_error_and_leave_no_message_test_() ->
+    ?TEST(with_nameservers(fun(Server, System) ->
+        [put(Each, Host, a, [{a, 30, ?LOCALHOST}])
+         || Each <- [Server, System], Host <- ["late.test", "n.test"]],
+        [ok = pause(Each) || Each <- [Server, System]],
+        ?assertEqual({error, etimedout}, caravan_epmd:address_please("app-4834", "late.test", inet)),
+        [ok = resume(Each) || Each <- [Server, System]],
+        ?assertEqual({ok, ?LOCALHOST, 4834, 6}, caravan_epmd:address_please("app-4834", "n.test", inet)),
+        ?assert(lists:member("late.test", [Name || #{name := Name} <- queries(Server) ++ queries(System)])),
+        ?assertEqual({messages, []}, process_info(self(), messages))
+    end)).
+
+%% Both the nameservers that are configured and those that inet:getaddr/2 asks are servers of the test.
+with_nameservers(Test) ->
+    ?assertEqual(nonode@nohost, node()),
+    ignore = caravan_epmd:start_link(),
+    {ok, Server} = caravan_dns_server:start_link(#{}),
+    {ok, System} = caravan_dns_server:start_link(#{}),
+    Saved = [{Option, inet_db:res_option(Option)} || Option <- [lookup, nameservers, resolv_conf]],
+    %% Without that file, because it would be read over what is set here.
+    set_resolver([{resolv_conf, ""}, {lookup, [dns]},
+                  {nameservers, [{?LOCALHOST, caravan_dns_server:port(System)}]}]),
+    ok = application:set_env(caravan, nameservers, [caravan_dns_server:nameserver(Server)]),
+    try
+        Test(Server, System)
+    after
+        ok = application:unset_env(caravan, nameservers),
+        set_resolver(Saved),
+        [ok = caravan_dns_server:stop(Each) || Each <- [Server, System]]
+    end.
+
+set_resolver(Options) ->
+    [ok = inet_db:res_option(Option, Value) || {Option, Value} <- Options].
+
+types(Server) ->
+    [Type || #{type := Type} <- queries(Server)].
+
+%% In nodes
+
+nodes_connect_through_a_nameserver_test_() ->
+    ?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+        put(Server, "node.test", a, [{a, 0, ?LOCALHOST}]),
+        {_, NodeA} = boot(Network, "a"),
+        {B, _} = boot(Network, "b"),
+        ?assertEqual(true, call(NodeA, net_kernel, connect_node, [B]))
+    end)).
+
+nodes_connect_through_a_nameserver_over_ipv6_test_() ->
+    ?TEST(case caravan_test_network:has_ipv6() of
+        true ->
+            Options = #{host => "node.test", interface => ?LOCALHOST6, flags => ["-proto_dist", "inet6_tcp"]},
+            with_network(Options, fun(Server, Network) ->
+                put(Server, "node.test", aaaa, [{aaaa, 0, ?LOCALHOST6}]),
+                {_, NodeA} = boot(Network, "a"),
+                {B, _} = boot(Network, "b"),
+                ?assertEqual(true, call(NodeA, net_kernel, connect_node, [B]))
+            end);
+        false ->
+            io:format(user, "SKIP: this machine has no IPv6 loopback~n", [])
+    end).
+
+%% OTP asks in net_kernel first, then in the process that sets the connection up. What this one waits for
+%% comes when net_kernel has answered, and within the budget: else there would be no connection.
+net_kernel_answers_while_a_nameserver_hangs_test_() ->
+    ?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+        put(Server, "node.test", a, gate(self())),
+        {_, NodeA} = boot(Network, "a"),
+        {B, _} = boot(Network, "b"),
+        Connecting = async(NodeA, fun() -> net_kernel:connect_node(B) end),
+        Waiting = receive {asked, Pid} -> Pid after ?HANG_GUARD -> error(no_query) end,
+        ?assert(is_integer(call(NodeA, net_kernel, get_net_ticktime, []))),
+        ?assertEqual([], call(NodeA, erlang, nodes, [connected])),
+        put(Server, "node.test", a, [{a, 0, ?LOCALHOST}]),
+        Waiting ! open,
+        ?assertEqual(true, receive {Connecting, Result} -> Result after ?HANG_GUARD -> error(no_answer) end)
+    end)).
+
+gate(Test) ->
+    fun(_Transport, _Query) ->
+            Test ! {asked, self()},
+            receive open -> [{a, 0, ?LOCALHOST}] end
+    end.
+
+%% net_kernel kills what takes longer than net_setuptime, and then nothing is returned.
+a_host_without_address_is_an_error_before_net_kernel_loses_patience_test_() ->
+    [?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+        put(Server, "node.test", a, Answer),
+        {_, NodeA} = boot(Network, "a"),
+        B = node_name(Network, "b", free_port()),
+        ?assertEqual({false, [{error, Error}]}, run(NodeA, fun() -> traced_connect(B) end)),
+        ?assertEqual(ok, await_queries(Server, 1, 0))
+     end))
+     || {Answer, Error} <- [{nxdomain, nxdomain}, {[], nxdomain}, {drop, etimedout}]].
+
+%% What address_please/3 returned outside of net_kernel; in it, it promises what nobody looks at.
+traced_connect(Name) ->
+    _ = erlang:trace(all, true, [call]),
+    1 = erlang:trace_pattern({caravan_epmd, address_please, 3}, [{'_', [], [{return_trace}]}], []),
+    Connected = net_kernel:connect_node(Name),
+    NetKernel = whereis(net_kernel),
+    receive
+        {trace, Pid, return_from, {caravan_epmd, address_please, 3}, Result} when Pid =/= NetKernel ->
+            {Connected, [Result]}
+    end.
+
+%% Nodes that have the same server for their nameserver and for that of inet:getaddr/2.
+with_network(Options, Test) ->
+    {ok, Server} = caravan_dns_server:start_link(#{}),
+    Nameservers = io_lib:format("[\"~s\"]", [caravan_dns_server:nameserver(Server)]),
+    Inetrc = io_lib:format("{resolv_conf, \"\"}. {lookup, [dns]}. {nameserver, ~p, ~b}.~n",
+                           [?LOCALHOST, caravan_dns_server:port(Server)]),
+    caravan_test_directory:with(fun(Directory) ->
+        File = caravan_test_directory:write(filename:join(Directory, "inetrc"), Inetrc),
+        Flags = ["-caravan", "nameservers", lists:flatten(Nameservers) | maps:get(flags, Options, [])],
+        Path = [filename:dirname(code:where_is_file(atom_to_list(Module) ++ ".beam"))
+                || Module <- [caravan_epmd, ?MODULE]],
+        Node = #{env => [{"ERL_INETRC", File}], code_path => Path},
+        caravan_test_network:with(Options#{flags => Flags, node => Node},
+                                  fun(Network) -> Test(Server, Network) end)
+    end),
+    ok = caravan_dns_server:stop(Server).

@@ -1,0 +1,134 @@
+%% The callbacks of caravan_epmd: what they give, and that no argument makes them fail.
+-module(caravan_epmd_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(LOCALHOST, {127, 0, 0, 1}).
+-define(LOCALHOST6, {0, 0, 0, 0, 0, 0, 0, 1}).
+
+callbacks_test_() ->
+    {setup, fun load/0, fun unload/1,
+     [fun start_link/0, fun listen_ports/0,
+      fun helper_nodes_listen_anywhere/0, fun creations_are_left_to_net_kernel/0, fun addresses_in_names/0,
+      fun ports_of_names/0, fun a_node_without_a_name_knows_of_none/0, fun every_name_has_a_port/0,
+      {timeout, 120, fun no_argument_makes_a_callback_fail/0}]}.
+
+%% Without DNS, as no test here is about it, and without the warnings of digits that are no port.
+load() ->
+    ?assertEqual(nonode@nohost, node()),
+    ignore = caravan_epmd:start_link(),
+    Lookup = inet_db:res_option(lookup),
+    ok = inet_db:set_lookup([file]),
+    #{level := Level} = logger:get_primary_config(),
+    ok = logger:set_primary_config(level, error),
+    {Lookup, Level}.
+
+unload({Lookup, Level}) ->
+    ok = inet_db:set_lookup(Lookup),
+    ok = logger:set_primary_config(level, Level).
+
+%% Shapes
+
+start_link() ->
+    Links = process_info(self(), links),
+    ?assertEqual(ignore, caravan_epmd:start_link()),
+    ?assertEqual(Links, process_info(self(), links)).
+
+listen_ports() ->
+    [?assertEqual({Name, {ok, Port}}, {Name, caravan_epmd:listen_port_please(Name, "host.test")})
+     || {Text, Port} <- [{"app-4834", 4834}, {"app", 4370}, {"app-0", 4370}, {"worker2", 4370},
+                         {"app-1024", 1024}, {"app-1023", 4370}, {"app-65535", 65535}, {"app-65536", 4370},
+                         {"app-99999999999999999999", 4370}, {"app-04834", 4834}, {"4834", 4834}],
+        Name <- [Text, list_to_atom(Text)]].
+
+helper_nodes_listen_anywhere() ->
+    [?assertEqual({Name, {ok, Port}}, {Name, caravan_epmd:listen_port_please(Name, "host.test")})
+     || {Name, Port} <- [{'rem-1f3a-app-4370', 0}, {'rpc-00c4-app-4834', 0}, {'rpc-31999-app-4834', 0},
+                         {'maint1f3a-app-4834', 0}, {'remsh0a-app-4834', 0}, {'longname1f-app-4834', 0},
+                         {'peer-12-34567', 0}, {'rpc-gateway-4834', 4834}, {'peer-review-4834', 4834},
+                         {'remsh-app-4834', 4834}, {'maint-app-4834', 4834}]].
+
+creations_are_left_to_net_kernel() ->
+    ?assertEqual({ok, -1}, caravan_epmd:register_node('app-4834', 4834)),
+    [?assertEqual({ok, -1}, caravan_epmd:register_node('app-4834', 4834, Family))
+     || Family <- [inet, inet6, inet_tcp, inet6_tcp]].
+
+addresses_in_names() ->
+    Mapped = inet:ipv4_mapped_ipv6_address(?LOCALHOST),
+    [?assertEqual({Host, Family, Expected}, {Host, Family, caravan_epmd:address_please(Name, Host, Family)})
+     || {Host, Family, Expected} <-
+            [{"127.0.0.1", inet, {ok, ?LOCALHOST, 4834, 6}}, {'127.0.0.1', inet, {ok, ?LOCALHOST, 4834, 6}},
+             {?LOCALHOST, inet, {ok, ?LOCALHOST, 4834, 6}}, {"127.0.0.1", inet6, {ok, Mapped, 4834, 6}},
+             {"::1", inet6, {ok, ?LOCALHOST6, 4834, 6}}, {?LOCALHOST6, inet6, {ok, ?LOCALHOST6, 4834, 6}},
+             {"::1", inet, {error, address}}],
+        Name <- ["app-4834", 'app-4834', <<"app-4834">>]],
+    ?assertEqual({error, noport}, caravan_epmd:address_please("rem-1f3a-app-4834", "127.0.0.1", inet)).
+
+ports_of_names() ->
+    [begin
+         ?assertEqual({Name, Port}, {Name, caravan_epmd:port_please(Name, ?LOCALHOST)}),
+         ?assertEqual({Name, Port}, {Name, caravan_epmd:port_please(Name, "host.test", 5000)})
+     end
+     || {Name, Port} <- [{"app-4834", {port, 4834, 6}}, {'app-4834', {port, 4834, 6}},
+                         {"app", {port, 4370, 6}}, {"rem-1f3a-app-4834", noport}, {"peer-12-34567", noport}]].
+
+a_node_without_a_name_knows_of_none() ->
+    ?assertEqual({error, address}, caravan_epmd:names()),
+    ?assertEqual({error, address}, caravan_epmd:names("localhost")).
+
+%% Hostile arguments
+
+every_name_has_a_port() ->
+    [?assertMatch(Port when Port >= 1024 andalso Port =< 65535, caravan_epmd:dist_port(Name))
+     || Name <- texts(), is_name(Name)].
+
+is_name(Name) ->
+    is_atom(Name) orelse is_binary(Name) orelse io_lib:char_list(Name).
+
+no_argument_makes_a_callback_fail() ->
+    Calls = [{Term, Number, spawn_monitor(fun() -> exit({Check(Term), process_info(self(), messages)}) end)}
+             || Term <- texts() ++ other_terms(), {Number, Check} <- lists:enumerate(checks())],
+    Results = [receive {'DOWN', Monitor, process, Pid, Result} -> {Number, Term, Result} end
+               || {Term, Number, {Pid, Monitor}} <- Calls],
+    ?assertEqual([], [Failed || {_, _, Result} = Failed <- Results, Result =/= {true, {messages, []}}]).
+
+%% Each argument in turn, and the only two where a call is all of one kind.
+checks() ->
+    [fun(Term) -> is_listen_port(caravan_epmd:listen_port_please(Term, "host.test")) end,
+     fun(Term) -> {ok, 4834} =:= caravan_epmd:listen_port_please('app-4834', Term) end,
+     fun(Term) -> {ok, -1} =:= caravan_epmd:register_node(Term, Term) end,
+     fun(Term) -> {ok, -1} =:= caravan_epmd:register_node(Term, Term, Term) end,
+     fun(Term) -> is_address(caravan_epmd:address_please(Term, "127.0.0.1", inet)) end,
+     fun(Term) -> is_address(caravan_epmd:address_please("app-4834", Term, inet)) end,
+     fun(Term) -> is_address(caravan_epmd:address_please("app-4834", Term, inet6)) end,
+     fun(Term) -> is_address(caravan_epmd:address_please("app-4834", "host.test", Term)) end,
+     fun(Term) -> is_address(caravan_epmd:address_please(Term, Term, Term)) end,
+     fun(Term) -> is_port_answer(caravan_epmd:port_please(Term, ?LOCALHOST)) end,
+     fun(Term) -> {port, 4834, 6} =:= caravan_epmd:port_please("app-4834", Term, Term) end,
+     fun(Term) -> {error, address} =:= caravan_epmd:names(Term) end].
+
+is_listen_port({ok, Port}) -> is_port_number(Port).
+
+is_address({ok, Ip, Port, 6}) -> inet:is_ip_address(Ip) andalso is_port_number(Port);
+is_address({error, Reason}) -> is_atom(Reason).
+
+is_port_answer({port, Port, 6}) -> is_port_number(Port);
+is_port_answer(noport) -> true.
+
+is_port_number(Port) -> is_integer(Port) andalso Port >= 0 andalso Port =< 65535.
+
+texts() ->
+    ['', undefined, '@', 'a@b@c-1', 'узел-4370', list_to_atom([0]),
+     list_to_atom(lists:duplicate(255, 16#1F4A3)),
+     "", "@", "-", "9", "..", "a..b", "127.0.0.1.", "::1%lo", "a\0b-4370", "узел-4370",
+     "a." ++ lists:duplicate(63, $b) ++ "." ++ lists:duplicate(300, $c),
+     lists:duplicate(1000000, $a), lists:duplicate(1000000, $9), [$a | lists:duplicate(1000, 16#10FFFF)],
+     [-1], [16#D800], [16#110000], [1 bsl 70, $a],
+     <<>>, <<0>>, <<255, 254>>, <<"app-4370"/utf16>>, binary:copy(<<"9">>, 1000000)].
+
+other_terms() ->
+    [0, -1, 1.5, 1 bsl 70, -(1 bsl 70), self(), make_ref(), hd(erlang:ports()), fun() -> ok end,
+     fun erlang:node/0, #{}, #{name => "app"}, <<1:3>>,
+     {}, {1, 2, 3}, {1, 2, 3, 256}, {-1, 0, 0, 0}, {a, b, c, d}, {0, 0, 0, 0, 0, 0, 0, 65536},
+     {1, 2, 3, 4, 5, 6, 7, 8, 9},
+     [[]], [a, b], ["a" | b], [$a | $b], [$a, {}], [1.0], ["app-4370", <<"x">>]].

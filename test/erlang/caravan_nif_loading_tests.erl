@@ -1,0 +1,200 @@
+%% How the library is found and loaded while a node boots, and what is said when it cannot be.
+-module(caravan_nif_loading_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_test_directory, [write/2]).
+-import(caravan_test_installation, [copy/2, library/0]).
+-import(caravan_test_network, [boot/2, boot/3, free_port/0, node_name/3, start/3]).
+-import(caravan_test_node, [await_boot/1, await_boot/2, call/4, listening_ports/1, stop/1]).
+
+-define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
+
+%% Where it is found
+
+beside_the_modules_of_a_directory_of_any_name_test_() ->
+    [?NODES(in_installation(Name, library(), fun(Ebin) -> node_works(#{code_path => [Ebin]}) end))
+     || Name <- ["caravan", "caravan-9.9", "checkout", "with a space", "узел"]].
+
+from_a_relative_code_path_test_() ->
+    [?NODES(in_installation(Name, library(), fun(Ebin) ->
+        Directory = filename:dirname(filename:dirname(Ebin)),
+        node_works(#{code_path => [filename:join(Name, "ebin")], cd => Directory})
+     end))
+     || Name <- ["caravan", "checkout"]].
+
+from_erl_libs_test_() ->
+    ?NODES(in_installation("caravan-9.9", library(), fun(Ebin) ->
+        Directory = filename:dirname(filename:dirname(Ebin)),
+        node_works(#{code_path => [], env => [{"ERL_LIBS", Directory}]})
+    end)).
+
+from_where_the_environment_says_test_() ->
+    [?NODES(in_installation(Name, none, fun(Ebin) ->
+        node_works(#{code_path => [Ebin], env => [{"CARAVAN_NIF_DIR", code:priv_dir(caravan)}]})
+     end))
+     || Name <- ["caravan", "checkout"]].
+
+%% Modes of the code server
+
+interactive_and_restarted_test_() ->
+    ?NODES(works_before_and_after_restart(#{}, [])).
+
+embedded_and_restarted_test_() ->
+    ?NODES(with_release(library(), fun(Boot) ->
+        works_before_and_after_restart(#{code_path => []}, ["-boot", Boot, "-mode", "embedded"])
+    end)).
+
+%% As releases boot their helper nodes.
+release_boot_in_interactive_mode_test_() ->
+    ?NODES(with_release(library(), fun(Boot) ->
+        works_before_and_after_restart(#{code_path => []}, ["-boot", Boot, "-mode", "interactive"])
+    end)).
+
+%% What is said
+
+a_library_that_does_not_load_stops_the_boot_with_one_line_test_() ->
+    [{Title ++ ", " ++ Mode, ?NODES(OneLine(Library, Line))}
+     || {Title, Library, Line} <- broken_libraries(),
+        {Mode, OneLine} <- [{"interactive", fun one_line_interactive/2},
+                            {"embedded", fun one_line_embedded/2}]].
+
+broken_libraries() ->
+    [{"missing", fun() -> none end, "there is no such file; compile .* or set CARAVAN_NIF_DIR"},
+     {"no library at all", fun() -> <<"nonsense">> end, "file too short"},
+     {"another kind of file", fun() -> binary:copy(<<"nonsense">>, 1000) end, "invalid ELF header"},
+     {"without c-ares", fun library_without_cares/0, "libcares\\.so.*; install c-ares .Debian: libc-ares2"},
+     {"of another module", fun crypto_library/0, "built from another version of caravan; compile"}].
+
+%% The file names the loader's libraries as text.
+library_without_cares() ->
+    Library = library(),
+    Changed = binary:replace(Library, <<"libcares.so.2">>, <<"libcares.so.Z">>),
+    ?assertNotEqual(Library, Changed),
+    Changed.
+
+crypto_library() ->
+    {ok, Library} = file:read_file(filename:join([code:priv_dir(crypto), "lib", "crypto.so"])),
+    Library.
+
+a_library_of_another_version_stops_the_boot_with_one_line_test_() ->
+    ?NODES(in_installation("caravan-x", library(), fun(Ebin) ->
+        ok = compile_with_another_abi(Ebin),
+        Line = "built from another version of caravan; compile the dependency anew",
+        expect_line(#{code_path => [Ebin]}, [], Line)
+    end)).
+
+%% At run time
+
+a_library_that_does_not_load_at_run_time_is_an_error_test_() ->
+    ?NODES(in_installation("caravan-x", <<"nonsense">>, fun(Ebin) ->
+        network(#{code_path => [Ebin]}, fun(Network) ->
+            {none, Node} = boot(Network, none, []),
+            Name = node_name(Network, "a", free_port()),
+            Start = fun() -> call(Node, net_kernel, start, [Name, #{name_domain => longnames}]) end,
+            {error, Reason} = Start(),
+            Said = lists:flatten(io_lib:format("~p", [Reason])),
+            ?assertMatch({match, _}, re:run(Said, "cannot load .*caravan_nif\\.so: ")),
+            ?assertEqual(nonode@nohost, call(Node, erlang, node, [])),
+            %% Repaired without a restart of the VM.
+            File = filename:join([filename:dirname(Ebin), "priv", "caravan_nif.so"]),
+            ok = file:delete(File),
+            _ = write(File, library()),
+            ?assertMatch({ok, _}, Start()),
+            ?assertEqual(Name, call(Node, erlang, node, []))
+        end)
+    end)).
+
+the_application_does_not_start_without_its_library_test_() ->
+    ?NODES(in_installation("caravan-x", none, fun(Ebin) ->
+        network(#{code_path => [Ebin]}, fun(Network) ->
+            {none, Node} = boot(Network, none, []),
+            {error, {Line, {caravan_app, start, _}}} = call(Node, application, start, [caravan]),
+            ?assertMatch({match, _}, re:run(Line, "^caravan: cannot load .*there is no such file")),
+            ?assertEqual(nonode@nohost, call(Node, erlang, node, []))
+        end)
+    end)).
+
+the_application_starts_without_distribution_test_() ->
+    ?NODES(network(#{}, fun(Network) ->
+        {none, Node} = boot(Network, none, []),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        ?assertEqual(4834, call(Node, caravan_epmd, dist_port, ['app-4834@host']))
+    end)).
+
+network(NodeOptions, Test) ->
+    caravan_test_network:with(#{node => NodeOptions}, Test).
+
+in_installation(Name, Library, Test) ->
+    caravan_test_directory:with(fun(Directory) -> Test(copy(filename:join(Directory, Name), Library)) end).
+
+node_works(NodeOptions) ->
+    network(NodeOptions, fun(Network) ->
+        Port = free_port(),
+        {_, Node} = boot(Network, node_name(Network, "a", Port), []),
+        ?assertEqual([Port], listening_ports(Node))
+    end).
+
+works_before_and_after_restart(NodeOptions, Flags) ->
+    network(NodeOptions, fun(Network) ->
+        Port = free_port(),
+        {A, Node} = boot(Network, node_name(Network, "a", Port), Flags),
+        {_, Peer} = boot(Network#{node := #{}}, "b"),
+        [begin
+             ?assertEqual(ok, await_boot(Node, Boot)),
+             ?assertEqual([Port], listening_ports(Node)),
+             ?assertEqual(true, call(Peer, net_kernel, connect_node, [A])),
+             ?assertEqual(ok, call(Node, init, restart, []))
+         end
+         || Boot <- [1, 2]],
+        ?assertEqual(ok, await_boot(Node, 3)),
+        ?assertMatch({exited, 0, _}, stop(Node))
+    end).
+
+one_line_interactive(Library, Line) ->
+    in_installation("caravan-x", Library(), fun(Ebin) -> expect_line(#{code_path => [Ebin]}, [], Line) end).
+
+one_line_embedded(Library, Line) ->
+    with_release(Library(), fun(Boot) ->
+        expect_line(#{code_path => []}, ["-boot", Boot, "-mode", "embedded"], Line)
+    end).
+
+expect_line(NodeOptions, Flags, Line) ->
+    caravan_test_directory:with(fun(Directory) ->
+        Dump = filename:join(Directory, "erl_crash.dump"),
+        network(NodeOptions#{env => [{"ERL_CRASH_DUMP", Dump}]}, fun(Network) ->
+            Node = start(Network, node_name(Network, "a", free_port()), Flags),
+            {exited, Status, Output} = await_boot(Node),
+            ?assertEqual(1, Status),
+            Pattern = ["\\Acaravan: cannot load /[^\n]*/caravan_nif\\.so: [^\n]*(", Line, ")[^\n]*\n\\z"],
+            ?assertMatch({_, {match, _}}, {Output, re:run(Output, Pattern)}),
+            ?assertNot(filelib:is_file(Dump))
+        end)
+    end).
+
+%% A boot file of a release with Caravan in it, without `.boot'.
+with_release(Library, Test) ->
+    in_installation("caravan-x", Library, fun(Ebin) ->
+        Directory = filename:dirname(filename:dirname(Ebin)),
+        Applications = [{Name, version(Name)} || Name <- [kernel, stdlib, sasl, caravan]],
+        Release = {release, {"test", "1"}, {erts, erlang:system_info(version)}, Applications},
+        Boot = filename:join(Directory, "test"),
+        _ = write(Boot ++ ".rel", io_lib:format("~p.~n", [Release])),
+        Options = [local, silent, {path, [Ebin]}, {outdir, Directory}],
+        {ok, systools_make, []} = systools:make_script(Boot, Options),
+        Test(Boot)
+    end).
+
+version(Application) ->
+    _ = application:load(Application),
+    {ok, Version} = application:get_key(Application, vsn),
+    Version.
+
+%% The module of a later version, with the library of this one.
+compile_with_another_abi(Ebin) ->
+    {ok, Source} = file:read_file(proplists:get_value(source, caravan_nif:module_info(compile))),
+    Changed = re:replace(Source, "-define\\(ABI, [0-9]+\\)", "-define(ABI, 999)", [{return, binary}]),
+    ?assertNotEqual(Source, Changed),
+    File = write(filename:join(Ebin, "caravan_nif.erl"), Changed),
+    {ok, caravan_nif} = compile:file(File, [{outdir, Ebin}]),
+    ok.

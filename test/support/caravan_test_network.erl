@@ -1,0 +1,115 @@
+%% @doc Nodes that may connect to each other without epmd, and to no others: one cookie, ports of their own.
+%%
+%% ```
+%% caravan_test_network:with(#{}, fun(Network) ->
+%%     {A, NodeA} = caravan_test_network:boot(Network, "a"),
+%%     {B, _} = caravan_test_network:boot(Network, "b"),
+%%     true = caravan_test_node:call(NodeA, net_kernel, connect_node, [B])
+%% end).
+%% '''
+-module(caravan_test_network).
+
+-export([with/2, start/3, boot/2, boot/3, flags/2, node_name/3, free_port/0, has_ipv6/0, hosts/3]).
+
+-export_type([network/0, options/0]).
+
+-type options() :: #{host => string(), name_flag => string(), interface => inet:ip_address(),
+                     flags => [string()], node => caravan_test_node:options()}.
+
+-type network() :: #{cookie := string(), epmd_port := inet:port_number(), host := string(),
+                     name_flag := string(), interface := inet:ip_address(), flags := [string()],
+                     node := caravan_test_node:options(), nodes := ets:table()}.
+
+%% Below the ports that Linux and macOS give to outgoing connections, which would take a port that was free.
+-define(FIRST_PORT, 10000).
+-define(LAST_PORT, 29999).
+
+%% @doc Calls a function with a network. Afterwards none of its nodes is left, and no epmd runs. Options:
+%%
+%% <ul>
+%% <li>`host': the part of node names after the `@'; `"127.0.0.1"'.</li>
+%% <li>`name_flag': `"-name"' or `"-sname"'; `"-name"'.</li>
+%% <li>`interface': where nodes listen, and nowhere else; `{127,0,0,1}'.</li>
+%% <li>`flags': more arguments of `erl' for every node; `[]'.</li>
+%% <li>`node': more options of `caravan_test_node:start_link/1'; `#{}'.</li>
+%% </ul>
+-spec with(options(), fun((network()) -> Result)) -> Result.
+with(Options, Fun) ->
+    Defaults = #{host => "127.0.0.1", name_flag => "-name", interface => {127, 0, 0, 1}, flags => [],
+                 node => #{}, cookie => "c" ++ integer_to_list(rand:uniform(1 bsl 64)),
+                 epmd_port => free_port()},
+    Nodes = ets:new(nodes, []),
+    Network = #{epmd_port := EpmdPort} = maps:merge(Defaults, Options#{nodes => Nodes}),
+    try
+        Result = Fun(Network),
+        {error, econnrefused} = gen_tcp:connect({127, 0, 0, 1}, EpmdPort, []),
+        Result
+    after
+        lists:foreach(fun({Node}) -> ok = caravan_test_node:kill(Node) end, ets:tab2list(Nodes)),
+        ets:delete(Nodes)
+    end.
+
+%% @doc Starts a node, without waiting, with the flags that are given and those that `flags/2' makes of the
+%% name; `none' stands for no name at all.
+-spec start(network(), Name :: atom() | none, Flags :: [string()]) -> pid().
+start(#{node := Options, nodes := Nodes, epmd_port := EpmdPort} = Network, Name, Flags) ->
+    Env = [{"ERL_EPMD_PORT", integer_to_list(EpmdPort)} | maps:get(env, Options, [])],
+    {ok, Node} = caravan_test_node:start_link(Options#{flags => flags(Network, Name) ++ Flags, env => Env}),
+    true = ets:insert(Nodes, {Node}),
+    Node.
+
+%% @doc Boots a node that is called `Basename-Port', with a port that is free.
+-spec boot(network(), Basename :: string()) -> {Name :: atom(), pid()}.
+boot(Network, Basename) ->
+    boot(Network, node_name(Network, Basename, free_port()), []).
+
+%% @doc Boots a node and gives its name back.
+-spec boot(network(), Name, Flags :: [string()]) -> {Name, pid()} when Name :: atom() | none.
+boot(Network, Name, Flags) ->
+    Node = start(Network, Name, Flags),
+    case caravan_test_node:await_boot(Node) of
+        ok -> {Name, Node};
+        Ended -> error(Ended)
+    end.
+
+%% @doc The flags of a node of this network.
+-spec flags(network(), Name :: atom() | none) -> [string()].
+flags(#{cookie := Cookie, interface := Interface, flags := Flags} = Network, Name) ->
+    ["-start_epmd", "false", "-epmd_module", "caravan_epmd", "-setcookie", Cookie,
+     "-kernel", "inet_dist_use_interface", lists:flatten(io_lib:format("~w", [Interface]))]
+        ++ name_flags(Network, Name) ++ Flags.
+
+name_flags(_Network, none) -> [];
+name_flags(#{name_flag := NameFlag}, Name) -> [NameFlag, atom_to_list(Name)].
+
+%% @doc `Basename-Port@Host'.
+-spec node_name(network(), string(), inet:port_number()) -> atom().
+node_name(#{host := Host}, Basename, Port) ->
+    list_to_atom(lists:concat([Basename, "-", Port, "@", Host])).
+
+%% @doc A port that nobody listens on.
+-spec free_port() -> inet:port_number().
+free_port() ->
+    Port = ?FIRST_PORT + rand:uniform(?LAST_PORT - ?FIRST_PORT + 1) - 1,
+    case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
+        {ok, Socket} ->
+            ok = gen_tcp:close(Socket),
+            Port;
+        {error, _} ->
+            free_port()
+    end.
+
+%% @doc Whether this machine has an IPv6 loopback interface.
+-spec has_ipv6() -> boolean().
+has_ipv6() ->
+    case gen_tcp:listen(0, [inet6, {ip, {0, 0, 0, 0, 0, 0, 0, 1}}]) of
+        {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
+        {error, _} -> false
+    end.
+
+%% @doc Writes a file into a directory that makes nodes know one host name and ask no DNS server. Returns the
+%% environment variable that is to be set for them.
+-spec hosts(file:filename(), string(), inet:ip_address()) -> {string(), file:filename()}.
+hosts(Directory, Host, Ip) ->
+    Inetrc = io_lib:format("{lookup, [file]}. {host, ~p, [~p]}.~n", [Ip, Host]),
+    {"ERL_INETRC", caravan_test_directory:write(filename:join(Directory, "inetrc"), Inetrc)}.
