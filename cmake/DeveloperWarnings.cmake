@@ -3,8 +3,8 @@
 add_compile_options(
   -Werror -Wall -Wextra -Wpedantic
   -Wconversion -Wsign-conversion -Wdouble-promotion -Wold-style-cast -Wcast-align -Wcast-qual
-  -Wshadow -Wformat=2 -Wimplicit-fallthrough -Wnon-virtual-dtor -Woverloaded-virtual -Wunused -Wnull-dereference
+  -Wshadow -Wformat=2 -Wimplicit-fallthrough -Wnon-virtual-dtor -Woverloaded-virtual -Wunused
   -Wextra-semi -Wmissing-declarations -Wundef)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wuseless-cast)
+  add_compile_options(-Wduplicated-cond -Wduplicated-branches -Wlogical-op)
 endif()

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <netinet/in.h>
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/ip_address.hpp"
+#include "core/socket_set.hpp"
+#include "support/dns_builder.hpp"
+
+namespace caravan::test {
+
+// A question as it came to the server.
+struct Query {
+  std::uint16_t id = 0;
+  bool tcp = false;
+  std::uint16_t client_port = 0;
+  std::string name;  // as text, in the case of the query
+  RecordType type = RecordType::kSrv;
+  std::optional<std::uint16_t> edns_size;
+  Bytes message;
+
+  // The reply to it, without any records yet.
+  DnsBuilder reply() const { return DnsBuilder{name, type}.id(id); }
+};
+
+// A DNS server on one loopback port that says what a test's handler tells it to, right or wrong.
+class MockDnsServer {
+ public:
+  // One query and the ways to answer it. Calling none of them is silence.
+  class Exchange {
+   public:
+    virtual ~Exchange() = default;
+
+    virtual const Query& query() const noexcept = 0;
+    virtual void reply(const Bytes& message) = 0;
+    void reply(const DnsBuilder& builder) { reply(builder.build()); }
+    // Over TCP: octets without the length that goes before a message.
+    virtual void write(const Bytes& octets) = 0;
+    // Over UDP: from a port that was not asked.
+    virtual void reply_from_elsewhere(const Bytes& message) = 0;
+    // Over TCP: closes the connection once the handler returns.
+    virtual void close() = 0;
+  };
+
+  // Runs on the server's thread, one query at a time.
+  using Handler = std::function<void(Exchange&)>;
+
+  // The transports it listens on. The other one refuses, and nobody else can get its port.
+  enum class Listen : std::uint8_t { kUdpAndTcp, kUdp, kTcp, kNothing };
+
+  explicit MockDnsServer(Handler handler, Listen listen = Listen::kUdpAndTcp, const char* address = "127.0.0.1");
+  ~MockDnsServer();
+  MockDnsServer(const MockDnsServer&) = delete;
+  MockDnsServer& operator=(const MockDnsServer&) = delete;
+
+  const Nameserver& nameserver() const noexcept { return nameserver_; }
+
+  // The queries so far, in the order in which they came.
+  std::vector<Query> queries() const;
+  // "udp" or "tcp" of each of them.
+  std::vector<std::string> transports() const;
+
+ private:
+  struct Connection {
+    Fd fd;
+    Bytes received;
+  };
+  class UdpExchange;
+  class TcpExchange;
+
+  bool bind_both(const sockaddr_storage& address, socklen_t size);
+  void run();
+  void serve_udp();
+  bool serve_tcp(Connection& connection);
+  void handle(Exchange& exchange);
+
+  Handler handler_;
+  Nameserver nameserver_;
+  Fd udp_;
+  Fd tcp_;
+  bool accepts_ = false;  // connections
+  std::list<Connection> connections_;
+  WakePipe stop_;
+  mutable std::mutex mutex_;
+  std::vector<Query> queries_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace caravan::test
