@@ -16,11 +16,11 @@ namespace caravan {
 
 // Names one attempt of one lookup; the reply to a lookup that has ended in the meantime finds nobody.
 struct QueryToken {
-  std::uint32_t slot;
-  std::uint32_t generation;
-  std::uint16_t candidate;
-  std::uint8_t server;
-  bool tcp;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::uint16_t candidate = 0;
+  std::uint8_t server = 0;
+  bool tcp = false;
 };
 
 // Takes the replies of all channels, inside c-ares' callback: it must not call c-ares.

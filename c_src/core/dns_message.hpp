@@ -23,23 +23,23 @@ struct Question {
 
 // RFC 2782.
 struct SrvRecord {
-  std::uint16_t priority;
-  std::uint16_t weight;
-  std::uint16_t port;
-  std::uint32_t ttl;
+  std::uint16_t priority = 0;
+  std::uint16_t weight = 0;
+  std::uint16_t port = 0;
+  std::uint32_t ttl = 0;
   TextRef target;
 };
 
 struct AddressRecord {
   IpAddress address;
-  std::uint32_t ttl;
+  std::uint32_t ttl = 0;
 };
 
 // An address that came along in the additional section for a target of the answer.
 struct Glue {
   TextRef target;
   IpAddress address;
-  std::uint32_t ttl;
+  std::uint32_t ttl = 0;
 };
 
 // What a nameserver said to one question.

@@ -48,7 +48,7 @@ struct Atoms {
   ERL_NIF_TERM of(Error code) const noexcept { return errors[static_cast<std::size_t>(code)]; }
   ERL_NIF_TERM of(bool value) const noexcept { return value ? true_ : false_; }
 
-  std::array<ERL_NIF_TERM, kErrors.size()> errors;
+  std::array<ERL_NIF_TERM, kErrors.size()> errors{};
   ERL_NIF_TERM a, aaaa, address, addresses, caravan_dns, cancelled, complete, delivered, delivering, digits_ignored,
       error, name, no_digits, ok, port, priority, records, srv, system, target, tcp, tcp_first, ttl, udp, weight;
   ERL_NIF_TERM true_, false_;

@@ -250,6 +250,8 @@ void unload(ErlNifEnv*, void* priv_data) noexcept {
   const std::unique_ptr<Engine> engine{static_cast<Engine*>(priv_data)};
 }
 
+// The VM writes into the table.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 ErlNifFunc functions[] = {
     {"dist_port", 1, guarded<dist_port>, 0},
     {"port_origin", 1, guarded<port_origin>, 0},

@@ -152,7 +152,7 @@ ERL_NIF_TERM make_ip_address(ErlNifEnv* env, const IpAddress& address) noexcept 
     return enif_make_tuple4(env, enif_make_uint(env, bytes[0]), enif_make_uint(env, bytes[1]),
                             enif_make_uint(env, bytes[2]), enif_make_uint(env, bytes[3]));
   }
-  std::array<ERL_NIF_TERM, 8> groups;
+  std::array<ERL_NIF_TERM, 8> groups{};
   for (std::size_t i = 0; i < groups.size(); ++i) {
     groups[i] = enif_make_uint(env, static_cast<unsigned>(bytes[2 * i] << 8 | bytes[2 * i + 1]));
   }

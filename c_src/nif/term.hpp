@@ -24,6 +24,9 @@ using MessageEnv = std::unique_ptr<ErlNifEnv, FreeEnv>;
 // rule looks further. Characters above 255 stand as '?' or as their UTF-8 octets: none of them is a digit or an '@'.
 class NameText {
  public:
+  // Leaves the buffer as it is: to clear it would cost more than most names.
+  NameText() noexcept {}  // NOLINT(cppcoreguidelines-pro-type-member-init,modernize-use-equals-default)
+
   // False when the term is none of the three.
   bool read(ErlNifEnv* env, ERL_NIF_TERM term) noexcept;
 
