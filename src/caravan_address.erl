@@ -2,7 +2,7 @@
 %% From the host of a node name to an IP address of the family that the distribution speaks.
 -module(caravan_address).
 
--export([resolve/3]).
+-export([resolve/3, resolve_at_once/2]).
 
 %% It hands its result over as the reason of its exit.
 -dialyzer({nowarn_function, system/3}).
@@ -12,18 +12,38 @@
 
 -spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) ->
     {ok, inet:ip_address()} | {error, address | inet:posix()}.
-resolve(Host, Family, _Budget) when is_tuple(Host) ->
-    case inet:is_ip_address(Host) of
-        true -> literal(Host, Family);
-        false -> {error, address}
-    end;
-resolve(Host, Family, Budget) when is_atom(Host) ->
-    resolve(atom_to_list(Host), Family, Budget);
 resolve(Host, Family, Budget) ->
     Deadline = erlang:monotonic_time(millisecond) + Budget,
+    case parse(Host) of
+        {literal, Ip} -> literal(Ip, Family);
+        {name, Name} -> first_answer([fun glue/3, fun nameservers/3, fun system/3], Name, Family, Deadline);
+        invalid -> {error, address}
+    end.
+
+%% Whether the host can have an address of the family, for who ignores the address and must not wait.
+-spec resolve_at_once(string() | atom() | inet:ip_address(), inet | inet6) ->
+    {ok, inet:ip_address()} | {error, address}.
+resolve_at_once(Host, Family) ->
+    case parse(Host) of
+        {literal, Ip} -> literal(Ip, Family);
+        {name, _} -> {ok, any(Family)};
+        invalid -> {error, address}
+    end.
+
+any(inet) -> {0, 0, 0, 0};
+any(inet6) -> {0, 0, 0, 0, 0, 0, 0, 0}.
+
+parse(Host) when is_tuple(Host) ->
+    case inet:is_ip_address(Host) of
+        true -> {literal, Host};
+        false -> invalid
+    end;
+parse(Host) when is_atom(Host) ->
+    parse(atom_to_list(Host));
+parse(Host) ->
     case inet:parse_strict_address(Host) of
-        {ok, Ip} -> literal(Ip, Family);
-        {error, einval} -> first_answer([fun glue/3, fun nameservers/3, fun system/3], Host, Family, Deadline)
+        {ok, Ip} -> {literal, Ip};
+        {error, einval} -> {name, Host}
     end.
 
 %% As inet:getaddr/2 does: an IPv4 address is reached over IPv6 sockets by its mapped form (RFC 4291, section 2.5.5.2).

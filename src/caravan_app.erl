@@ -5,8 +5,10 @@
 -export([start/2, stop/1]).
 
 start(_Type, _Args) ->
-    case prepare() of
+    Listening = listening(),
+    case caravan_config:prepare() of
         ok ->
+            warn_of_another_port(Listening, listening()),
             caravan_sup:start_link();
         {error, Line} ->
             logger:error("~ts", [Line]),
@@ -16,14 +18,20 @@ start(_Type, _Args) ->
 stop(_State) ->
     ok.
 
-%% Usually caravan_epmd has done both already; an application without distribution comes here first.
-prepare() ->
-    case caravan_nif:load() of
-        ok ->
-            case caravan_config:apply_port_rule() of
-                ok -> ok;
-                {error, Error} -> {error, caravan_option:format_error(Error)}
-            end;
-        {error, Error} ->
-            {error, caravan_nif:format_error(Error)}
+%% The port that others look for this node at.
+listening() ->
+    case is_alive() of
+        true -> caravan_epmd:port_please(node(), local);
+        false -> noport
     end.
+
+%% A value that appears only after distribution has started, as from runtime.exs, changes where others look for the node
+%% and not where it listens. Without caravan_epmd, distribution knows nothing of either.
+warn_of_another_port({port, Before, _}, {port, After, _}) when Before =/= After ->
+    logger:error(
+        "caravan: the node listens on ~b, and by default_port and port_range as they are now others look for it at ~b; "
+        "set them where distribution sees them: vm.args, sys.config or config.exs",
+        [Before, After]
+    );
+warn_of_another_port(_Before, _After) ->
+    ok.

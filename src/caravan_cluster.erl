@@ -42,7 +42,8 @@
     name := atom(),
     %% How the last lookup ended.
     last_lookup := none | fresh | {empty, nxdomain | nodata} | {failed, caravan_dns:reason()},
-    %% The nodes of the last good answer without this one, and whether it was complete.
+    %% The nodes of the last good answer without this one, and whether it was complete. Nodes of later answers that are
+    %% not complete are added to a complete one.
     wanted := [node()],
     complete := boolean(),
     connected := [node()],
@@ -164,14 +165,15 @@ look(State) ->
 looked({ok, Answer}, #state{names = Names, connector = Connector} = State) ->
     ok = caravan_glue:learn(Answer),
     {Nodes, NextNames} = caravan_node_names:from_answer(Answer, Names),
-    Wanted = lists:delete(node(), Nodes),
+    #{complete := Complete} = Answer,
+    Wanted = wanted(lists:delete(node(), Nodes), Complete, State),
     report_lookup(fresh, State),
     report_change(Wanted, State),
     State#state{
         last_lookup = fresh,
         failed_polls = 0,
         wanted = Wanted,
-        complete = maps:get(complete, Answer),
+        complete = Complete orelse State#state.complete,
         names = NextNames,
         connector = caravan_connector:keep(Wanted, Connector)
     };
@@ -182,6 +184,10 @@ looked({error, Reason}, State) when Reason =:= nxdomain; Reason =:= nodata ->
 looked({error, Reason}, #state{failed_polls = Failed} = State) ->
     report_lookup({failed, Reason}, State),
     State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1}.
+
+%% What an incomplete answer leaves out may still be there: it only adds to a complete one.
+wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(Nodes, Before);
+wanted(Nodes, _Complete, _State) -> Nodes.
 
 connect(#state{wanted = Wanted, connector = Connector} = State) ->
     Missing = missing(Wanted, is_alive()),

@@ -4,7 +4,7 @@
 %% (`-caravan default_port 4371' in vm.args), which win, as they do for every OTP application.
 -module(caravan_config).
 
--export([value/1, apply_port_rule/0]).
+-export([prepare/0, value/1]).
 
 -export_type([key/0]).
 
@@ -13,21 +13,20 @@
 %% The value of a key, or its default when it is not set.
 -spec value(key()) -> {ok, term()} | {error, caravan_option:error()}.
 value(Key) ->
-    %% When distribution starts, nobody has loaded the application yet.
-    _ = application:load(caravan),
     {Default, Type} = option(Key),
-    case {application:get_env(caravan, Key), unreadable_flag(Key)} of
-        {_, {ok, Text}} -> {error, {bad_option, Key, Text, element(2, Type)}};
-        {{ok, Value}, none} -> caravan_option:check(Key, Value, Type);
-        {undefined, none} -> {ok, Default}
+    case application:get_env(caravan, Key) of
+        {ok, Value} -> caravan_option:check(Key, Value, Type);
+        undefined -> {ok, Default}
     end.
 
-%% A flag whose value is no Erlang term makes OTP drop all flags of the application, with no more than a log entry.
-unreadable_flag(Key) ->
+%% Makes the keys readable when distribution starts: nobody has loaded the application by then. A flag whose value is no
+%% Erlang term makes OTP drop all flags of the application with no more than a log entry, so that is an error here.
+load() ->
+    _ = application:load(caravan),
     Flags = lists:append([Flag || {caravan, Flag} <- init:get_arguments()]),
-    case [Text || {Name, Text} <- pairs(Flags), Name =:= atom_to_list(Key), not is_term(Text)] of
-        [Text | _] -> {ok, Text};
-        [] -> none
+    case [{Name, Text} || {Name, Text} <- pairs(Flags), not is_term(Text)] of
+        [{Name, Text} | _] -> {error, {bad_option, Name, Text, "an Erlang term"}};
+        [] -> ok
     end.
 
 pairs([Name, Text | Flags]) -> [{Name, Text} | pairs(Flags)];
@@ -55,11 +54,21 @@ topologies(_) ->
 is_topology({Name, Options}) -> is_atom(Name) andalso (is_map(Options) orelse is_list(Options));
 is_topology(_) -> false.
 
-%% Hands `default_port' and `port_range' to the port rule. The library must be loaded.
--spec apply_port_rule() -> ok | {error, caravan_option:error()}.
-apply_port_rule() ->
-    apply_rule(value(default_port), value(port_range)).
+%% What must be done before the first port or lookup, by whoever starts first, the epmd module or the application: loads
+%% the library and hands it `default_port' and `port_range'. The error is a line for people.
+-spec prepare() -> ok | {error, string()}.
+prepare() ->
+    case caravan_nif:load() of
+        ok -> in_words(apply_port_rule(load()));
+        {error, Error} -> {error, caravan_nif:format_error(Error)}
+    end.
 
-apply_rule({ok, Default}, {ok, {First, Last}}) -> caravan_nif:set_port_rule(Default, First, Last);
-apply_rule({error, _} = Error, _) -> Error;
-apply_rule(_, {error, _} = Error) -> Error.
+in_words(ok) -> ok;
+in_words({error, Error}) -> {error, caravan_option:format_error(Error)}.
+
+apply_port_rule(ok) -> apply_port_rule(value(default_port), value(port_range));
+apply_port_rule({error, _} = Error) -> Error.
+
+apply_port_rule({ok, Default}, {ok, {First, Last}}) -> caravan_nif:set_port_rule(Default, First, Last);
+apply_port_rule({error, _} = Error, _) -> Error;
+apply_port_rule(_, {error, _} = Error) -> Error.

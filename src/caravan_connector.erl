@@ -107,8 +107,11 @@ forget(Node, #state{failures = Failures} = State) ->
 keep(Nodes, #state{failures = Failures} = State) ->
     State#state{failures = maps:with(Nodes, Failures)}.
 
-%% Milliseconds until the back-off of one of the missing nodes ends.
+%% Milliseconds until the back-off of one of the missing nodes ends. None while no further attempt can start: the end of
+%% each one is an occasion to connect anyway.
 -spec next_retry([node()], state()) -> non_neg_integer() | none.
+next_retry(_Missing, #state{limit = Limit, attempts = Attempts}) when map_size(Attempts) >= Limit ->
+    none;
 next_retry(Missing, #state{failures = Failures} = State) ->
     Waiting = maps:without(connecting(State), maps:with(Missing, Failures)),
     case [RetryAt || #failure{retry_at = RetryAt} <- maps:values(Waiting)] of

@@ -122,14 +122,22 @@ flush(Ref, Timeout) ->
 start(Name, Type, Options) ->
     case validate(Name, Type, Options) of
         {ok, Text, #{nameservers := Nameservers, timeout := Timeout, transport := Transport}} ->
-            caravan_nif:lookup(Text, Type, Nameservers, transport(Transport, Type), Timeout);
+            ask(Text, Type, Nameservers, transport(Transport, Type), Timeout);
         {error, _} = Error ->
             Error
     end.
 
+%% On OTP 25 a reload of the code leaves stubs until caravan_nif:load/0 is called.
+ask(Name, Type, Nameservers, Transport, Timeout) ->
+    try
+        caravan_nif:lookup(Name, Type, Nameservers, Transport, Timeout)
+    catch
+        error:not_loaded -> {error, closed}
+    end.
+
 validate(Name, Type, Options) ->
     validated(
-        caravan_option:check(name, Name, caravan_option:dns_name()),
+        caravan_option:check(name, Name, caravan_option:text()),
         caravan_option:check(type, Type, caravan_option:one_of([srv, a, aaaa])),
         with_nameservers(caravan_option:validate(Options, lookup_options()))
     ).

@@ -37,20 +37,11 @@ dist_port(NodeName) ->
 %% a later net_kernel:start/2.
 -spec start_link() -> ignore | {error, {caravan, string()}}.
 start_link() ->
-    case safely(fun prepare/0, {error, "caravan: the epmd module cannot be initialised"}) of
+    try caravan_config:prepare() of
         ok -> ignore;
         {error, Line} -> refuse(Line, is_booting())
-    end.
-
-prepare() ->
-    case caravan_nif:load() of
-        ok ->
-            case caravan_config:apply_port_rule() of
-                ok -> ok;
-                {error, Error} -> {error, caravan_option:format_error(Error)}
-            end;
-        {error, Error} ->
-            {error, caravan_nif:format_error(Error)}
+    catch
+        Class:Reason -> refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting())
     end.
 
 %% While the system boots, an error would end it as well, with pages of supervisor reports around our line. There is no
@@ -78,11 +69,21 @@ listen_port_please(Name, _Host) ->
 listen_port(Name) ->
     case caravan_nif:is_helper_name(Name) of
         true ->
+            tell_of_helper(Name, init:get_argument(hidden)),
             {ok, 0};
         false ->
             warn_of_ignored_digits(Name, caravan_nif:port_origin(Name)),
             {ok, caravan_nif:dist_port(Name)}
     end.
+
+%% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
+tell_of_helper(Name, error) ->
+    logger:notice(
+        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, and nobody can look it up",
+        [Name]
+    );
+tell_of_helper(_Name, {ok, _}) ->
+    ok.
 
 warn_of_ignored_digits(Name, digits_ignored) ->
     logger:warning(
@@ -122,8 +123,7 @@ endpoint(Name, Host, Family) ->
 
 %% OTP before PR 10029 asks inside net_kernel whether the protocol fits, and ignores the address. Waiting for DNS there
 %% would stop all connects, accepts and ticks of the node.
-address(_Host, inet, true) -> {ok, {0, 0, 0, 0}};
-address(_Host, inet6, true) -> {ok, {0, 0, 0, 0, 0, 0, 0, 0}};
+address(Host, Family, true) -> caravan_address:resolve_at_once(Host, Family);
 address(Host, Family, false) -> caravan_address:resolve(Host, Family, ?ADDRESS_BUDGET).
 
 %% The port of a node; noport for helper nodes: their digits are another node's, and who dialled them would reach that.

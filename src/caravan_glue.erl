@@ -17,7 +17,13 @@ create() ->
     ok.
 
 -spec learn(caravan_dns:answer()) -> ok.
-learn(#{addresses := Addresses, ttl := Ttl}) ->
+learn(Answer) ->
+    learn(Answer, ets:whereis(?MODULE)).
+
+%% A topology may run under a user's supervisor without the application.
+learn(_Answer, undefined) ->
+    ok;
+learn(#{addresses := Addresses, ttl := Ttl}, _Table) ->
     Expires = now_ms() + min(max(Ttl * 1000, ?MIN_TTL_MS), ?MAX_TTL_MS),
     Entries = [{string:lowercase(Target), Ips, Expires} || {Target, Ips} <- maps:to_list(Addresses)],
     make_room(length(Entries)),

@@ -3,7 +3,7 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, boolean/0, port_number/0, port_range/0, nameservers/0, nameservers_or_default/0, one_of/1, dns_name/0, basename/0]).
+-export([integer/2, port_number/0, port_range/0, nameservers/0, nameservers_or_default/0, one_of/1, text/0, dns_name/0, basename/0]).
 
 -export_type([option/0, type/0, error/0]).
 
@@ -63,10 +63,6 @@ integer(Min, Max) ->
     {parse(fun(Value) -> is_integer(Value) andalso Value >= Min andalso Value =< Max end),
         lists:flatten(io_lib:format("an integer from ~b to ~b", [Min, Max]))}.
 
--spec boolean() -> type().
-boolean() ->
-    {parse(fun erlang:is_boolean/1), "true or false"}.
-
 -spec port_number() -> type().
 port_number() ->
     integer(1, 65535).
@@ -113,9 +109,20 @@ nameservers([_ | _] = List) when length(List) =< 16 ->
 nameservers(_) ->
     error.
 
+-spec text() -> type().
+text() ->
+    {fun non_empty_text/1, "a non-empty string or binary"}.
+
 -spec dns_name() -> type().
 dns_name() ->
-    {fun non_empty_text/1, "a DNS name, as a string or binary"}.
+    {fun dns_name/1, "a DNS name, as a string or binary"}.
+
+dns_name(Value) ->
+    Text = text(Value),
+    case caravan_nif:is_dns_name(Text) of
+        true -> {ok, Text};
+        false -> error
+    end.
 
 %% What may stand before the `@' of a node name.
 -spec basename() -> type().

@@ -26,7 +26,7 @@ topology({Name, Options}) ->
     end.
 
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
-with_name(Name, Options) -> [{name, Name} | Options].
+with_name(Name, Options) -> lists:keystore(name, 1, Options, {name, Name}).
 
 reject(Name, Error) ->
     logger:error("~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]),

@@ -36,21 +36,4 @@ struct AresFreeData {
 };
 using AresServers = std::unique_ptr<ares_addr_port_node, AresFreeData>;
 
-// The options of a channel as c-ares found them; what they point to is freed with them.
-class AresSavedOptions {
- public:
-  explicit AresSavedOptions(ares_channel channel) noexcept : status_{::ares_save_options(channel, &options_, &mask_)} {}
-  ~AresSavedOptions() { ::ares_destroy_options(&options_); }
-  AresSavedOptions(const AresSavedOptions&) = delete;
-  AresSavedOptions& operator=(const AresSavedOptions&) = delete;
-
-  bool ok() const noexcept { return status_ == ARES_SUCCESS; }
-  const ares_options& operator*() const noexcept { return options_; }
-
- private:
-  ares_options options_{};
-  int mask_ = 0;
-  int status_;
-};
-
 }  // namespace caravan

@@ -10,6 +10,10 @@ constexpr int kClassIn = 1;
 // answer still counts.
 constexpr int kReplyLifetimeMs = 3000;
 
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+constexpr int kQueriesPerPort = 32;
+#endif
+
 Error status_error(int status) noexcept {
   switch (status) {
     case ARES_ETIMEOUT:
@@ -65,6 +69,11 @@ bool Channel::initialise(const Endpoint& endpoint) {
   mask |= ARES_OPT_QUERY_CACHE;
   options.qcache_max_ttl = 0;
 #endif
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+  // A new source port now and then (RFC 5452, section 9.2), also on a channel that is never idle.
+  mask |= ARES_OPT_UDP_MAX_QUERIES;
+  options.udp_max_queries = kQueriesPerPort;
+#endif
   ares_channel raw = nullptr;
   if (::ares_init_options(&raw, &options, mask) != ARES_SUCCESS) {
     return false;
@@ -90,7 +99,9 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
 
 void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
   auto pending = std::make_unique<Pending>(Pending{this, token});
-  ++in_flight_;
+  if (in_flight_++ == 0) {
+    listening_since_ = now;
+  }
   last_used_ = now;
   // c-ares may call back before this returns, and owns `pending` from here on. A generic lambda fits the callback type
   // of every version: 1.34.7 made the message const, 1.34.8 took that back.
@@ -101,10 +112,23 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
 }
 
 void Channel::process(const SocketSet::Ready& ready) noexcept {
+#if ARES_VERSION >= 0x012200
+  // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
+  // kept from acting on them here.
+  const ares_fd_events_t events{ready.fd, (ready.readable ? unsigned{ARES_FD_EVENT_READ} : 0U) |
+                                              (ready.writable ? unsigned{ARES_FD_EVENT_WRITE} : 0U)};
+  ::ares_process_fds(ares_.get(), &events, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
+#else
   ::ares_process_fd(ares_.get(), ready.readable ? ready.fd : ARES_SOCKET_BAD,
                     ready.writable ? ready.fd : ARES_SOCKET_BAD);
+#endif
 }
 
-void Channel::expire() noexcept { ::ares_process_fd(ares_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
+void Channel::expire(Clock::time_point now) noexcept {
+  if (in_flight_ > 0 && now - listening_since_ >= std::chrono::milliseconds{kReplyLifetimeMs}) {
+    listening_since_ = now;
+    ::ares_process_fd(ares_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  }
+}
 
 }  // namespace caravan

@@ -59,7 +59,7 @@ class Channel {
   void process(const SocketSet::Ready& ready) noexcept;
 
   // Lets c-ares give up what it has waited for too long.
-  void expire() noexcept;
+  void expire(Clock::time_point now) noexcept;
 
   std::size_t in_flight() const noexcept { return in_flight_; }
   Clock::time_point last_used() const noexcept { return last_used_; }
@@ -77,6 +77,7 @@ class Channel {
   ReplyObserver& observer_;
   std::size_t in_flight_ = 0;
   Clock::time_point last_used_;
+  Clock::time_point listening_since_;  // when c-ares was last let give up, or began to wait
   AresChannel ares_;
 };
 

@@ -52,6 +52,9 @@ std::optional<IpAddress> parse_ip_address(std::string_view text) {
 }
 
 std::optional<Nameserver> parse_nameserver(std::string_view text) {
+  if (text.size() > INET6_ADDRSTRLEN + std::string_view{"[]:65535"}.size()) {
+    return std::nullopt;
+  }
   if (text.starts_with('[')) {
     const auto close = text.find(']');
     if (close == std::string_view::npos) {

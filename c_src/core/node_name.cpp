@@ -32,7 +32,10 @@ std::optional<std::string_view> after(std::string_view text, std::string_view pr
   return text.substr(prefix.size());
 }
 
-bool is_dash_then_name(std::string_view text) noexcept { return text.size() > 1 && text.front() == '-'; }
+// Helpers carry the name of a node, not just its port: `rpc-2024-4370` is an ordinary node.
+bool is_dash_then_name(std::string_view text) noexcept {
+  return text.size() > 1 && text.front() == '-' && leading(text.substr(1), is_digit) < text.size() - 1;
+}
 
 // Mix: `rem-$(rand)-NODE` and `rpc-$(rand)-NODE` with 16 random bits, four lower-case hexadecimal digits from the Unix
 // script, one to five decimal digits (%RANDOM%) from the Windows one.
@@ -68,11 +71,9 @@ bool is_peer_name(std::string_view name) noexcept {
     return false;
   }
   const auto count = leading(*rest, is_digit);
-  if (count == 0 || !is_dash_then_name(rest->substr(count))) {
-    return false;
-  }
-  const auto pid = rest->substr(count + 1);
-  return leading(pid, is_digit) == pid.size();
+  const auto dash_and_pid = rest->substr(count);
+  return count > 0 && dash_and_pid.size() > 1 && dash_and_pid.front() == '-' &&
+         leading(dash_and_pid.substr(1), is_digit) == dash_and_pid.size() - 1;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -63,7 +64,8 @@ class Resolver {
   friend class Worker;
 
   struct Inbox {
-    std::vector<LookupRequest> requests;
+    // No vector: one that grows under the lock would move all that wait.
+    std::deque<LookupRequest> requests;
     bool stop = false;
   };
 

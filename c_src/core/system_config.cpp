@@ -1,6 +1,13 @@
 #include "core/system_config.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 #include "core/cares.hpp"
@@ -36,30 +43,64 @@ std::vector<Nameserver> nameservers_of(ares_channel channel) {
   return nameservers;
 }
 
-SearchList search_of(ares_channel channel) {
-  SearchList search;
-  const AresSavedOptions options{channel};
-  if (!options.ok()) {
-    return search;
+// resolv.conf(5): more dots than that are not to be had.
+constexpr std::size_t kMaxNdots = 15;
+
+void take_options(std::istream& words, SearchList& search) {
+  constexpr std::string_view kNdots{"ndots:"};
+  for (std::string word; words >> word;) {
+    std::size_t ndots = 0;
+    if (word.starts_with(kNdots) &&
+        std::from_chars(word.data() + kNdots.size(), word.data() + word.size(), ndots).ec == std::errc{}) {
+      search.ndots = std::min(ndots, kMaxNdots);
+    }
   }
-  for (int i = 0; i < (*options).ndomains; ++i) {
-    search.domains.emplace_back((*options).domains[i]);
+}
+
+// The last list counts.
+void take_domains(std::istream& words, SearchList& search) {
+  search.domains.clear();
+  for (std::string word; words >> word;) {
+    if (is_dns_name(word)) {
+      search.domains.push_back(word.ends_with('.') ? word.substr(0, word.size() - 1) : word);
+    }
   }
-  if ((*options).ndots >= 0) {
-    search.ndots = static_cast<std::size_t>((*options).ndots);
-  }
-  return search;
 }
 
 }  // namespace
 
-std::optional<SystemConfig> read_system_config() {
+SearchList parse_search_list(std::istream& resolv_conf, const char* local_domain, const char* options) {
+  SearchList search;
+  for (std::string line; std::getline(resolv_conf, line);) {
+    std::istringstream words{line};
+    std::string keyword;
+    words >> keyword;
+    if (keyword == "search" || keyword == "domain") {
+      take_domains(words, search);
+    } else if (keyword == "options") {
+      take_options(words, search);
+    }
+  }
+  if (local_domain != nullptr) {
+    std::istringstream words{local_domain};
+    take_domains(words, search);
+  }
+  if (options != nullptr) {
+    std::istringstream words{options};
+    take_options(words, search);
+  }
+  return search;
+}
+
+std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf) {
   ares_channel raw = nullptr;
   if (::ares_init(&raw) != ARES_SUCCESS) {
     return std::nullopt;
   }
   const AresChannel channel{raw};
-  return SystemConfig{nameservers_of(raw), search_of(raw)};
+  std::ifstream file{resolv_conf};
+  return SystemConfig{nameservers_of(raw),
+                      parse_search_list(file, std::getenv("LOCALDOMAIN"), std::getenv("RES_OPTIONS"))};
 }
 
 const SystemConfig& SystemConfigCache::get(Clock::time_point now) {
@@ -72,7 +113,7 @@ const SystemConfig& SystemConfigCache::get(Clock::time_point now) {
   if (!config_ || modified != modified_) {
     modified_ = modified;
     // A file that cannot be read for a moment does not take the nameservers away that we have.
-    if (auto fresh = read_system_config()) {
+    if (auto fresh = read_system_config(watched_)) {
       config_ = std::move(*fresh);
     } else if (!config_) {
       config_.emplace();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <iosfwd>
 #include <optional>
 #include <vector>
 
@@ -10,14 +11,19 @@
 
 namespace caravan {
 
-// What resolv.conf(5) says, as c-ares reads it.
+// What resolv.conf(5) says: the nameservers as c-ares reads them, the search list as we do, since current versions of
+// c-ares tell nobody theirs.
 struct SystemConfig {
   std::vector<Nameserver> nameservers;
   SearchList search;
 };
 
 // Nothing when c-ares cannot be initialised.
-std::optional<SystemConfig> read_system_config();
+std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf);
+
+// The search list in the text of a resolv.conf, under what the environment says in LOCALDOMAIN and RES_OPTIONS (null:
+// nothing).
+SearchList parse_search_list(std::istream& resolv_conf, const char* local_domain, const char* options);
 
 // Keeps the configuration and reads it anew when the file was rewritten, as DHCP clients and kubelets do in the life of
 // a process. Owned by one thread.

@@ -46,7 +46,9 @@ void Worker::run() noexcept {
     settle();
     fire_timers();
     settle();
-    for (const auto& ready : sockets_.wait(time_to_wait())) {
+    // Callers that are refused for overload wake nobody, so what has ended is reported before a long wait.
+    const auto patience = ended_ > 0 ? milliseconds{0} : time_to_wait();
+    for (const auto& ready : sockets_.wait(patience)) {
       ready.channel->process(ready);
     }
     now_ = Clock::now();
@@ -130,6 +132,10 @@ void Worker::ask_candidate(Lookup& lookup) {
 }
 
 void Worker::attempt_next(Lookup& lookup) {
+  if (!lookup.receiver->is_waiting()) {
+    finish(lookup, failed_reply(Error::kCancelled));
+    return;
+  }
   while (const auto attempt = lookup.plan->next()) {
     if (send(lookup, *attempt)) {
       lookups_.wake_at(lookup, std::min(lookup.deadline, now_ + lookup.attempt_timeout));
@@ -174,7 +180,11 @@ void Worker::complete(Completion& completion) {
   const Attempt attempt{token.server, token.tcp};
   if (reply.error && !is_negative_answer(*reply.error)) {
     lookup->plan->fail(attempt, *reply.error);
-    attempt_next(*lookup);
+    // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a
+    // timer is armed.
+    if (*reply.error != Error::kTimeout) {
+      attempt_next(*lookup);
+    }
   } else if (reply.truncated) {
     if (!reply.error) {
       lookup->partial = std::move(reply);
@@ -266,7 +276,7 @@ void Worker::tend_channels() {
   const bool crowded = channels_.size() > kMaxIdleChannels;
   for (auto& [endpoint, channel] : channels_) {
     if (channel) {
-      channel->expire();
+      channel->expire(now_);
     }
   }
   std::erase_if(channels_, [&](const auto& entry) {

@@ -12,28 +12,39 @@
 
 namespace caravan {
 
+// What a newer version of the library may read of an engine of this one: it comes first and never changes.
+struct EngineHead {
+  static constexpr std::uint32_t kLayout = 1;
+
+  std::uint32_t layout = kLayout;
+  std::atomic<VersionedRule> port_rule{VersionedRule{}};
+  static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
+};
+
 // What one loaded instance of the library owns; it lives in priv_data, since static data is shared between the old and
 // the new instance of the module while code is being replaced.
 class Engine {
  public:
   Engine(ErlNifEnv* env, ErlNifResourceType* type) noexcept : atoms{env}, lookup_type{type} {}
 
-  VersionedRule port_rule() const noexcept { return port_rule_.load(std::memory_order_relaxed); }
+  VersionedRule port_rule() const noexcept { return head_.port_rule.load(std::memory_order_relaxed); }
   void set_port_rule(const PortRule& rule) noexcept {
     const auto generation = static_cast<std::uint16_t>(port_rule().generation + 1);
-    port_rule_.store({rule, generation}, std::memory_order_relaxed);
+    head_.port_rule.store({rule, generation}, std::memory_order_relaxed);
     ports.clear();
   }
 
+  const EngineHead& head() const noexcept { return head_; }
+
+ private:
+  EngineHead head_;
+
+ public:
   const Atoms atoms;
   ErlNifResourceType* const lookup_type;
   const CaresLibrary cares;
   PortMemo ports;
   Resolver resolver;  // after `cares`: its thread uses it to the end
-
- private:
-  std::atomic<VersionedRule> port_rule_{VersionedRule{}};
-  static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
 };
 
 inline Engine& engine_of(ErlNifEnv* env) noexcept { return *static_cast<Engine*>(enif_priv_data(env)); }

@@ -153,6 +153,11 @@ ERL_NIF_TERM node_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return name ? enif_make_tuple2(env, atoms.ok, make_binary(env, *name)) : make_error(env, atoms, Error::kBadname);
 }
 
+ERL_NIF_TERM is_dns_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  const auto text = read_binary(env, argv[0]);
+  return engine_of(env).atoms.of(text && caravan::is_dns_name(*text));
+}
+
 ERL_NIF_TERM is_nameserver(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   const auto text = read_binary(env, argv[0]);
   return engine_of(env).atoms.of(text && parse_nameserver(*text).has_value());
@@ -169,7 +174,7 @@ ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
       timeout > kMaxTimeoutMs || !read_nameservers(env, engine.atoms, argv[2], request.options.nameservers)) {
     return enif_make_badarg(env);
   }
-  if (!is_dns_name(*name)) {
+  if (!caravan::is_dns_name(*name)) {
     return make_error(env, engine.atoms, Error::kBadname);
   }
   request.question = {std::string{*name}, *type};
@@ -212,7 +217,7 @@ bool is_our_abi(ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
   return enif_get_int(env, load_info, &abi) != 0 && abi == kAbi;
 }
 
-// The loader shows these to the user as `load_failed`; caravan_nif.erl turns them into words.
+// The loader shows the number to the user; caravan_nif.erl turns it into words.
 enum LoadResult : int { kLoaded = 0, kOtherAbi = 1, kNoResources = 2 };
 
 int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
@@ -236,11 +241,13 @@ int load(ErlNifEnv* env, void** priv_data, ERL_NIF_TERM load_info) noexcept {
 }
 
 // The new instance starts with an engine of its own: the old one's thread runs code of the old library, which goes when
-// that instance is purged. What was configured carries over.
+// that instance is purged. What was configured carries over. The old engine may be another version's: only its head is
+// read.
 int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM load_info) noexcept {
   const auto result = create_engine(priv_data, env, load_info);
-  if (result == kLoaded && *old_priv_data != nullptr) {
-    static_cast<Engine*>(*priv_data)->set_port_rule(static_cast<Engine*>(*old_priv_data)->port_rule().rule);
+  const auto* old = static_cast<const EngineHead*>(*old_priv_data);
+  if (result == kLoaded && old != nullptr && old->layout == EngineHead::kLayout) {
+    static_cast<Engine*>(*priv_data)->set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
   }
   return result;
 }
@@ -258,6 +265,7 @@ ErlNifFunc functions[] = {
     {"is_helper_name", 1, guarded<is_helper_name>, 0},
     {"set_port_rule", 3, guarded<set_port_rule>, 0},
     {"node_name", 3, guarded<node_name>, 0},
+    {"is_dns_name", 1, guarded<is_dns_name>, 0},
     {"is_nameserver", 1, guarded<is_nameserver>, 0},
     {"lookup", 5, guarded<lookup>, 0},
     {"cancel", 1, guarded<cancel>, 0},

@@ -102,6 +102,7 @@ TEST_CASE("a pointer that does not lead backwards is an error") {
   CHECK(read_name(concat({label("a"), pointer(0)})).failed);                             // to its own name
   CHECK(read_name(concat({pointer(2), kRootLabel})).failed);                             // forwards
   CHECK(read_name(concat({pointer(2), pointer(0)}), 2).failed);                          // two to each other
+  CHECK(read_name(concat({pointer(2), pointer(0), pointer(0)}), 4).failed);              // into such a pair
   CHECK(read_name(concat({label("a"), pointer(4), label("b"), pointer(0)}), 4).failed);  // round in a circle
   CHECK(read_name(concat({kRootLabel, pointer(0x3FFF)}), 1).failed);                     // outside
 }

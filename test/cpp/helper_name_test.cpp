@@ -61,6 +61,10 @@ TEST_CASE("a service whose name only begins like a helper is none") {
            "peer-1a-4370@h"sv,
            "peer-1-4370x@h"sv,
            "peer-1-43-70@h"sv,
+           // A number after the words, and no node's name after it.
+           "rpc-2024-4370@h"sv,
+           "rem-1-4370@h"sv,
+           "maint1-4370@h"sv,
            // Nothing after the random part.
            "rem-1f3a@h"sv,
            "rem-1f3a-@h"sv,

@@ -133,5 +133,19 @@ TEST_CASE("a socket whose other end is gone is ready for anything") {
   CHECK(ready[0].writable);
 }
 
+TEST_CASE("a descriptor with an error is ready for anything") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  const Fd write_end{ends[1]};
+  ::close(ends[0]);
+  WakePipe wake;
+  SocketSet sockets{wake.read_end()};
+  sockets.watch(kOne, write_end.get(), true, false);
+  const auto& ready = sockets.wait(std::nullopt);
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].readable);
+  CHECK(ready[0].writable);
+}
+
 }  // namespace
 }  // namespace caravan

@@ -13,6 +13,7 @@ cluster_test_() ->
             with(fun a_new_record_is_seen_by_the_next_poll/1),
             with(fun failure_keeps_the_last_good_answer/1),
             with(fun an_empty_answer_keeps_the_nodes/1),
+            with(fun an_incomplete_answer_only_adds_to_a_complete_one/1),
             with(fun dns_that_comes_back_is_used_again/1),
             with(fun configured_topologies_start_with_the_application/1),
             with(fun configured_nameservers_are_the_default/1),
@@ -122,6 +123,26 @@ an_empty_answer_keeps_the_nodes(Server) ->
         ?assertEqual(['app-4371@n.test'], Wanted)
     end).
 
+%% TCP is closed without an answer from the second poll on, so that UDP is asked, twice.
+an_incomplete_answer_only_adds_to_a_complete_one(Server) ->
+    Record = fun(Port) -> {srv, 0, 1, 1, Port, "n.test"} end,
+    put_nodes(Server, [4371, 4372]),
+    with_topology(Server, fun() ->
+        _ = await_status(wants(['app-4371@n.test', 'app-4372@n.test'])),
+        [
+            begin
+                ok = caravan_dns_server:put(Server, "app.test", srv, {by_transport, #{tcp => close, udp => Some}}),
+                _ = await_status(wants(All))
+            end
+         || {Some, All} <- [
+                {[Record(4372), Record(4373)], ['app-4371@n.test', 'app-4372@n.test', 'app-4373@n.test']},
+                {[Record(4374)], ['app-4371@n.test', 'app-4372@n.test', 'app-4373@n.test', 'app-4374@n.test']}
+            ]
+        ],
+        put_nodes(Server, [4371]),
+        await_status(wants(['app-4371@n.test']))
+    end).
+
 dns_that_comes_back_is_used_again(Server) ->
     ok = caravan_dns_server:put(Server, "app.test", srv, servfail),
     with_topology(Server, fun() ->
@@ -184,6 +205,7 @@ bad_options_test_() ->
             {name, #{name => "app"}},
             {query, #{query => ""}},
             {query, #{query => 5}},
+            {query, #{query => "no name"}},
             {node_basename, #{node_basename => "my app"}},
             {node_basename, #{node_basename => "app@host"}},
             {nameservers, #{nameservers => ["nowhere"]}},

@@ -11,6 +11,7 @@ connector_test_() ->
         {spawn, fun attempts_are_limited/0},
         {spawn, fun a_node_that_failed_is_left_alone_for_a_while/0},
         {spawn, fun the_end_of_a_backoff_is_known/0},
+        {spawn, fun no_retry_is_due_while_no_attempt_can_start/0},
         {spawn, fun a_node_that_does_not_answer_is_given_up/0},
         {spawn, fun strangers_messages_are_ignored/0}
     ].
@@ -47,6 +48,12 @@ the_end_of_a_backoff_is_known() ->
     ?assert(First > 0 andalso First =< 1000),
     ?assertEqual(none, caravan_connector:next_retry(['b@x'], State)),
     ?assertEqual(none, caravan_connector:next_retry(['a@x'], caravan_connector:keep(['b@x'], State))).
+
+no_retry_is_due_while_no_attempt_can_start() ->
+    {failed, 'a@x', refused, 1, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
+    Full = caravan_connector:connect(['b@x', 'c@x'], State),
+    ?assertEqual(2, length(caravan_connector:connecting(Full))),
+    ?assertEqual(none, caravan_connector:next_retry(['a@x', 'b@x', 'c@x'], Full)).
 
 a_node_that_does_not_answer_is_given_up() ->
     State = caravan_connector:connect(['a@x'], new(#{})),

@@ -76,6 +76,17 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
      end))
      || {Name, Warnings} <- [{"app-80", 1}, {"app-99999", 1}, {"app0", 1}, {"app", 0}, {"app-80-x", 0}]].
 
+%% As from a runtime.exs that is read after distribution has started.
+a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        [Before, After] = [integer_to_list(free_port()) || _ <- [before, later]],
+        {_, Node} = boot(Network, 'app@127.0.0.1', ["-caravan", "default_port", Before]),
+        ok = call(Node, application, set_env, [caravan, default_port, list_to_integer(After)]),
+        ok = call(Node, application, start, [caravan]),
+        {exited, 0, Output} = stop(Node),
+        ?assertMatch({match, _}, re:run(Output, ["listens on ", Before, ", .* look for it at ", After, ";"]))
+    end)).
+
 a_port_in_the_name_is_nothing_to_speak_of_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         {_, Node} = boot(Network, "app"),

@@ -66,6 +66,14 @@ broken_libraries() ->
      {"without c-ares", fun library_without_cares/0, "libcares\\.so.*; install c-ares .Debian: libc-ares2"},
      {"of another module", fun crypto_library/0, "built from another version of caravan; compile"}].
 
+a_relative_directory_is_absolute_in_the_line_test_() ->
+    ?NODES(in_installation("checkout", none, fun(Ebin) ->
+        Directory = filename:dirname(Ebin),
+        _ = write(filename:join([Directory, "elsewhere", "caravan_nif.so"]), "nonsense"),
+        Options = #{code_path => ["ebin"], cd => Directory, env => [{"CARAVAN_NIF_DIR", "elsewhere"}]},
+        expect_line(Options, [], "file too short")
+    end)).
+
 %% The file names the loader's libraries as text.
 library_without_cares() ->
     Library = library(),
@@ -162,7 +170,8 @@ one_line_embedded(Library, Line) ->
 expect_line(NodeOptions, Flags, Line) ->
     caravan_test_directory:with(fun(Directory) ->
         Dump = filename:join(Directory, "erl_crash.dump"),
-        network(NodeOptions#{env => [{"ERL_CRASH_DUMP", Dump}]}, fun(Network) ->
+        Env = [{"ERL_CRASH_DUMP", Dump} | maps:get(env, NodeOptions, [])],
+        network(NodeOptions#{env => Env}, fun(Network) ->
             Node = start(Network, node_name(Network, "a", free_port()), Flags),
             {exited, Status, Output} = await_boot(Node),
             ?assertEqual(1, Status),
