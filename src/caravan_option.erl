@@ -8,7 +8,9 @@
 -export_type([option/0, type/0, error/0]).
 
 %% Gives the value in the one form that is used inside, or nothing.
--type type() :: {Parse :: fun((term()) -> {ok, term()} | error), Allowed :: string()}.
+%% What is allowed is put into words only when something else was given.
+-type type() :: {Parse :: fun((term()) -> {ok, term()} | error), allowed()}.
+-type allowed() :: string() | {Format :: io:format(), Arguments :: [term()]}.
 -type option() :: {Key :: atom(), Default :: required | {default, term()}, type()}.
 -type error() :: {bad_option, Key :: term(), Value :: term(), Allowed :: string()}.
 
@@ -40,7 +42,7 @@ value(Key, Given, Default, Type) ->
     case {Given, Default} of
         {#{Key := Value}, _} -> check(Key, Value, Type);
         {_, {default, Value}} -> {ok, Value};
-        {_, required} -> {error, {bad_option, Key, missing, element(2, Type)}}
+        {_, required} -> {error, {bad_option, Key, missing, words(element(2, Type))}}
     end.
 
 known_keys(Options) ->
@@ -50,8 +52,11 @@ known_keys(Options) ->
 check(Key, Value, {Parse, Allowed}) ->
     case Parse(Value) of
         {ok, _} = Ok -> Ok;
-        error -> {error, {bad_option, Key, Value, Allowed}}
+        error -> {error, {bad_option, Key, Value, words(Allowed)}}
     end.
+
+words({Format, Arguments}) -> lists:flatten(io_lib:format(Format, Arguments));
+words(Text) -> Text.
 
 %% One line that names the key, the value and what is allowed.
 -spec format_error(error()) -> string().
@@ -61,7 +66,7 @@ format_error({bad_option, Key, Value, Allowed}) ->
 -spec integer(integer(), integer()) -> type().
 integer(Min, Max) ->
     {parse(fun(Value) -> is_integer(Value) andalso Value >= Min andalso Value =< Max end),
-        lists:flatten(io_lib:format("an integer from ~b to ~b", [Min, Max]))}.
+        {"an integer from ~b to ~b", [Min, Max]}}.
 
 -spec port_number() -> type().
 port_number() ->
@@ -82,7 +87,7 @@ port_range(_) ->
 -spec one_of([atom()]) -> type().
 one_of(Values) ->
     {parse(fun(Value) -> lists:member(Value, Values) end),
-        lists:flatten(lists:join(" | ", [atom_to_list(Value) || Value <- Values]))}.
+        {"one of ~0p", [Values]}}.
 
 %% `system', or where to ask: "127.0.0.1", "127.0.0.1:8600", "::1", "[::1]:8600".
 -spec nameservers() -> type().
@@ -96,7 +101,7 @@ nameservers_or_default() ->
     {fun
         (default) -> {ok, default};
         (Value) -> Parse(Value)
-    end, "default, " ++ Allowed}.
+    end, {"default, ~s", [Allowed]}}.
 
 nameservers(system) ->
     {ok, system};

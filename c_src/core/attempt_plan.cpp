@@ -15,6 +15,7 @@ constexpr int weight(Error error) noexcept {
     case Error::kTimeout:
       return 0;
     case Error::kSystem:
+    case Error::kOverload:
       return 1;
     case Error::kConnrefused:
       return 2;

@@ -10,6 +10,10 @@ constexpr int kClassIn = 1;
 // answer still counts.
 constexpr int kReplyLifetimeMs = 3000;
 
+// A question has a number of 16 bits. When all are taken, c-ares 1.34 looks for a free one for ever, and 1.18 gives one
+// twice; and the more are taken, the easier is a reply to forge (RFC 5452, section 7).
+constexpr std::size_t kMaxInFlight = 4096;
+
 #ifdef ARES_OPT_UDP_MAX_QUERIES
 constexpr int kQueriesPerPort = 32;
 #endif
@@ -97,7 +101,10 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
   pending->channel->observer_.on_reply(pending->token, bytes, status_error(status));
 }
 
-void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
+bool Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
+  if (in_flight_ >= kMaxInFlight) {
+    return false;
+  }
   auto pending = std::make_unique<Pending>(Pending{this, token});
   if (in_flight_++ == 0) {
     listening_since_ = now;
@@ -109,6 +116,7 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
       ares_.get(), question.name.c_str(), kClassIn, static_cast<int>(question.type),
       [](void* arg, int status, int, auto* message, int size) { on_answer(arg, status, message, size); },
       pending.release());
+  return true;
 }
 
 void Channel::process(const SocketSet::Ready& ready) noexcept {

@@ -53,8 +53,8 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  // Sends the question. The reply may be reported before this returns.
-  void send(const Question& question, QueryToken token, Clock::time_point now);
+  // Sends the question, unless too many are in flight. The reply may be reported before this returns.
+  bool send(const Question& question, QueryToken token, Clock::time_point now);
 
   void process(const SocketSet::Ready& ready) noexcept;
 

@@ -11,6 +11,7 @@ namespace caravan {
 namespace {
 
 constexpr std::uint16_t kClassIn = 1;
+constexpr std::uint16_t kTypeOpt = 41;
 constexpr std::size_t kHeaderBytes = 12;
 // A longer chain of aliases is a loop or an attack; BIND and Unbound stop there as well.
 constexpr int kMaxAliases = 16;
@@ -20,6 +21,7 @@ struct Header {
   std::array<std::uint16_t, 4> counts;  // question, answer, authority, additional
 
   bool is_response() const noexcept { return (flags & 0x8000U) != 0; }
+  bool authoritative() const noexcept { return (flags & 0x0400U) != 0; }
   bool truncated() const noexcept { return (flags & 0x0200U) != 0; }
   unsigned rcode() const noexcept { return flags & 0x000FU; }
 };
@@ -52,6 +54,7 @@ std::optional<Error> rcode_error(unsigned rcode) noexcept {
 bool is_wanted(std::uint16_t type) noexcept {
   switch (static_cast<RecordType>(type)) {
     case RecordType::kA:
+    case RecordType::kNs:
     case RecordType::kCname:
     case RecordType::kSoa:
     case RecordType::kAaaa:
@@ -79,7 +82,7 @@ class Decoder {
       return failed_reply(Error::kBadresp);
     }
     reply_.truncated = header.truncated();
-    reply_.error = rcode_error(header.rcode());
+    reply_.error = rcode_error(extended_rcode_ << 4U | header.rcode());
     if (reply_.error && *reply_.error != Error::kNxdomain) {
       return failed_reply(*reply_.error);
     }
@@ -90,6 +93,9 @@ class Decoder {
       return failed_reply(Error::kBadresp);
     }
     if (reply_.srv.empty() && reply_.addresses.empty()) {
+      if (!reply_.error && !header.authoritative() && is_referral(authority)) {
+        return failed_reply(Error::kRefused);
+      }
       reply_.error = reply_.error.value_or(Error::kNodata);
       reply_.ttl = negative_ttl(authority);
       return std::move(reply_);
@@ -136,7 +142,14 @@ class Decoder {
       const std::size_t size = reader_.u16();
       const auto data = reader_.position();
       reader_.skip(size);
-      if (reader_.failed() || record_class != kClassIn || !is_wanted(type)) {
+      if (reader_.failed()) {
+        break;
+      }
+      if (type == kTypeOpt) {
+        // RFC 6891, section 6.1.3: the class is a size, and the TTL begins with the upper eight bits of the RCODE.
+        extended_rcode_ = ttl >> 24U;
+      }
+      if (record_class != kClassIn || !is_wanted(type)) {
         continue;
       }
       DnsReader owner_reader{message_, owner};
@@ -154,7 +167,7 @@ class Decoder {
   // Follows the aliases from the question (RFC 1034, section 3.6.2), in whatever order the server sent them.
   std::string_view resolve_aliases(const std::vector<Record>& answers) {
     std::string_view name = question_.name;
-    for (int hop = 0; hop < kMaxAliases; ++hop) {
+    for (int hop = 0; hop <= kMaxAliases; ++hop) {
       const auto alias = std::find_if(answers.begin(), answers.end(), [&](const Record& record) {
         return record.type == RecordType::kCname && equal_names(view(record.owner), name);
       });
@@ -267,6 +280,15 @@ class Decoder {
     std::sort(targets_.begin(), targets_.end(), [this](TextRef a, TextRef b) { return less_names(view(a), view(b)); });
   }
 
+  // RFC 2308, section 2.2: the nameserver names others and says nothing about the name. It does not recurse, or not for
+  // us.
+  static bool is_referral(const std::vector<Record>& authority) {
+    const auto has = [&](RecordType type) {
+      return std::any_of(authority.begin(), authority.end(), [type](const Record& r) { return r.type == type; });
+    };
+    return has(RecordType::kNs) && !has(RecordType::kSoa);
+  }
+
   // RFC 2308, section 5: the lesser of the SOA's own TTL and its MINIMUM field, its last one.
   std::optional<std::uint32_t> negative_ttl(const std::vector<Record>& authority) const {
     const auto soa = std::find_if(authority.begin(), authority.end(),
@@ -284,6 +306,7 @@ class Decoder {
   Reply reply_;
   std::vector<TextRef> targets_;
   std::string alias_;
+  unsigned extended_rcode_ = 0;
   bool broken_ = false;
 };
 

@@ -14,7 +14,7 @@
 
 namespace caravan {
 
-enum class RecordType : std::uint16_t { kA = 1, kCname = 5, kSoa = 6, kAaaa = 28, kSrv = 33 };
+enum class RecordType : std::uint16_t { kA = 1, kNs = 2, kCname = 5, kSoa = 6, kAaaa = 28, kSrv = 33 };
 
 struct Question {
   std::string name;  // without a trailing dot

@@ -39,7 +39,8 @@ std::string Nameserver::to_string() const {
 }
 
 std::optional<IpAddress> parse_ip_address(std::string_view text) {
-  if (text.size() >= INET6_ADDRSTRLEN) {
+  // inet_pton(3) reads up to the first NUL.
+  if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) {
     return std::nullopt;
   }
   const std::string terminated{text};

@@ -12,6 +12,7 @@
 
 #include "core/attempt_plan.hpp"
 #include "core/channel.hpp"
+#include "core/dns_name.hpp"
 #include "core/resolver.hpp"
 
 namespace caravan {
@@ -27,6 +28,7 @@ struct Lookup {
 
   Question question;  // the candidate that is asked now
   std::shared_ptr<const Nameservers> nameservers;
+  SearchList search;
   Transport transport = Transport::kUdp;
   TimePoint deadline;
   std::chrono::milliseconds timeout{0};

@@ -10,8 +10,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Lookups on the wire at a time; the others wait their turn. Above some hundred, replies overflow the receive buffer of
-// the socket, and every lost one costs a whole attempt.
+// Lookups on the wire at a time for one nameserver; the others wait their turn. Above some hundred, replies overflow
+// the receive buffer of the socket, and every lost one costs a whole attempt.
 constexpr std::size_t kMaxActive = 128;
 
 // Times each nameserver is asked over a transport before the lookup fails.
@@ -65,8 +65,24 @@ void Worker::accept(LookupRequest& request) {
   lookup.transport = request.options.transport;
   lookup.timeout = request.options.timeout;
   lookup.deadline = request.deadline;
+  if (!lookup.nameservers) {
+    use_system_config(lookup);
+  }
+  if (lookup.nameservers->empty()) {
+    finish(lookup, failed_reply(Error::kConnrefused));
+    return;
+  }
   lookups_.wake_at(lookup, lookup.deadline);
-  waiting_.push_back({lookup.slot, lookup.generation});
+  lanes_[lookup.nameservers->front()].waiting.push_back({lookup.slot, lookup.generation});
+}
+
+void Worker::use_system_config(Lookup& lookup) {
+  const auto& system = system_.get(now_);
+  if (!system_nameservers_ || *system_nameservers_ != system.nameservers) {
+    system_nameservers_ = std::make_shared<const Nameservers>(system.nameservers);
+  }
+  lookup.nameservers = system_nameservers_;
+  lookup.search = system.search;
 }
 
 // Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
@@ -82,12 +98,19 @@ void Worker::settle() {
 }
 
 void Worker::admit() {
-  while (active_ < kMaxActive && !waiting_.empty()) {
-    const auto [slot, generation] = waiting_.front();
-    waiting_.pop_front();
+  for (auto& [nameserver, lane] : lanes_) {
+    admit(lane);
+  }
+  std::erase_if(lanes_, [](const auto& entry) { return entry.second.active == 0 && entry.second.waiting.empty(); });
+}
+
+void Worker::admit(Lane& lane) {
+  while (lane.active < kMaxActive && !lane.waiting.empty()) {
+    const auto [slot, generation] = lane.waiting.front();
+    lane.waiting.pop_front();
     if (auto* lookup = lookups_.find(slot, generation)) {
       lookup->active = true;
-      ++active_;
+      ++lane.active;
       begin(*lookup);
     }
   }
@@ -102,20 +125,7 @@ void Worker::begin(Lookup& lookup) {
     finish(lookup, failed_reply(Error::kBadname));
     return;
   }
-  if (lookup.nameservers) {
-    lookup.candidates = search_candidates(lookup.question.name, {});
-  } else {
-    const auto& system = system_.get(now_);
-    if (!system_nameservers_ || *system_nameservers_ != system.nameservers) {
-      system_nameservers_ = std::make_shared<const Nameservers>(system.nameservers);
-    }
-    lookup.nameservers = system_nameservers_;
-    lookup.candidates = search_candidates(lookup.question.name, system.search);
-  }
-  if (lookup.nameservers->empty()) {
-    finish(lookup, failed_reply(Error::kConnrefused));
-    return;
-  }
+  lookup.candidates = search_candidates(lookup.question.name, lookup.search);
   ask_candidate(lookup);
 }
 
@@ -137,11 +147,12 @@ void Worker::attempt_next(Lookup& lookup) {
     return;
   }
   while (const auto attempt = lookup.plan->next()) {
-    if (send(lookup, *attempt)) {
+    const auto error = send(lookup, *attempt);
+    if (!error) {
       lookups_.wake_at(lookup, std::min(lookup.deadline, now_ + lookup.attempt_timeout));
       return;
     }
-    lookup.plan->fail(*attempt, Error::kSystem);
+    lookup.plan->fail(*attempt, *error);
   }
   if (lookup.outstanding == 0) {
     candidate_failed(lookup, lookup.plan->error());
@@ -151,14 +162,18 @@ void Worker::attempt_next(Lookup& lookup) {
   lookups_.wake_at(lookup, lookup.deadline);
 }
 
-bool Worker::send(Lookup& lookup, Attempt attempt) {
+std::optional<Error> Worker::send(Lookup& lookup, Attempt attempt) {
   auto* channel = channel_for({(*lookup.nameservers)[attempt.server], attempt.tcp});
   if (channel == nullptr) {
-    return false;
+    return Error::kSystem;
+  }
+  const bool sent = channel->send(
+      lookup.question, {lookup.slot, lookup.generation, lookup.candidate, attempt.server, attempt.tcp}, now_);
+  if (!sent) {
+    return Error::kOverload;
   }
   ++lookup.outstanding;
-  channel->send(lookup.question, {lookup.slot, lookup.generation, lookup.candidate, attempt.server, attempt.tcp}, now_);
-  return true;
+  return std::nullopt;
 }
 
 void Worker::on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept {
@@ -247,7 +262,7 @@ void Worker::finish(Lookup& lookup, const Reply& reply) {
     lookup.receiver->deliver(reply);
   }
   if (lookup.active) {
-    --active_;
+    --lanes_.at(lookup.nameservers->front()).active;
   }
   ++ended_;
   lookups_.close(lookup);

@@ -44,12 +44,20 @@ class Worker final : ReplyObserver {
 
   void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
 
+  // The lookups that begin with the same nameserver: those at a dead one keep no others from being asked.
+  struct Lane {
+    std::size_t active = 0;
+    std::deque<Waiting> waiting;
+  };
+
   void accept(LookupRequest& request);
+  void use_system_config(Lookup& lookup);
   void admit();
+  void admit(Lane& lane);
   void begin(Lookup& lookup);
   void ask_candidate(Lookup& lookup);
   void attempt_next(Lookup& lookup);
-  bool send(Lookup& lookup, Attempt attempt);
+  std::optional<Error> send(Lookup& lookup, Attempt attempt);
   void settle();
   void complete(Completion& completion);
   void candidate_failed(Lookup& lookup, Error error);
@@ -67,9 +75,8 @@ class Worker final : ReplyObserver {
   WakePipe& wake_;
   Clock::time_point now_;
   LookupTable lookups_;
-  std::deque<Waiting> waiting_;
-  std::size_t active_ = 0;  // lookups that have begun and not ended
-  std::size_t ended_ = 0;   // since the last exchange with the resolver
+  std::map<Nameserver, Lane> lanes_;
+  std::size_t ended_ = 0;  // since the last exchange with the resolver
   std::vector<Completion> completions_;
   SystemConfigCache system_;
   std::shared_ptr<const Nameservers> system_nameservers_;

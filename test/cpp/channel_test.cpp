@@ -124,7 +124,7 @@ TEST_CASE("closing a channel reports every question that is still open") {
 
 // A question has a number of 16 bits. When all are taken, c-ares 1.34 looks for a free one for ever, and 1.18 gives one
 // twice.
-TEST_CASE("a channel has fewer questions in flight than there are query numbers", "[!shouldfail]") {
+TEST_CASE("a channel has fewer questions in flight than there are query numbers") {
   constexpr std::size_t kQueryNumbers = 65'536;
   Loop loop;
   MockDnsServer server{test::say_nothing};

@@ -79,7 +79,7 @@ TEST_CASE("texts that are no nameserver are refused") {
 }
 
 // inet_pton(3) reads up to the NUL.
-TEST_CASE("a text with a NUL in it is no nameserver", "[!shouldfail]") {
+TEST_CASE("a text with a NUL in it is no nameserver") {
   CHECK(nameserver("127.0.0.1\0.evil"sv) == "none");
   CHECK(nameserver("127.0.0.1\0:53"sv) == "none");
   CHECK(nameserver("[::1\0]:53"sv) == "none");
