@@ -10,6 +10,10 @@ constexpr int kClassIn = 1;
 // answer still counts.
 constexpr int kReplyLifetimeMs = 3000;
 
+// As much as an unprivileged process gets on Linux by default (net.core.rmem_max). What overflows is lost, and every
+// lost reply costs a whole attempt.
+constexpr int kReceiveBufferBytes = 212'992;
+
 // A question has a number of 16 bits. When all are taken, c-ares 1.34 looks for a free one for ever, and 1.18 gives one
 // twice; and the more are taken, the easier is a reply to forge (RFC 5452, section 7).
 constexpr std::size_t kMaxInFlight = 4096;
@@ -67,7 +71,9 @@ bool Channel::initialise(const Endpoint& endpoint) {
   options.tries = 1;
   options.sock_state_cb = &Channel::on_socket_state;
   options.sock_state_cb_data = this;
-  int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  options.socket_receive_buffer_size = kReceiveBufferBytes;
+  int mask = ARES_OPT_FLAGS | ARES_OPT_SOCK_RCVBUF | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+             ARES_OPT_SOCK_STATE_CB;
 #ifdef ARES_OPT_QUERY_CACHE
   // On by default since 1.31: it would hide changes for the length of a TTL.
   mask |= ARES_OPT_QUERY_CACHE;

@@ -10,9 +10,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Lookups on the wire at a time for one nameserver; the others wait their turn. Above some hundred, replies overflow
-// the receive buffer of the socket, and every lost one costs a whole attempt.
-constexpr std::size_t kMaxActive = 128;
+// Lookups on the wire at a time for one nameserver; the others wait their turn. As many replies of kMaxEdnsSize fit
+// into the receive buffer of one socket, of which Linux grants twice what is asked for and charges twice the size of a
+// reply.
+constexpr std::size_t kMaxActive = 48;
 
 // Times each nameserver is asked over a transport before the lookup fails.
 constexpr unsigned kTries = 3;

@@ -1,0 +1,107 @@
+%% Lookups by many callers at once, and what they took.
+-module(bench_resolver_load).
+
+-export([measure/4, ask/4, name/1, idle_cpu/0]).
+
+-export_type([contender/0, measurement/0]).
+
+-type contender() :: caravan | inet_res.
+-type measurement() :: #{
+    lookups := pos_integer(), failures := non_neg_integer(),
+    %% Nanoseconds.
+    wall := pos_integer(), cpu := number(), p50 := number(), p99 := number()
+}.
+
+-define(ROUND_LIMIT_MS, 60000).
+-define(LOOKUP_TIMEOUT_MS, 50000).
+%% The unit of /proc/PID/stat, USER_HZ, is fixed on Linux.
+-define(NS_PER_TICK, 10000000).
+
+%% Lets the callers make so many lookups between them; each asks again as soon as it has its answer.
+-spec measure(contender(), bench_resolver:row(), pos_integer(), inet:port_number()) -> measurement().
+measure(Contender, #{transport := Transport, records := Records, callers := Callers}, Lookups, Server) ->
+    Tickets = atomics:new(1, []),
+    ok = atomics:put(Tickets, 1, Lookups),
+    %% The latency of every lookup; what stays zero has failed.
+    Latencies = atomics:new(Lookups, []),
+    Ask = fun() -> ask(Contender, Transport, Records, Server) end,
+    Workers = [spawn_monitor(fun() -> receive go -> caller(Ask, Tickets, Latencies) end end) || _ <- lists:seq(1, Callers)],
+    Cpu = cpu(),
+    Start = erlang:monotonic_time(nanosecond),
+    lists:foreach(fun({Pid, _}) -> Pid ! go end, Workers),
+    await(Workers, erlang:monotonic_time(millisecond) + ?ROUND_LIMIT_MS),
+    Wall = erlang:monotonic_time(nanosecond) - Start,
+    Spent = cpu() - Cpu,
+    All = [atomics:get(Latencies, I) || I <- lists:seq(1, Lookups)],
+    Sorted = lists:sort([Latency || Latency <- All, Latency > 0]),
+    #{
+        lookups => Lookups, failures => Lookups - length(Sorted), wall => Wall, cpu => Spent,
+        p50 => percentile(50, Sorted), p99 => percentile(99, Sorted)
+    }.
+
+caller(Ask, Tickets, Latencies) ->
+    case atomics:sub_get(Tickets, 1, 1) of
+        Ticket when Ticket >= 0 ->
+            Start = erlang:monotonic_time(nanosecond),
+            case Ask() of
+                true -> atomics:put(Latencies, Ticket + 1, max(1, erlang:monotonic_time(nanosecond) - Start));
+                false -> ok
+            end,
+            caller(Ask, Tickets, Latencies);
+        _ ->
+            ok
+    end.
+
+await([], _Until) ->
+    ok;
+await([{Pid, Monitor} | Workers], Until) ->
+    receive
+        {'DOWN', Monitor, process, Pid, _} -> await(Workers, Until)
+    after max(0, Until - erlang:monotonic_time(millisecond)) ->
+        exit(Pid, kill),
+        receive {'DOWN', Monitor, process, Pid, _} -> await(Workers, Until) end
+    end.
+
+%% One lookup; whether it brought all records.
+-spec ask(contender(), udp | tcp, pos_integer(), inet:port_number()) -> boolean().
+ask(caravan, Transport, Records, Server) ->
+    Options = #{
+        nameservers => ["127.0.0.1:" ++ integer_to_list(Server)], transport => Transport, timeout => ?LOOKUP_TIMEOUT_MS
+    },
+    case caravan_dns:lookup(name(Records), srv, Options) of
+        {ok, #{records := Answer}} -> length(Answer) =:= Records;
+        {error, _} -> false
+    end;
+ask(inet_res, Transport, Records, Server) ->
+    Options = [
+        {nameservers, [{{127, 0, 0, 1}, Server}]}, {edns, 0}, {udp_payload_size, 4096}, {usevc, Transport =:= tcp}
+    ],
+    case inet_res:resolve(name(Records), in, srv, Options, ?LOOKUP_TIMEOUT_MS) of
+        {ok, Message} -> length(inet_dns:msg(Message, anlist)) =:= Records;
+        {error, _} -> false
+    end.
+
+%% The name that has so many records in the zone that bench/resolver writes.
+-spec name(pos_integer()) -> string().
+name(3) -> "_app-3._tcp.bench.test";
+name(50) -> "_app-50._tcp.bench.test";
+name(200) -> "_app-200._tcp.bench.test";
+name(1000) -> "_app-1000._tcp.bench.test".
+
+%% Nanoseconds of CPU per nanosecond that this VM takes when nobody asks for anything.
+-spec idle_cpu() -> float().
+idle_cpu() ->
+    Cpu = cpu(),
+    Start = erlang:monotonic_time(nanosecond),
+    timer:sleep(1000),
+    (cpu() - Cpu) / (erlang:monotonic_time(nanosecond) - Start).
+
+%% User and system time of all threads; fields 14 and 15, counted from behind the program's name in parentheses.
+cpu() ->
+    {ok, Stat} = file:read_file("/proc/self/stat"),
+    [_, Rest] = binary:split(Stat, <<") ">>),
+    Fields = binary:split(Rest, <<" ">>, [global]),
+    (binary_to_integer(lists:nth(12, Fields)) + binary_to_integer(lists:nth(13, Fields))) * ?NS_PER_TICK.
+
+percentile(_Percent, []) -> 0;
+percentile(Percent, Sorted) -> lists:nth(1 + (length(Sorted) - 1) * Percent div 100, Sorted).

@@ -1,0 +1,79 @@
+%% The longest calls into native code. A scheduler that the operating system stops in the middle of a call makes it long
+%% as well: beside each longest call stands that of a call that does next to nothing, measured the same way, in turn.
+-module(bench_resolver_nif).
+
+-export([run/1]).
+
+-define(ROUNDS, 10).
+-define(CALLS, 1000).
+-define(MAX_US, 100).
+
+-spec run(inet:port_number()) -> ok | failed.
+run(Server) ->
+    Address = iolist_to_binary(["127.0.0.1:", integer_to_list(Server)]),
+    Label = binary:copy(<<"a">>, 49),
+    Long = iolist_to_binary([lists:duplicate(4, [Label, "."]), "bench.test"]),
+    Huge = binary:copy(<<"a.">>, 5000000),
+    Many = [Address || _ <- lists:seq(1, 16)],
+    {First, {ok, _}} = timed(fun() -> lookup(<<"_app-3._tcp.bench.test">>, [Address], udp) end),
+    io:format("The first lookup, which starts the thread: ~.1f us~n~n", [First / 1000]),
+    io:format("~b calls each, us; least: the least of the longest calls of ~b rounds~n", [?ROUNDS * ?CALLS, ?ROUNDS]),
+    io:format("~-46s ~8s ~8s ~8s ~8s ~14s ~14s~n", ["", "median", "p99.9", "least", "longest", "over 100 us", "control over"]),
+    Longest = [row(Name, Call) || {Name, Call} <- [
+        {"lookup/5: UDP", fun() -> lookup(<<"_app-3._tcp.bench.test">>, [Address], udp) end},
+        {"lookup/5: longest name, 16 nameservers", fun() -> lookup(Long, Many, tcp_first) end},
+        {"lookup/5: 1,000 records", fun() -> lookup(<<"_app-1000._tcp.bench.test">>, [Address], tcp) end},
+        {"lookup/5: a name of 10 MB", fun() -> lookup(Huge, [Address], udp) end},
+        {"lookup/5 and cancel/1", fun() -> lookup_and_cancel(Address) end},
+        {"dist_port/1: a string of 10,000 characters", dist_port(lists:duplicate(10000, $1))},
+        {"dist_port/1: a binary of 10 MB", dist_port(Huge)},
+        {"node_name/3: a target of 10 MB", fun() -> caravan_nif:node_name(<<"app">>, 4370, Huge) end},
+        {"is_nameserver/1: a text of 10 MB", fun() -> caravan_nif:is_nameserver(Huge) end}
+    ]],
+    verdict(lists:max(Longest)).
+
+verdict(Least) when Least =< ?MAX_US * 1000 -> io:format("~nReached: no call takes over 100 us in every round.~n"), ok;
+verdict(_Least) -> io:format("~nMissed: a call takes over 100 us in every round.~n"), failed.
+
+dist_port(Name) -> fun() -> caravan_nif:dist_port(Name) end.
+
+lookup(Name, Nameservers, Transport) -> caravan_nif:lookup(Name, srv, Nameservers, Transport, 5000).
+
+lookup_and_cancel(Address) ->
+    {ok, Ref} = lookup(<<"_app-3._tcp.bench.test">>, [Address], udp),
+    caravan_nif:cancel(Ref).
+
+row(Name, Call) ->
+    Rounds = [{times(Call), times(fun() -> caravan_nif:is_nameserver(<<>>) end)} || _ <- lists:seq(1, ?ROUNDS)],
+    Times = lists:sort(lists:append([Own || {Own, _} <- Rounds])),
+    Control = lists:append([Empty || {_, Empty} <- Rounds]),
+    Least = lists:min([lists:max(Own) || {Own, _} <- Rounds]),
+    io:format("~-46s ~8.2f ~8.2f ~8.2f ~8.1f ~14b ~14b~n", [
+        Name, share(0.5, Times), share(0.999, Times), Least / 1000, lists:last(Times) / 1000, over(Times), over(Control)
+    ]),
+    Least.
+
+share(Share, Sorted) -> lists:nth(ceil(Share * length(Sorted)), Sorted) / 1000.
+
+over(Times) -> length([Time || Time <- Times, Time > ?MAX_US * 1000]).
+
+%% In a process of its own, with a heap too large to be collected in the middle of a call.
+times(Call) ->
+    {Pid, Monitor} = spawn_opt(fun() -> exit({times, [settled(Call) || _ <- lists:seq(1, ?CALLS)]}) end, [
+        monitor, {min_heap_size, 1000000}, {message_queue_data, off_heap}
+    ]),
+    receive {'DOWN', Monitor, process, Pid, Exit} -> {times, Times} = Exit, Times end.
+
+%% Waits for the answer outside of the measured time: a thread that competes for the processor is none of the call's.
+settled(Call) ->
+    {Time, Result} = timed(Call),
+    case Result of
+        {ok, Ref} when is_reference(Ref) -> receive {caravan_dns, Ref, _} -> ok end;
+        _ -> ok
+    end,
+    Time.
+
+timed(Call) ->
+    Start = erlang:monotonic_time(nanosecond),
+    Result = Call(),
+    {erlang:monotonic_time(nanosecond) - Start, Result}.
