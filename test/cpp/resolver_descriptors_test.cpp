@@ -91,17 +91,18 @@ TEST_CASE("a resolver that gets no descriptors says so and works when there are 
 
 TEST_CASE("a lookup that gets no socket fails and the next one does not") {
   test::LookupClient client;
+  MockDnsServer known{test::answer_with("n1.example")};
   MockDnsServer server{test::answer_with("n1.example")};
-  REQUIRE(outcome(client.ask(kQuestion, at(Transport::kUdp, server))) == "ok");
+  const auto transport = GENERATE(Transport::kUdp, Transport::kTcp);
+  // The resolver has its thread, but no socket yet for the other server.
+  REQUIRE(outcome(client.ask(kQuestion, at(Transport::kUdp, known))) == "ok");
   {
     const NoDescriptors none;
-    const auto transport = GENERATE(Transport::kUdp, Transport::kTcp);
     const auto reply = client.ask(kQuestion, at(transport, server));
     REQUIRE(reply.error);
     CHECK_FALSE(is_negative_answer(*reply.error));
   }
-  CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, server))) == "ok");
-  CHECK(outcome(client.ask(kQuestion, at(Transport::kTcp, server))) == "ok");
+  CHECK(outcome(client.ask(kQuestion, at(transport, server))) == "ok");
 }
 
 }  // namespace
