@@ -132,6 +132,10 @@ void Channel::process(const SocketSet::Ready& ready) noexcept {
   const ares_fd_events_t events{ready.fd, (ready.readable ? unsigned{ARES_FD_EVENT_READ} : 0U) |
                                               (ready.writable ? unsigned{ARES_FD_EVENT_WRITE} : 0U)};
   ::ares_process_fds(ares_.get(), &events, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
+  if (in_flight_ == 0) {
+    // That keeps it from closing idle sockets as well, and a source port must not stay the same.
+    ::ares_process_fds(ares_.get(), nullptr, 0, ARES_PROCESS_FLAG_NONE);
+  }
 #else
   ::ares_process_fd(ares_.get(), ready.readable ? ready.fd : ARES_SOCKET_BAD,
                     ready.writable ? ready.fd : ARES_SOCKET_BAD);

@@ -7,6 +7,7 @@ namespace {
 
 // RFC 1035, section 4.1.4: the two top bits of a length mark a pointer; the other two patterns are not in use.
 constexpr std::uint8_t kPointerBits = 0xC0;
+constexpr int kMaxJumps = 127;
 
 void append_label(std::span<const std::uint8_t> label, std::string& text) {
   for (const std::uint8_t octet : label) {
@@ -51,6 +52,7 @@ TextRef DnsReader::name(std::string& text) {
   // Each pointer must lead to before all that was read so far: this ends every loop.
   std::size_t barrier = position_;
   bool jumped = false;
+  int jumps = 0;
   while (true) {
     if (cursor >= message_.size()) {
       return fail(text, start);
@@ -65,7 +67,8 @@ TextRef DnsReader::name(std::string& text) {
         position_ = cursor;
         jumped = true;
       }
-      if (target >= barrier) {
+      // A name has no more pointers than labels, unless it is made to cost time.
+      if (target >= barrier || ++jumps > kMaxJumps) {
         return fail(text, start);
       }
       barrier = cursor = target;

@@ -47,11 +47,11 @@ std::vector<Nameserver> nameservers_of(ares_channel channel) {
 constexpr std::size_t kMaxNdots = 15;
 
 void take_options(std::istream& words, SearchList& search) {
-  constexpr std::string_view kNdots{"ndots:"};
+  constexpr std::string_view prefix{"ndots:"};
   for (std::string word; words >> word;) {
     std::size_t ndots = 0;
-    if (word.starts_with(kNdots) &&
-        std::from_chars(word.data() + kNdots.size(), word.data() + word.size(), ndots).ec == std::errc{}) {
+    if (word.starts_with(prefix) &&
+        std::from_chars(word.data() + prefix.size(), word.data() + word.size(), ndots).ec == std::errc{}) {
       search.ndots = std::min(ndots, kMaxNdots);
     }
   }
@@ -99,8 +99,10 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
   }
   const AresChannel channel{raw};
   std::ifstream file{resolv_conf};
-  return SystemConfig{nameservers_of(raw),
-                      parse_search_list(file, std::getenv("LOCALDOMAIN"), std::getenv("RES_OPTIONS"))};
+  // The VM keeps an environment of its own: os:putenv/2 does not touch this one.
+  const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
+  const char* options = std::getenv("RES_OPTIONS");       // NOLINT(concurrency-mt-unsafe)
+  return SystemConfig{nameservers_of(raw), parse_search_list(file, local_domain, options)};
 }
 
 const SystemConfig& SystemConfigCache::get(Clock::time_point now) {

@@ -91,6 +91,13 @@ TEST_CASE("a referral to other nameservers is not taken for no data") {
   CHECK_FALSE(is_negative_answer(*reply.error));
 }
 
+TEST_CASE("the owner of a zone may name its nameservers beside no data") {
+  auto from_owner = reply_with(0).authoritative();
+  CHECK(outcome(decode(from_owner.in(Section::kAuthority).ns("example", 300, "ns.example"), kQuestion)) == "nodata");
+  auto from_cache = reply_with(0).in(Section::kAuthority).ns("example", 300, "ns.example").soa("example", 300, 60);
+  CHECK(outcome(decode(from_cache, kQuestion)) == "nodata");
+}
+
 // RFC 6891, section 6.1.3: the upper eight bits of the code are in the OPT record; 16 is BADVERS.
 TEST_CASE("an extended response code is not taken for no data") {
   constexpr std::uint32_t kBadvers = 0x01000000;

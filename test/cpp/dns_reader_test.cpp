@@ -97,6 +97,18 @@ TEST_CASE("pointers to pointers are followed backwards") {
   CHECK(read_name(message, 11).position == 13);
 }
 
+TEST_CASE("a name has no more pointers than it can have labels") {
+  // "a" at 0, then pointers of two octets, each to the one before it.
+  auto message = concat({label("a"), kRootLabel});
+  const auto first = message.size();
+  message = concat({message, pointer(0)});
+  for (std::size_t i = 1; i < 200; ++i) {
+    message = concat({message, pointer(static_cast<std::uint16_t>(first + 2 * (i - 1)))});
+  }
+  CHECK_FALSE(read_name(message, first + 2 * 126).failed);
+  CHECK(read_name(message, first + 2 * 127).failed);
+}
+
 TEST_CASE("a pointer that does not lead backwards is an error") {
   CHECK(read_name(pointer(0)).failed);                                                   // to itself
   CHECK(read_name(concat({label("a"), pointer(0)})).failed);                             // to its own name

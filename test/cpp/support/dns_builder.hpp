@@ -98,6 +98,10 @@ class DnsBuilder {
     flags_ |= 0x0200U;
     return *this;
   }
+  DnsBuilder& authoritative() {
+    flags_ |= 0x0400U;
+    return *this;
+  }
   DnsBuilder& as_query() {
     flags_ &= 0x7FFFU;
     return *this;
