@@ -66,10 +66,6 @@
     connector :: caravan_connector:state()
 }).
 
-%% After a node went down all others look; not all in the same instant.
--define(NODEDOWN_SPREAD_MS, 200).
--define(MAX_FAILED_INTERVAL_MS, 60000).
-
 %% Starts a topology that is linked to the caller.
 -spec start_link(options()) -> {ok, pid()} | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
@@ -84,10 +80,12 @@ start_link(Options) ->
 %% caravan_cluster:child_spec(#{name => app, query => "app.service.consul", node_basename => "app"}).
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
-child_spec(Options) when is_list(Options) ->
-    child_spec(maps:from_list(Options));
 child_spec(Options) ->
-    #{id => {?MODULE, maps:get(name, Options, undefined)}, start => {?MODULE, start_link, [Options]}}.
+    #{id => {?MODULE, given_name(Options)}, start => {?MODULE, start_link, [Options]}}.
+
+given_name(#{name := Name}) -> Name;
+given_name(Options) when is_list(Options) -> proplists:get_value(name, Options);
+given_name(_Options) -> undefined.
 
 %% The options with their defaults, or which of them is not allowed.
 -spec check_options(options()) -> {ok, map()} | {error, caravan_option:error()}.
@@ -113,7 +111,7 @@ poll(Name) ->
 status(Name) ->
     gen_server:call(registered_name(Name), status).
 
-%% Bounded by the topologies that are configured.
+%% One more atom for each that is used as a name.
 registered_name(Name) ->
     list_to_atom("caravan_cluster." ++ atom_to_list(Name)).
 
@@ -208,17 +206,12 @@ missing(_Wanted, false) -> [].
 
 node_is_down(Node, true, State) ->
     logger:warning("caravan ~ts: lost ~ts", [name(State), Node]),
-    arm_timer(rand:uniform(?NODEDOWN_SPREAD_MS), State);
+    arm_timer(caravan_schedule:look_after_nodedown(), State);
 node_is_down(_Node, false, State) ->
     State.
 
 schedule(#state{options = #{poll_interval := Interval}, failed_polls = Failed} = State) ->
-    Longest = max(Interval, ?MAX_FAILED_INTERVAL_MS),
-    arm_timer(jitter(min(Longest, Interval bsl min(Failed, 10))), State).
-
-%% A tenth up or down, so that nodes started together do not ask together for ever.
-jitter(Interval) ->
-    Interval - Interval div 10 + rand:uniform(max(1, Interval div 5)).
+    arm_timer(caravan_schedule:next_poll(Interval, Failed), State).
 
 arm_timer(After, State) ->
     Cleared = cancel_timer(State),

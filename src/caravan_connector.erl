@@ -27,9 +27,6 @@
 
 -opaque state() :: #state{}.
 
--define(FIRST_BACKOFF_MS, 1000).
--define(MAX_BACKOFF_MS, 60000).
-
 -spec new(options()) -> state().
 new(#{connect_timeout := Timeout, max_connecting := Limit}) ->
     #state{timeout = Timeout, limit = Limit}.
@@ -83,7 +80,7 @@ ended(Node, _False, State) -> failed(Node, refused, State).
 
 failed(Node, Reason, #state{failures = Failures} = State) ->
     Count = failure_count(Node, Failures) + 1,
-    Failure = #failure{count = Count, retry_at = now_ms() + backoff(Count), reason = Reason},
+    Failure = #failure{count = Count, retry_at = now_ms() + caravan_schedule:backoff(Count), reason = Reason},
     {failed, Node, Reason, Count, State#state{failures = Failures#{Node => Failure}}}.
 
 failure_count(Node, Failures) ->
@@ -91,11 +88,6 @@ failure_count(Node, Failures) ->
         #{Node := #failure{count = Count}} -> Count;
         #{} -> 0
     end.
-
-%% Doubled each time, less up to a quarter, so that nodes which failed together do not come back together.
-backoff(Count) ->
-    Full = min(?MAX_BACKOFF_MS, ?FIRST_BACKOFF_MS bsl min(Count - 1, 6)),
-    Full - rand:uniform(Full div 4).
 
 %% The node was up: its failures count no more.
 -spec forget(node(), state()) -> state().

@@ -119,21 +119,18 @@ flush(Ref, Timeout) ->
     after Timeout -> ok
     end.
 
+%% On OTP 25 a reload of caravan_nif leaves stubs until its load/0 is called. Topologies have to survive that.
 start(Name, Type, Options) ->
-    case validate(Name, Type, Options) of
-        {ok, Text, #{nameservers := Nameservers, timeout := Timeout, transport := Transport}} ->
-            ask(Text, Type, Nameservers, transport(Transport, Type), Timeout);
-        {error, _} = Error ->
-            Error
-    end.
-
-%% On OTP 25 a reload of the code leaves stubs until caravan_nif:load/0 is called.
-ask(Name, Type, Nameservers, Transport, Timeout) ->
     try
-        caravan_nif:lookup(Name, Type, Nameservers, Transport, Timeout)
+        ask(validate(Name, Type, Options), Type)
     catch
         error:not_loaded -> {error, closed}
     end.
+
+ask({ok, Name, #{nameservers := Nameservers, timeout := Timeout, transport := Transport}}, Type) ->
+    caravan_nif:lookup(Name, Type, Nameservers, transport(Transport, Type), Timeout);
+ask({error, _} = Error, _Type) ->
+    Error.
 
 validate(Name, Type, Options) ->
     validated(

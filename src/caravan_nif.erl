@@ -5,7 +5,7 @@
 
 -export([load/0, format_error/1]).
 -export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/3]).
--export([is_dns_name/1, is_nameserver/1, lookup/5, cancel/1]).
+-export([is_basename/1, is_dns_name/1, is_nameserver/1, lookup/5, cancel/1]).
 
 -export_type([load_error/0]).
 
@@ -107,6 +107,9 @@ set_port_rule(_Default, _First, _Last) -> erlang:nif_error(not_loaded).
 
 -spec node_name(Basename :: binary(), inet:port_number(), Target :: binary()) -> {ok, binary()} | {error, badname}.
 node_name(_Basename, _Port, _Target) -> erlang:nif_error(not_loaded).
+
+-spec is_basename(term()) -> boolean().
+is_basename(_Text) -> erlang:nif_error(not_loaded).
 
 -spec is_dns_name(term()) -> boolean().
 is_dns_name(_Text) -> erlang:nif_error(not_loaded).

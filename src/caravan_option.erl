@@ -123,11 +123,7 @@ dns_name() ->
     {fun dns_name/1, "a DNS name, as a string or binary"}.
 
 dns_name(Value) ->
-    Text = text(Value),
-    case caravan_nif:is_dns_name(Text) of
-        true -> {ok, Text};
-        false -> error
-    end.
+    accepted_text(Value, fun caravan_nif:is_dns_name/1).
 
 %% What may stand before the `@' of a node name.
 -spec basename() -> type().
@@ -137,14 +133,7 @@ basename() ->
 basename(Atom) when is_atom(Atom) ->
     basename(atom_to_binary(Atom));
 basename(Value) ->
-    case text(Value) of
-        invalid -> error;
-        Text ->
-            case re:run(Text, "\\A[0-9A-Za-z_-]{1,255}\\z", [{capture, none}]) of
-                match -> {ok, Text};
-                nomatch -> error
-            end
-    end.
+    accepted_text(Value, fun caravan_nif:is_basename/1).
 
 parse(Allowed) ->
     fun(Value) ->
@@ -155,10 +144,13 @@ parse(Allowed) ->
     end.
 
 non_empty_text(Value) ->
-    case text(Value) of
-        invalid -> error;
-        <<>> -> error;
-        Text -> {ok, Text}
+    accepted_text(Value, fun(Text) -> is_binary(Text) andalso Text =/= <<>> end).
+
+accepted_text(Value, IsAllowed) ->
+    Text = text(Value),
+    case IsAllowed(Text) of
+        true -> {ok, Text};
+        false -> error
     end.
 
 text(Value) when is_binary(Value) ->

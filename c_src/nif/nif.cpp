@@ -153,6 +153,11 @@ ERL_NIF_TERM node_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return name ? enif_make_tuple2(env, atoms.ok, make_binary(env, *name)) : make_error(env, atoms, Error::kBadname);
 }
 
+ERL_NIF_TERM is_basename(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  const auto text = read_binary(env, argv[0]);
+  return engine_of(env).atoms.of(text && is_valid_basename(*text));
+}
+
 ERL_NIF_TERM is_dns_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   const auto text = read_binary(env, argv[0]);
   return engine_of(env).atoms.of(text && caravan::is_dns_name(*text));
@@ -265,6 +270,7 @@ ErlNifFunc functions[] = {
     {"is_helper_name", 1, guarded<is_helper_name>, 0},
     {"set_port_rule", 3, guarded<set_port_rule>, 0},
     {"node_name", 3, guarded<node_name>, 0},
+    {"is_basename", 1, guarded<is_basename>, 0},
     {"is_dns_name", 1, guarded<is_dns_name>, 0},
     {"is_nameserver", 1, guarded<is_nameserver>, 0},
     {"lookup", 5, guarded<lookup>, 0},

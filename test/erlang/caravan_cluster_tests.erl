@@ -2,38 +2,22 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
--define(GUARD_MS, 10000).
-
 %% What a topology makes of what DNS says. This VM is not distributed, so nobody is connected to; real clusters are in
 %% caravan_cluster_nodes_tests.
 cluster_test_() ->
-    {setup, fun start_application/0, fun stop_application/1,
-        {foreach, fun start_server/0, fun caravan_dns_server:stop/1, [
-            with(fun records_become_wanted_nodes/1),
-            with(fun a_new_record_is_seen_by_the_next_poll/1),
-            with(fun failure_keeps_the_last_good_answer/1),
-            with(fun an_empty_answer_keeps_the_nodes/1),
-            with(fun an_incomplete_answer_only_adds_to_a_complete_one/1),
-            with(fun dns_that_comes_back_is_used_again/1),
-            with(fun configured_topologies_start_with_the_application/1),
-            with(fun configured_nameservers_are_the_default/1),
-            with(fun a_bad_topology_leaves_the_others_running/1),
-            with(fun messages_of_strangers_are_ignored/1)
-        ]}}.
-
-start_application() ->
-    {ok, _} = application:ensure_all_started(caravan).
-
-stop_application(_) ->
-    ok = application:stop(caravan).
-
-start_server() ->
-    {ok, Server} = caravan_dns_server:start_link(#{}),
-    Server.
-
-with(Test) ->
-    {name, Name} = erlang:fun_info(Test, name),
-    fun(Server) -> {atom_to_list(Name), fun() -> Test(Server) end} end.
+    caravan_dns_fixture:tests([
+        fun records_become_wanted_nodes/1,
+        fun a_new_record_is_seen_by_the_next_poll/1,
+        fun failure_keeps_the_last_good_answer/1,
+        fun an_empty_answer_keeps_the_nodes/1,
+        fun an_incomplete_answer_only_adds_to_a_complete_one/1,
+        fun dns_that_comes_back_is_used_again/1,
+        fun configured_topologies_start_with_the_application/1,
+        fun configured_nameservers_are_the_default/1,
+        fun a_bad_topology_leaves_the_others_running/1,
+        fun topologies_of_a_wrong_shape_leave_the_application_running/1,
+        fun messages_of_strangers_are_ignored/1
+    ]).
 
 options(Server) ->
     #{
@@ -56,58 +40,32 @@ with_topology(Server, Test) ->
         ok = gen_server:stop(Pid)
     end.
 
-%% Waits for a status that Test accepts, from one answer that the topology gets to the next.
-await_status(Test) ->
-    Topology = whereis('caravan_cluster.test_topology'),
-    1 = erlang:trace(Topology, true, ['receive']),
-    try
-        await_status(Test, Topology)
-    after
-        erlang:trace(Topology, false, ['receive'])
-    end.
-
-await_status(Test, Topology) ->
-    Status = caravan_cluster:status(test_topology),
-    case Test(Status) of
-        true ->
-            Status;
-        false ->
-            ok = caravan_cluster:poll(test_topology),
-            receive
-                {trace, Topology, 'receive', {caravan_dns, _, _}} -> await_status(Test, Topology)
-            after ?GUARD_MS -> error({status, Status})
-            end
-    end.
-
-wants(Nodes) ->
-    fun(#{wanted := Wanted}) -> Wanted =:= Nodes end.
-
-last_lookup(Outcome) ->
-    fun(#{last_lookup := Last}) -> Last =:= Outcome end.
+await(Key, Value) ->
+    caravan_test_topology:await(test_topology, Key, Value).
 
 records_become_wanted_nodes(Server) ->
     put_nodes(Server, [4371, 4372]),
     with_topology(Server, fun() ->
-        Status = await_status(wants(['app-4371@n.test', 'app-4372@n.test'])),
+        Status = await(wanted, ['app-4371@n.test', 'app-4372@n.test']),
         ?assertMatch(#{name := test_topology, last_lookup := fresh, complete := true, connected := []}, Status)
     end).
 
 a_new_record_is_seen_by_the_next_poll(Server) ->
     put_nodes(Server, [4371]),
     with_topology(Server, fun() ->
-        _ = await_status(wants(['app-4371@n.test'])),
+        _ = await(wanted, ['app-4371@n.test']),
         put_nodes(Server, [4371, 4372]),
-        await_status(wants(['app-4371@n.test', 'app-4372@n.test']))
+        await(wanted, ['app-4371@n.test', 'app-4372@n.test'])
     end).
 
 failure_keeps_the_last_good_answer(Server) ->
     put_nodes(Server, [4371]),
     with_topology(Server, fun() ->
-        _ = await_status(wants(['app-4371@n.test'])),
+        _ = await(wanted, ['app-4371@n.test']),
         [
             begin
                 ok = caravan_dns_server:put(Server, "app.test", srv, Fault),
-                #{wanted := Wanted} = await_status(last_lookup({failed, Reason})),
+                #{wanted := Wanted} = await(last_lookup, {failed, Reason}),
                 ?assertEqual(['app-4371@n.test'], Wanted)
             end
          || {Fault, Reason} <- [{servfail, servfail}, {refused, refused}, {drop, timeout}]
@@ -117,9 +75,9 @@ failure_keeps_the_last_good_answer(Server) ->
 an_empty_answer_keeps_the_nodes(Server) ->
     put_nodes(Server, [4371]),
     with_topology(Server, fun() ->
-        _ = await_status(wants(['app-4371@n.test'])),
+        _ = await(wanted, ['app-4371@n.test']),
         ok = caravan_dns_server:put(Server, "app.test", srv, nxdomain),
-        #{wanted := Wanted} = await_status(last_lookup({empty, nxdomain})),
+        #{wanted := Wanted} = await(last_lookup, {empty, nxdomain}),
         ?assertEqual(['app-4371@n.test'], Wanted)
     end).
 
@@ -128,11 +86,11 @@ an_incomplete_answer_only_adds_to_a_complete_one(Server) ->
     Record = fun(Port) -> {srv, 0, 1, 1, Port, "n.test"} end,
     put_nodes(Server, [4371, 4372]),
     with_topology(Server, fun() ->
-        _ = await_status(wants(['app-4371@n.test', 'app-4372@n.test'])),
+        _ = await(wanted, ['app-4371@n.test', 'app-4372@n.test']),
         [
             begin
                 ok = caravan_dns_server:put(Server, "app.test", srv, {by_transport, #{tcp => close, udp => Some}}),
-                _ = await_status(wants(All))
+                _ = await(wanted, All)
             end
          || {Some, All} <- [
                 {[Record(4372), Record(4373)], ['app-4371@n.test', 'app-4372@n.test', 'app-4373@n.test']},
@@ -140,21 +98,21 @@ an_incomplete_answer_only_adds_to_a_complete_one(Server) ->
             ]
         ],
         put_nodes(Server, [4371]),
-        await_status(wants(['app-4371@n.test']))
+        await(wanted, ['app-4371@n.test'])
     end).
 
 dns_that_comes_back_is_used_again(Server) ->
     ok = caravan_dns_server:put(Server, "app.test", srv, servfail),
     with_topology(Server, fun() ->
-        _ = await_status(last_lookup({failed, servfail})),
+        _ = await(last_lookup, {failed, servfail}),
         put_nodes(Server, [4371]),
-        await_status(wants(['app-4371@n.test']))
+        await(wanted, ['app-4371@n.test'])
     end).
 
 configured_topologies_start_with_the_application(Server) ->
     put_nodes(Server, [4371]),
     restart_with([{test_topology, maps:remove(name, options(Server))}], fun() ->
-        await_status(wants(['app-4371@n.test']))
+        await(wanted, ['app-4371@n.test'])
     end).
 
 configured_nameservers_are_the_default(Server) ->
@@ -162,7 +120,7 @@ configured_nameservers_are_the_default(Server) ->
     ok = application:set_env(caravan, nameservers, [caravan_dns_server:nameserver(Server)]),
     try
         restart_with([{test_topology, maps:without([name, nameservers], options(Server))}], fun() ->
-            await_status(wants(['app-4371@n.test']))
+            await(wanted, ['app-4371@n.test'])
         end)
     after
         ok = application:unset_env(caravan, nameservers)
@@ -172,9 +130,15 @@ a_bad_topology_leaves_the_others_running(Server) ->
     put_nodes(Server, [4371]),
     Good = {test_topology, maps:to_list(maps:remove(name, options(Server)))},
     restart_with([{bad, [{query, "app.test"}]}, Good, {worse, [{node_basename, "a b"}]}], fun() ->
-        _ = await_status(wants(['app-4371@n.test'])),
+        _ = await(wanted, ['app-4371@n.test']),
         ?assertMatch([{{caravan_cluster, test_topology}, _, _, _}], supervisor:which_children(caravan_sup))
     end).
+
+topologies_of_a_wrong_shape_leave_the_application_running(_Server) ->
+    [
+        restart_with(Topologies, fun() -> ?assertEqual([], supervisor:which_children(caravan_sup)) end)
+     || Topologies <- [app, [app], [{"app", []}], [{app, "app.test", []}], [{app, 5}]]
+    ].
 
 restart_with(Topologies, Test) ->
     ok = application:stop(caravan),
@@ -195,7 +159,7 @@ messages_of_strangers_are_ignored(Server) ->
         lists:foreach(fun(Message) -> Pid ! Message end, [
             hello, {caravan_dns, make_ref(), {error, nxdomain}}, {timeout, make_ref(), look}, {nodedown, 'app-1@n.test'}
         ]),
-        await_status(wants(['app-4371@n.test']))
+        await(wanted, ['app-4371@n.test'])
     end).
 
 bad_options_test_() ->
@@ -216,6 +180,12 @@ bad_options_test_() ->
             {max_connecting, #{max_connecting => 0}},
             {node_sname, #{node_sname => "app"}}
         ]
+    ]}.
+
+a_specification_that_cannot_be_started_says_so_when_it_is_test_() ->
+    {setup, fun caravan_nif:load/0, [
+        ?_assertMatch(#{start := {caravan_cluster, start_link, [Options]}}, caravan_cluster:child_spec(Options))
+     || Options <- [#{}, [], [app], [{query, "app.test"}], app]
     ]}.
 
 missing_options_test_() ->

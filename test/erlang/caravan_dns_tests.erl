@@ -5,40 +5,25 @@
 -define(GUARD_MS, 10000).
 
 dns_test_() ->
-    {setup, fun start_application/0, fun stop_application/1,
-        {foreach, fun start_server/0, fun caravan_dns_server:stop/1, [
-            with(fun srv_records_with_glue/1),
-            with(fun glue_of_any_number_of_targets/1),
-            with(fun address_records/1),
-            with(fun aliases_are_followed/1),
-            with(fun least_ttl_counts/1),
-            with(fun tcp_first_for_srv/1),
-            with(fun udp_with_edns_for_addresses/1),
-            with(fun truncated_answer_is_asked_again_over_tcp/1),
-            with(fun errors_keep_their_meaning/1),
-            with(fun silence_is_a_timeout/1),
-            with(fun garbage_is_badresp/1),
-            with(fun waiting_leaves_no_message/1),
-            with(fun answer_comes_as_message/1),
-            with(fun cancelled_lookup_sends_nothing/1),
-            with(fun answered_lookup_is_flushed_by_cancel/1),
-            with(fun many_callers_at_once/1),
-            with(fun configured_nameservers_are_the_default/1)
-        ]}}.
-
-start_application() ->
-    {ok, _} = application:ensure_all_started(caravan).
-
-stop_application(_) ->
-    ok = application:stop(caravan).
-
-start_server() ->
-    {ok, Server} = caravan_dns_server:start_link(#{}),
-    Server.
-
-with(Test) ->
-    {name, Name} = erlang:fun_info(Test, name),
-    fun(Server) -> {atom_to_list(Name), fun() -> Test(Server) end} end.
+    caravan_dns_fixture:tests([
+        fun srv_records_with_glue/1,
+        fun glue_of_any_number_of_targets/1,
+        fun address_records/1,
+        fun aliases_are_followed/1,
+        fun least_ttl_counts/1,
+        fun tcp_first_for_srv/1,
+        fun udp_with_edns_for_addresses/1,
+        fun truncated_answer_is_asked_again_over_tcp/1,
+        fun errors_keep_their_meaning/1,
+        fun silence_is_a_timeout/1,
+        fun garbage_is_badresp/1,
+        fun waiting_leaves_no_message/1,
+        fun answer_comes_as_message/1,
+        fun cancelled_lookup_sends_nothing/1,
+        fun answered_lookup_is_flushed_by_cancel/1,
+        fun many_callers_at_once/1,
+        fun configured_nameservers_are_the_default/1
+    ]).
 
 lookup(Server, Name, Type) ->
     lookup(Server, Name, Type, #{}).

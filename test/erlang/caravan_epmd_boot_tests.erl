@@ -76,6 +76,15 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
      end))
      || {Name, Warnings} <- [{"app-80", 1}, {"app-99999", 1}, {"app0", 1}, {"app", 0}, {"app-80-x", 0}]].
 
+%% A helper of a release is hidden; another node of such a name may not know what it has let itself in for.
+an_ordinary_node_with_the_name_of_a_helper_is_told_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        {_, Node} = boot(Network, 'rpc-1f3a-app-4370@127.0.0.1', Flags),
+        {exited, 0, Output} = stop(Node),
+        ?assertEqual({Flags, Told}, {Flags, re:run(Output, "the name of a helper node", [{capture, none}])})
+    end))
+     || {Flags, Told} <- [{[], match}, {["-hidden"], nomatch}]].
+
 %% As from a runtime.exs that is read after distribution has started.
 a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->
     ?NODES(with(#{}, fun(Network) ->

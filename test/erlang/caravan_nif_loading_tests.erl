@@ -113,6 +113,31 @@ a_library_that_does_not_load_at_run_time_is_an_error_test_() ->
         end)
     end)).
 
+%% Each time the new instance takes the port rule over, and the old one goes with its thread.
+code_is_replaced_in_a_running_node_test_() ->
+    ?NODES(network(#{}, fun(Network) ->
+        Port = free_port(),
+        {_, Node} = boot(Network, 'app@127.0.0.1', ["-caravan", "default_port", integer_to_list(Port)]),
+        Lookup = fun() -> call(Node, caravan_dns, lookup, ["n.test", a, #{nameservers => ["127.0.0.1:1"]}]) end,
+        [begin
+             ?assertEqual({error, connrefused}, Lookup()),
+             {module, caravan_nif} = call(Node, code, load_file, [caravan_nif]),
+             without_on_load(fun() -> ?assertEqual({error, closed}, Lookup()) end),
+             ?assertEqual(ok, call(Node, caravan_nif, load, [])),
+             ?assertEqual(Port, call(Node, caravan_epmd, dist_port, [app])),
+             ?assertEqual({error, connrefused}, Lookup()),
+             _ = call(Node, code, purge, [caravan_nif])
+         end
+         || _ <- lists:seq(1, 5)],
+        ?assertMatch({exited, 0, _}, stop(Node))
+    end)).
+
+-if(?OTP_RELEASE >= 26).
+without_on_load(_Test) -> ok.
+-else.
+without_on_load(Test) -> Test().
+-endif.
+
 the_application_does_not_start_without_its_library_test_() ->
     ?NODES(in_installation("caravan-x", none, fun(Ebin) ->
         network(#{code_path => [Ebin]}, fun(Network) ->

@@ -1,0 +1,56 @@
+-module(caravan_glue_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+%% The table belongs to the process that makes it, so each test is one.
+glue_test_() ->
+    [
+        {spawn, fun what_is_learnt_is_known/0},
+        {spawn, fun a_later_answer_counts/0},
+        {spawn, fun what_is_too_old_is_known_no_more/0},
+        {spawn, fun the_number_of_targets_is_limited/0},
+        {spawn, fun without_the_table_nothing_is_known_and_nothing_fails/0}
+    ].
+
+answer(Addresses) ->
+    #{records => [], addresses => Addresses, ttl => 0, complete => true}.
+
+what_is_learnt_is_known() ->
+    ok = caravan_glue:create(),
+    ok = caravan_glue:learn(answer(#{
+        <<"N1.test">> => [{16#fd00, 0, 0, 0, 0, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 2}], <<"n2.test">> => [{10, 0, 0, 3}]
+    })),
+    ?assertEqual({ok, {10, 0, 0, 1}}, caravan_glue:address("n1.TEST", inet)),
+    ?assertEqual({ok, {16#fd00, 0, 0, 0, 0, 0, 0, 1}}, caravan_glue:address("n1.test", inet6)),
+    ?assertEqual({ok, {10, 0, 0, 3}}, caravan_glue:address("n2.test", inet)),
+    ?assertEqual({error, address}, caravan_glue:address("n2.test", inet6)),
+    ?assertEqual({error, address}, caravan_glue:address("n3.test", inet)).
+
+a_later_answer_counts() ->
+    ok = caravan_glue:create(),
+    ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 1}]})),
+    ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 9}]})),
+    ?assertEqual({ok, {10, 0, 0, 9}}, caravan_glue:address("n1.test", inet)).
+
+what_is_too_old_is_known_no_more() ->
+    ok = caravan_glue:create(),
+    ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 1}]})),
+    true = ets:update_element(caravan_glue, <<"n1.test">>, {3, erlang:monotonic_time(millisecond)}),
+    ?assertEqual({error, address}, caravan_glue:address("n1.test", inet)).
+
+the_number_of_targets_is_limited() ->
+    ok = caravan_glue:create(),
+    [
+        ok = caravan_glue:learn(answer(maps:from_list([{target(Answer, N), [{10, 0, 0, 1}]} || N <- lists:seq(1, 4000)])))
+     || Answer <- lists:seq(1, 5)
+    ],
+    ?assert(ets:info(caravan_glue, size) =< 10000),
+    ?assertEqual({ok, {10, 0, 0, 1}}, caravan_glue:address(binary_to_list(target(5, 4000)), inet)).
+
+target(Answer, N) ->
+    iolist_to_binary(io_lib:format("n~b.a~b.test", [N, Answer])).
+
+without_the_table_nothing_is_known_and_nothing_fails() ->
+    ?assertEqual(undefined, ets:whereis(caravan_glue)),
+    ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 1}]})),
+    ?assertEqual({error, address}, caravan_glue:address("n1.test", inet)).

@@ -1,0 +1,37 @@
+-module(caravan_schedule_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(DRAWS, 1000).
+
+draws(Draw) ->
+    Waits = [Draw() || _ <- lists:seq(1, ?DRAWS)],
+    {lists:min(Waits), lists:max(Waits), length(lists:usort(Waits))}.
+
+%% Draws lie within the limits, and are not all alike.
+assert_within(Least, Most, Draw) ->
+    {Min, Max, Different} = draws(Draw),
+    ?assert(Min >= Least andalso Max =< Most),
+    ?assert(Different > 10).
+
+a_poll_comes_within_a_tenth_of_the_interval_test() ->
+    assert_within(4500, 5500, fun() -> caravan_schedule:next_poll(5000, 0) end).
+
+polls_become_rarer_while_they_fail_test() ->
+    assert_within(9000, 11000, fun() -> caravan_schedule:next_poll(5000, 1) end),
+    assert_within(36000, 44000, fun() -> caravan_schedule:next_poll(5000, 3) end).
+
+they_come_once_a_minute_at_the_least_test() ->
+    [assert_within(54000, 66000, fun() -> caravan_schedule:next_poll(5000, Failed) end) || Failed <- [4, 100, 1 bsl 70]].
+
+a_long_interval_is_kept_test() ->
+    [assert_within(540000, 660000, fun() -> caravan_schedule:next_poll(600000, Failed) end) || Failed <- [0, 1, 100]].
+
+nodes_look_at_once_but_not_together_after_one_went_down_test() ->
+    assert_within(1, 200, fun caravan_schedule:look_after_nodedown/0).
+
+a_node_is_left_alone_longer_each_time_test() ->
+    [
+        assert_within(Wait * 3 div 4, Wait, fun() -> caravan_schedule:backoff(Count) end)
+     || {Count, Wait} <- [{1, 1000}, {2, 2000}, {6, 32000}, {7, 60000}, {8, 60000}, {1 bsl 70, 60000}]
+    ].
