@@ -9,12 +9,11 @@
 #include <vector>
 
 #include "core/dns_reader.hpp"
+#include "core/dns_sections.hpp"
 #include "core/error.hpp"
 #include "core/ip_address.hpp"
 
 namespace caravan {
-
-enum class RecordType : std::uint16_t { kA = 1, kNs = 2, kCname = 5, kSoa = 6, kAaaa = 28, kSrv = 33 };
 
 struct Question {
   std::string name;  // without a trailing dot

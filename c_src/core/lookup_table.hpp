@@ -28,7 +28,7 @@ struct Lookup {
 
   Question question;  // the candidate that is asked now
   std::shared_ptr<const Nameservers> nameservers;
-  SearchList search;
+  std::shared_ptr<const SearchList> search;  // null: names are taken as they are
   Transport transport = Transport::kUdp;
   TimePoint deadline;
   std::chrono::milliseconds timeout{0};

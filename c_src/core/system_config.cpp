@@ -105,23 +105,22 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
   return SystemConfig{nameservers_of(raw), parse_search_list(file, local_domain, options)};
 }
 
-const SystemConfig& SystemConfigCache::get(Clock::time_point now) {
+std::shared_ptr<const SystemConfig> SystemConfigCache::get(Clock::time_point now) {
   if (config_ && now - checked_ < kCheckInterval) {
-    return *config_;
+    return config_;
   }
   checked_ = now;
   std::error_code ignored;
   const auto modified = std::filesystem::last_write_time(watched_, ignored);
   if (!config_ || modified != modified_) {
     modified_ = modified;
-    // A file that cannot be read for a moment does not take the nameservers away that we have.
-    if (auto fresh = read_system_config(watched_)) {
-      config_ = std::move(*fresh);
-    } else if (!config_) {
-      config_.emplace();
+    auto fresh = read_system_config(watched_);
+    // A configuration that cannot be read for a moment does not take away the one that we have.
+    if (fresh || !config_) {
+      config_ = std::make_shared<const SystemConfig>(fresh ? std::move(*fresh) : SystemConfig{});
     }
   }
-  return *config_;
+  return config_;
 }
 
 }  // namespace caravan

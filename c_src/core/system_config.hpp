@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -33,11 +34,12 @@ class SystemConfigCache {
 
   explicit SystemConfigCache(std::filesystem::path watched = "/etc/resolv.conf") : watched_{std::move(watched)} {}
 
-  const SystemConfig& get(Clock::time_point now);
+  // Never null; what lookups were begun with stays theirs.
+  std::shared_ptr<const SystemConfig> get(Clock::time_point now);
 
  private:
   std::filesystem::path watched_;
-  std::optional<SystemConfig> config_;
+  std::shared_ptr<const SystemConfig> config_;
   std::filesystem::file_time_type modified_;
   Clock::time_point checked_;
 };

@@ -19,14 +19,14 @@ constexpr std::size_t kMaxActive = 48;
 constexpr unsigned kTries = 3;
 constexpr milliseconds kMaxAttemptTimeout{1000};
 
-constexpr milliseconds kTendInterval{500};
-constexpr std::chrono::seconds kChannelIdleLimit{30};
-constexpr std::size_t kMaxIdleChannels = 32;
-
 }  // namespace
 
 Worker::Worker(Resolver& resolver, WakePipe& wake)
-    : resolver_{resolver}, wake_{wake}, now_{Clock::now()}, sockets_{wake.read_end()}, channels_tended_{now_} {}
+    : resolver_{resolver},
+      wake_{wake},
+      now_{Clock::now()},
+      sockets_{wake.read_end()},
+      channels_{sockets_, *this, now_} {}
 
 void Worker::run() noexcept {
   Resolver::Inbox inbox;
@@ -34,15 +34,12 @@ void Worker::run() noexcept {
     wake_.drain();
     resolver_.exchange(inbox, std::exchange(ended_, 0));
     now_ = Clock::now();
-    if (inbox.stop) {
-      for (auto& request : inbox.requests) {
-        accept(request);
-      }
-      finish_all(Error::kClosed);
-      return;
-    }
     for (auto& request : inbox.requests) {
       accept(request);
+    }
+    if (inbox.stop) {
+      finish_all(Error::kClosed);
+      return;
     }
     settle();
     fire_timers();
@@ -53,7 +50,7 @@ void Worker::run() noexcept {
       ready.channel->process(ready);
     }
     now_ = Clock::now();
-    tend_channels();
+    channels_.tend(now_);
     settle();
   }
 }
@@ -78,12 +75,9 @@ void Worker::accept(LookupRequest& request) {
 }
 
 void Worker::use_system_config(Lookup& lookup) {
-  const auto& system = system_.get(now_);
-  if (!system_nameservers_ || *system_nameservers_ != system.nameservers) {
-    system_nameservers_ = std::make_shared<const Nameservers>(system.nameservers);
-  }
-  lookup.nameservers = system_nameservers_;
-  lookup.search = system.search;
+  const auto system = system_.get(now_);
+  lookup.nameservers = {system, &system->nameservers};
+  lookup.search = {system, &system->search};
 }
 
 // Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
@@ -126,7 +120,7 @@ void Worker::begin(Lookup& lookup) {
     finish(lookup, failed_reply(Error::kBadname));
     return;
   }
-  lookup.candidates = search_candidates(lookup.question.name, lookup.search);
+  lookup.candidates = search_candidates(lookup.question.name, lookup.search ? *lookup.search : SearchList{});
   ask_candidate(lookup);
 }
 
@@ -164,7 +158,7 @@ void Worker::attempt_next(Lookup& lookup) {
 }
 
 std::optional<Error> Worker::send(Lookup& lookup, Attempt attempt) {
-  auto* channel = channel_for({(*lookup.nameservers)[attempt.server], attempt.tcp});
+  auto* channel = channels_.get({(*lookup.nameservers)[attempt.server], attempt.tcp});
   if (channel == nullptr) {
     return Error::kSystem;
   }
@@ -274,40 +268,10 @@ void Worker::finish_all(Error error) {
   lookups_.for_each([&](Lookup& lookup) { finish(lookup, reply); });
 }
 
-Channel* Worker::channel_for(const Endpoint& endpoint) {
-  auto& channel = channels_[endpoint];
-  if (!channel) {
-    channel = Channel::open(endpoint, sockets_, *this);
-  }
-  return channel.get();
-}
-
-// Gives c-ares its time-outs, and closes channels that nobody uses: with them goes what c-ares 1.18 has learnt wrongly
-// (one FORMERR turns EDNS off for the whole channel).
-void Worker::tend_channels() {
-  if (now_ - channels_tended_ < kTendInterval) {
-    return;
-  }
-  channels_tended_ = now_;
-  const bool crowded = channels_.size() > kMaxIdleChannels;
-  for (auto& [endpoint, channel] : channels_) {
-    if (channel) {
-      channel->expire(now_);
-    }
-  }
-  std::erase_if(channels_, [&](const auto& entry) {
-    const auto& channel = entry.second;
-    return !channel || (channel->in_flight() == 0 && (crowded || now_ - channel->last_used() > kChannelIdleLimit));
-  });
-}
-
 std::optional<milliseconds> Worker::time_to_wait() const {
-  std::optional<Clock::time_point> until = lookups_.next_wake();
-  if (!channels_.empty()) {
-    const bool busy = std::any_of(channels_.begin(), channels_.end(),
-                                  [](const auto& entry) { return entry.second && entry.second->in_flight() > 0; });
-    const auto tend = busy ? channels_tended_ + kTendInterval : now_ + kChannelIdleLimit;
-    until = std::min(until.value_or(tend), tend);
+  auto until = lookups_.next_wake();
+  if (const auto tend = channels_.next_tend(now_)) {
+    until = std::min(until.value_or(*tend), *tend);
   }
   if (!until) {
     return std::nullopt;

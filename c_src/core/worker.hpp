@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/channel.hpp"
+#include "core/channel_pool.hpp"
 #include "core/lookup_table.hpp"
 #include "core/resolver.hpp"
 #include "core/socket_set.hpp"
@@ -42,13 +43,13 @@ class Worker final : ReplyObserver {
     std::uint32_t generation;
   };
 
-  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
-
   // The lookups that begin with the same nameserver: those at a dead one keep no others from being asked.
   struct Lane {
     std::size_t active = 0;
     std::deque<Waiting> waiting;
   };
+
+  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
 
   void accept(LookupRequest& request);
   void use_system_config(Lookup& lookup);
@@ -67,8 +68,6 @@ class Worker final : ReplyObserver {
   void finish(Lookup& lookup, const Reply& reply);
   void finish_all(Error error);
 
-  Channel* channel_for(const Endpoint& endpoint);
-  void tend_channels();
   std::optional<std::chrono::milliseconds> time_to_wait() const;
 
   Resolver& resolver_;
@@ -79,11 +78,9 @@ class Worker final : ReplyObserver {
   std::size_t ended_ = 0;  // since the last exchange with the resolver
   std::vector<Completion> completions_;
   SystemConfigCache system_;
-  std::shared_ptr<const Nameservers> system_nameservers_;
   SocketSet sockets_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
-  std::map<Endpoint, std::unique_ptr<Channel>> channels_;
-  Clock::time_point channels_tended_;
+  ChannelPool channels_;
 };
 
 }  // namespace caravan

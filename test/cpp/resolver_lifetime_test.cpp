@@ -17,6 +17,7 @@ namespace {
 using std::chrono::minutes;
 
 using test::at;
+using test::Lines;
 using test::MockDnsServer;
 using test::outcome;
 
@@ -29,6 +30,14 @@ TEST_CASE("for a receiver that does not wait nobody is asked") {
   MockDnsServer server{test::answer_with("n1.example")};
   CHECK_FALSE(test::await(client.start(kQuestion, at(Transport::kUdp, server), waiting(false))));
   CHECK(server.queries().empty());
+}
+
+TEST_CASE("a lookup for which nobody waits any more is not tried again") {
+  test::LookupClient client;
+  const auto still_waiting = waiting(true);
+  MockDnsServer server{[&](auto&) { *still_waiting = false; }};
+  CHECK_FALSE(test::await(client.start(kQuestion, at(Transport::kUdp, minutes{10}, server), still_waiting)));
+  CHECK(server.transports() == Lines{"udp"});
 }
 
 TEST_CASE("a receiver that has stopped waiting when the answer comes gets nothing") {

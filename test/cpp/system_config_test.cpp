@@ -114,10 +114,10 @@ TEST_CASE("the configuration is read again when its file was rewritten") {
   const CaresLibrary cares;
   TemporaryFile file{"search old.example"};
   SystemConfigCache cache{file.path()};
-  CHECK(cache.get(at(0)).search.domains == Domains{"old.example"});
-  CHECK(cache.get(at(5000)).search.domains == Domains{"old.example"});
+  CHECK(cache.get(at(0))->search.domains == Domains{"old.example"});
+  CHECK(cache.get(at(5000))->search.domains == Domains{"old.example"});
   file.rewrite("search new.example");
-  CHECK(cache.get(at(10'000)).search.domains == Domains{"new.example"});
+  CHECK(cache.get(at(10'000))->search.domains == Domains{"new.example"});
 }
 
 TEST_CASE("the file is looked at once a second") {
@@ -126,15 +126,15 @@ TEST_CASE("the file is looked at once a second") {
   SystemConfigCache cache{file.path()};
   cache.get(at(0));
   file.rewrite("search new.example");
-  CHECK(cache.get(at(999)).search.domains == Domains{"old.example"});
-  CHECK(cache.get(at(1000)).search.domains == Domains{"new.example"});
+  CHECK(cache.get(at(999))->search.domains == Domains{"old.example"});
+  CHECK(cache.get(at(1000))->search.domains == Domains{"new.example"});
 }
 
 TEST_CASE("without a file there is no search list") {
   const CaresLibrary cares;
   SystemConfigCache cache{"/nonexistent/resolv.conf"};
-  CHECK(cache.get(at(0)).search.domains.empty());
-  CHECK(cache.get(at(5000)).search.domains.empty());
+  CHECK(cache.get(at(0))->search.domains.empty());
+  CHECK(cache.get(at(5000))->search.domains.empty());
 }
 
 }  // namespace
