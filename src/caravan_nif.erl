@@ -85,10 +85,16 @@ explain(load_failed, Text, true) ->
         nomatch -> Text;
         _ -> Text ++ "; install c-ares (Debian: libc-ares2, Alpine: c-ares, macOS: brew install c-ares)"
     end;
-explain(Kind, Text, _Exists) when Kind =:= load; Kind =:= bad_lib ->
-    Text ++ " It was built from another version of caravan; " ++ compile_anew();
+%% 1: kOtherAbi in c_src/nif/nif.cpp.
+explain(load, "Library load-call unsuccessful (1)" ++ _ = Text, _Exists) ->
+    of_another_version(Text);
+explain(bad_lib, Text, _Exists) ->
+    of_another_version(Text);
 explain(_Kind, Text, _Exists) ->
     Text.
+
+of_another_version(Text) ->
+    Text ++ " It was built from another version of caravan; " ++ compile_anew().
 
 compile_anew() ->
     "compile the dependency anew (mix deps.compile caravan --force, rebar3 compile)".

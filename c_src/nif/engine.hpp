@@ -12,7 +12,7 @@
 
 namespace caravan {
 
-// What a newer version of the library may read of an engine of this one: it comes first and never changes.
+// What a newer version of the library may read of an engine of this one: it never changes.
 struct EngineHead {
   static constexpr std::uint32_t kLayout = 1;
 
@@ -21,25 +21,19 @@ struct EngineHead {
   static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
 };
 
-// What one loaded instance of the library owns; it lives in priv_data, since static data is shared between the old and
-// the new instance of the module while code is being replaced.
-class Engine {
+// What one loaded instance of the library owns. It lives in priv_data, as a pointer to its head, since static data is
+// shared between the old and the new instance of the module while code is being replaced.
+class Engine : public EngineHead {
  public:
   Engine(ErlNifEnv* env, ErlNifResourceType* type) noexcept : atoms{env}, lookup_type{type} {}
 
-  VersionedRule port_rule() const noexcept { return head_.port_rule.load(std::memory_order_relaxed); }
+  VersionedRule current_rule() const noexcept { return port_rule.load(std::memory_order_relaxed); }
   void set_port_rule(const PortRule& rule) noexcept {
-    const auto generation = static_cast<std::uint16_t>(port_rule().generation + 1);
-    head_.port_rule.store({rule, generation}, std::memory_order_relaxed);
+    const auto generation = static_cast<std::uint16_t>(current_rule().generation + 1);
+    port_rule.store({rule, generation}, std::memory_order_relaxed);
     ports.clear();
   }
 
-  const EngineHead& head() const noexcept { return head_; }
-
- private:
-  EngineHead head_;
-
- public:
   const Atoms atoms;
   ErlNifResourceType* const lookup_type;
   const CaresLibrary cares;
@@ -47,6 +41,9 @@ class Engine {
   Resolver resolver;  // after `cares`: its thread uses it to the end
 };
 
-inline Engine& engine_of(ErlNifEnv* env) noexcept { return *static_cast<Engine*>(enif_priv_data(env)); }
+// An engine of this very version.
+inline Engine* engine_in(void* priv_data) noexcept { return static_cast<Engine*>(static_cast<EngineHead*>(priv_data)); }
+
+inline Engine& engine_of(ErlNifEnv* env) noexcept { return *engine_in(enif_priv_data(env)); }
 
 }  // namespace caravan

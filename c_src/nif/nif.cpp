@@ -90,7 +90,7 @@ bool read_nameservers(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term,
 
 ERL_NIF_TERM dist_port(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   auto& engine = engine_of(env);
-  const auto [rule, generation] = engine.port_rule();
+  const auto [rule, generation] = engine.current_rule();
   if (const auto known = engine.ports.find(argv[0], generation)) {
     return enif_make_uint(env, *known);
   }
@@ -111,7 +111,7 @@ ERL_NIF_TERM port_origin(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   if (!name.read(env, argv[0])) {
     return enif_make_badarg(env);
   }
-  switch (choose_port(name.view(), engine.port_rule().rule).origin) {
+  switch (choose_port(name.view(), engine.current_rule().rule).origin) {
     case PortOrigin::kName:
       return engine.atoms.name;
     case PortOrigin::kNoDigits:
@@ -222,7 +222,7 @@ bool is_our_abi(ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
   return enif_get_int(env, load_info, &abi) != 0 && abi == kAbi;
 }
 
-// The loader shows the number to the user; caravan_nif.erl turns it into words.
+// The loader shows the number to the user; caravan_nif.erl adds to kOtherAbi what to do.
 enum LoadResult : int { kLoaded = 0, kOtherAbi = 1, kNoResources = 2 };
 
 int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
@@ -237,7 +237,7 @@ int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noex
   if (!engine || !engine->cares.ok()) {
     return kNoResources;
   }
-  *priv_data = engine.release();
+  *priv_data = static_cast<EngineHead*>(engine.release());
   return kLoaded;
 }
 
@@ -252,15 +252,13 @@ int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM
   const auto result = create_engine(priv_data, env, load_info);
   const auto* old = static_cast<const EngineHead*>(*old_priv_data);
   if (result == kLoaded && old != nullptr && old->layout == EngineHead::kLayout) {
-    static_cast<Engine*>(*priv_data)->set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
+    engine_in(*priv_data)->set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
   }
   return result;
 }
 
 // Joins the resolver's thread: the VM unmaps its code right after this.
-void unload(ErlNifEnv*, void* priv_data) noexcept {
-  const std::unique_ptr<Engine> engine{static_cast<Engine*>(priv_data)};
-}
+void unload(ErlNifEnv*, void* priv_data) noexcept { const std::unique_ptr<Engine> engine{engine_in(priv_data)}; }
 
 // The VM writes into the table.
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)

@@ -126,7 +126,10 @@ connections(Mesh) ->
     [{Name, lists:sort(call(Node, erlang, system_info, [dist_ctrl]))} || {Name, Node} <- Mesh].
 
 assert_mesh(Mesh) ->
-    [?assertEqual({Name, others(Name, Mesh)}, {Name, lists:sort(call(Node, erlang, nodes, []))}) || {Name, Node} <- Mesh].
+    [
+        ?assertEqual({Name, others(Name, Mesh)}, {Name, lists:sort(call(Node, erlang, nodes, []))})
+     || {Name, Node} <- Mesh
+    ].
 
 others(Name, Mesh) ->
     lists:sort([Other || {Other, _} <- Mesh, Other =/= Name]).

@@ -18,7 +18,8 @@ answer(Addresses) ->
 what_is_learnt_is_known() ->
     ok = caravan_glue:create(),
     ok = caravan_glue:learn(answer(#{
-        <<"N1.test">> => [{16#fd00, 0, 0, 0, 0, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 2}], <<"n2.test">> => [{10, 0, 0, 3}]
+        <<"N1.test">> => [{16#fd00, 0, 0, 0, 0, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 2}],
+        <<"n2.test">> => [{10, 0, 0, 3}]
     })),
     ?assertEqual({ok, {10, 0, 0, 1}}, caravan_glue:address("n1.TEST", inet)),
     ?assertEqual({ok, {16#fd00, 0, 0, 0, 0, 0, 0, 1}}, caravan_glue:address("n1.test", inet6)),
@@ -40,10 +41,8 @@ what_is_too_old_is_known_no_more() ->
 
 the_number_of_targets_is_limited() ->
     ok = caravan_glue:create(),
-    [
-        ok = caravan_glue:learn(answer(maps:from_list([{target(Answer, N), [{10, 0, 0, 1}]} || N <- lists:seq(1, 4000)])))
-     || Answer <- lists:seq(1, 5)
-    ],
+    Addresses = fun(Answer) -> [{target(Answer, N), [{10, 0, 0, 1}]} || N <- lists:seq(1, 4000)] end,
+    [ok = caravan_glue:learn(answer(maps:from_list(Addresses(Answer)))) || Answer <- lists:seq(1, 5)],
     ?assert(ets:info(caravan_glue, size) =< 10000),
     ?assertEqual({ok, {10, 0, 0, 1}}, caravan_glue:address(binary_to_list(target(5, 4000)), inet)).
 

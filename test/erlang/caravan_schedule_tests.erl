@@ -22,7 +22,10 @@ polls_become_rarer_while_they_fail_test() ->
     assert_within(36000, 44000, fun() -> caravan_schedule:next_poll(5000, 3) end).
 
 they_come_once_a_minute_at_the_least_test() ->
-    [assert_within(54000, 66000, fun() -> caravan_schedule:next_poll(5000, Failed) end) || Failed <- [4, 100, 1 bsl 70]].
+    [
+        assert_within(54000, 66000, fun() -> caravan_schedule:next_poll(5000, Failed) end)
+     || Failed <- [4, 100, 1 bsl 70]
+    ].
 
 a_long_interval_is_kept_test() ->
     [assert_within(540000, 660000, fun() -> caravan_schedule:next_poll(600000, Failed) end) || Failed <- [0, 1, 100]].

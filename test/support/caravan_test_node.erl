@@ -158,11 +158,12 @@ code_path(Options) ->
     Directories = maps:get(code_path, Options, [filename:dirname(code:where_is_file("caravan_epmd.beam"))]),
     lists:append([["-pa", Directory] || Directory <- Directories]).
 
-%% The flags that a developer has set for all of his VMs are none of these nodes'. A remote shell needs to know a kind of
-%% terminal, and where the tests run there may be none.
+%% The flags that a developer has set for all of his VMs are none of these nodes'. A remote shell needs to know a kind
+%% of terminal, and where the tests run there may be none.
 environment(Variables) ->
     Unset = [{Name, false} || Name <- ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ERL_LIBS", "ERL_INETRC"]],
-    lists:ukeysort(1, Variables ++ [{"ERL_CRASH_DUMP", "/dev/null"}, {"TERM", "xterm"} | Unset]).
+    Set = [{"ERL_CRASH_DUMP", "/dev/null"}, {"TERM", "xterm"}],
+    lists:ukeysort(1, Variables ++ Set ++ Unset).
 
 accept(Listen, Server) ->
     case gen_tcp:accept(Listen) of
