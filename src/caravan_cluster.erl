@@ -1,4 +1,4 @@
-%% Forms a cluster from the SRV records of a name, and keeps it whole.
+%% @doc Forms a cluster from the SRV records of a name, and keeps it whole.
 %%
 %% A topology looks up `query', turns each record into a node name `node_basename-Port@Target', and connects to the
 %% nodes it is not connected to. It looks again every `poll_interval', at once when a node goes down, and more rarely
@@ -66,7 +66,7 @@
     connector :: caravan_connector:state()
 }).
 
-%% Starts a topology that is linked to the caller.
+%% @doc Starts a topology that is linked to the caller.
 -spec start_link(options()) -> {ok, pid()} | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
     case check_options(Options) of
@@ -74,7 +74,7 @@ start_link(Options) ->
         {error, _} = Error -> Error
     end.
 
-%% A child specification for a supervisor. Options that are not allowed show when the child is started.
+%% @doc A child specification for a supervisor. Options that are not allowed show when the child is started.
 %%
 %% ```
 %% caravan_cluster:child_spec(#{name => app, query => "app.service.consul", node_basename => "app"}).
@@ -87,7 +87,7 @@ given_name(#{name := Name}) -> Name;
 given_name(Options) when is_list(Options) -> proplists:get_value(name, Options);
 given_name(_Options) -> undefined.
 
-%% The options with their defaults, or which of them is not allowed.
+%% @doc The options with their defaults, or which of them is not allowed.
 -spec check_options(options()) -> {ok, map()} | {error, caravan_option:error()}.
 check_options(Options) ->
     caravan_option:validate(Options, [
@@ -101,12 +101,12 @@ check_options(Options) ->
         | caravan_dns:lookup_options()
     ]).
 
-%% Looks at once.
+%% @doc Looks at once.
 -spec poll(atom()) -> ok.
 poll(Name) ->
     gen_server:cast(registered_name(Name), poll).
 
-%% What the topology knows, wants and does. Exits with `noproc' when there is no such topology.
+%% @doc What the topology knows, wants and does. Exits with `noproc' when there is no such topology.
 -spec status(atom()) -> status().
 status(Name) ->
     gen_server:call(registered_name(Name), status).

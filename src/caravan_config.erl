@@ -1,3 +1,4 @@
+%% @private
 %% The configuration of the application: each key once, with its default and what is allowed.
 %%
 %% Values come from the application environment (`config :caravan', sys.config) or from emulator flags

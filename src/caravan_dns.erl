@@ -1,4 +1,5 @@
-%% DNS lookups that block nobody: a C++ thread asks the nameservers through c-ares, and the answer comes as a message.
+%% @doc DNS lookups that block nobody: a C++ thread asks the nameservers through c-ares, and the answer comes as a
+%% message.
 %%
 %% == Answers ==
 %%
@@ -59,7 +60,7 @@
 lookup(Name, Type) ->
     lookup(Name, Type, #{}).
 
-%% Looks up the records of a name and waits for them, for `timeout' at the longest. Leaves no message behind.
+%% @doc Looks up the records of a name and waits for them, for `timeout' at the longest. Leaves no message behind.
 %%
 %% ```
 %% {ok, #{records := Records}} = caravan_dns:lookup("app.service.consul", srv, #{nameservers => ["127.0.0.1:8600"]}).
@@ -81,8 +82,8 @@ lookup(Name, Type, Options) ->
 lookup_async(Name, Type) ->
     lookup_async(Name, Type, #{}).
 
-%% Looks up the records of a name; the caller gets `{caravan_dns, Ref, {ok, Answer} | {error, Reason}}' once, within
-%% `timeout'. Every error comes that way, those of the arguments too.
+%% @doc Looks up the records of a name; the caller gets `{caravan_dns, Ref, {ok, Answer} | {error, Reason}}' once,
+%% within `timeout'. Every error comes that way, those of the arguments too.
 %%
 %% ```
 %% Ref = caravan_dns:lookup_async("localhost", a),
@@ -99,8 +100,8 @@ lookup_async(Name, Type, Options) ->
             Ref
     end.
 
-%% Gives a lookup up. To be called by the process that started it: after that no message of it comes, and one that has
-%% come is taken out of the mailbox.
+%% @doc Gives a lookup up. To be called by the process that started it: after that no message of it comes, and one that
+%% has come is taken out of the mailbox.
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     try caravan_nif:cancel(Ref) of

@@ -1,12 +1,11 @@
-%% The distribution without epmd: `-start_epmd false -epmd_module caravan_epmd' in vm.args.
+%% @doc The distribution without epmd: `-start_epmd false -epmd_module caravan_epmd' in vm.args.
 %%
 %% A node listens on, and is reached at, the port that its name says: the digits at the end of the part before the `@',
 %% if they are a number in `port_range' (default 1024 to 65535), otherwise `default_port' (default 4370). So
 %% `app-4834@host' means port 4834 and `app@host' port 4370.
 %%
 %% OTP calls the functions here while the system boots, from processes that must not wait or fail: the supervisor of the
-%% distribution, net_kernel and the processes that set connections up. So no function raises, starts a process that
-%% outlives it, or leaves a message behind.
+%% distribution, net_kernel and the processes that set connections up. So no callback raises or leaves a message behind.
 -module(caravan_epmd).
 
 -export([start_link/0, listen_port_please/2, register_node/2, register_node/3]).
@@ -22,7 +21,7 @@
 
 -type name() :: atom() | string() | binary().
 
-%% The port of a node, from its name with or without the host. Any atom, string or binary has one; other terms are
+%% @doc The port of a node, from its name with or without the host. Any atom, string or binary has one; other terms are
 %% badarg.
 %%
 %% ```
@@ -32,9 +31,9 @@
 dist_port(NodeName) ->
     caravan_nif:dist_port(NodeName).
 
-%% Loads the library. There is no process: one that died would take the node down with it (net_sup restarts nothing).
-%% What makes the distribution unusable stops the boot with one line on standard error, and is returned as an error from
-%% a later net_kernel:start/2.
+%% @doc Loads the library. There is no process: one that died would take the node down with it (net_sup restarts
+%% nothing). What makes the distribution unusable stops the boot with one line on standard error, and is returned as an
+%% error from a later net_kernel:start/2.
 -spec start_link() -> ignore | {error, {caravan, string()}}.
 start_link() ->
     try caravan_config:prepare() of
@@ -58,8 +57,8 @@ refuse(Line, false) ->
 is_booting() ->
     whereis(kernel_safe_sup) =:= undefined.
 
-%% Where the node is to listen (OTP 23 and later). A busy port is an error of the boot, never a reason to take another
-%% one: nobody would find the node there.
+%% @doc Where the node is to listen (OTP 23 and later). A busy port is an error of the boot, never a reason to take
+%% another one: nobody would find the node there.
 -spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()}.
 listen_port_please(Name, _Host) ->
     safely(fun() -> listen_port(Name) end, {ok, 0}).
@@ -79,7 +78,8 @@ listen_port(Name) ->
 %% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
 tell_of_helper(Name, error) ->
     logger:notice(
-        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, and nobody can look it up",
+        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, "
+        "and nobody can look it up",
         [Name]
     );
 tell_of_helper(_Name, {ok, _}) ->
@@ -93,18 +93,19 @@ warn_of_ignored_digits(Name, digits_ignored) ->
 warn_of_ignored_digits(_Name, _Origin) ->
     ok.
 
+%% @equiv register_node(Name, Port, inet)
 -spec register_node(atom(), inet:port_number()) -> {ok, -1}.
 register_node(Name, Port) ->
     register_node(Name, Port, inet).
 
-%% -1 makes net_kernel draw a random creation (OTP 23 and later). With a constant one, pids of a restarted node would
-%% pass for those of its former life.
+%% @doc -1 makes net_kernel draw a random creation (OTP 23 and later). With a constant one, pids of a restarted node
+%% would pass for those of its former life.
 -spec register_node(atom(), inet:port_number(), atom()) -> {ok, -1}.
 register_node(_Name, _Port, _Family) ->
     {ok, -1}.
 
-%% Address and port of a node. Asked in turn, 2.5 s in all: the host itself if it is an IP address; addresses that came
-%% with SRV answers; the `nameservers' that are configured; the system.
+%% @doc Address and port of a node. Asked in turn, 2.5 s in all: the host itself if it is an IP address; addresses that
+%% came with SRV answers; the `nameservers' that are configured; the system.
 -spec address_please(Name :: string() | atom(), Host :: string() | atom() | inet:ip_address(), inet | inet6) ->
     {ok, inet:ip_address(), inet:port_number(), ?DIST_VERSION} | {error, noport | address | inet:posix()}.
 address_please(Name, Host, Family) ->
@@ -126,7 +127,8 @@ endpoint(Name, Host, Family) ->
 address(Host, Family, true) -> caravan_address:resolve_at_once(Host, Family);
 address(Host, Family, false) -> caravan_address:resolve(Host, Family, ?ADDRESS_BUDGET).
 
-%% The port of a node; noport for helper nodes: their digits are another node's, and who dialled them would reach that.
+%% @doc The port of a node; noport for helper nodes: their digits are another node's, and who dialled them would reach
+%% that.
 -spec port_please(name(), term()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
 port_please(Name, _Host) ->
     safely(fun() -> port(Name) end, noport).
@@ -137,6 +139,7 @@ port(Name) ->
         false -> {port, caravan_nif:dist_port(Name), ?DIST_VERSION}
     end.
 
+%% @equiv port_please(Name, Host)
 -spec port_please(name(), term(), timeout()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
 port_please(Name, Host, _Timeout) ->
     port_please(Name, Host).
@@ -144,9 +147,9 @@ port_please(Name, Host, _Timeout) ->
 %% @equiv names(net_adm:localhost())
 -spec names() -> {ok, [{string(), inet:port_number()}]} | {error, address}.
 names() ->
-    names(net_adm:localhost()).
+    safely(fun() -> known_names(net_adm:localhost()) end, {error, address}).
 
-%% The nodes on a host that are known here: this one and those it is connected to.
+%% @doc The nodes on a host that are known here: this one and those it is connected to.
 -spec names(Host :: string() | atom() | inet:ip_address()) ->
     {ok, [{string(), inet:port_number()}]} | {error, address}.
 names(Host) ->

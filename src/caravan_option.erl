@@ -3,7 +3,8 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, port_number/0, port_range/0, nameservers/0, nameservers_or_default/0, one_of/1, text/0, dns_name/0, basename/0]).
+-export([integer/2, port_number/0, port_range/0, one_of/1, text/0, dns_name/0, basename/0]).
+-export([nameservers/0, nameservers_or_default/0]).
 
 -export_type([option/0, type/0, error/0]).
 
