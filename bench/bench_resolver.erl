@@ -46,7 +46,8 @@ await_server(_Server, 0) ->
     io:format(standard_error, "bench/resolver: the nameserver does not answer~n", []),
     failed;
 await_server(Server, Tries) ->
-    case bench_resolver_load:ask(inet_res, udp, 3, Server) of
+    Ask = bench_resolver_load:ask(inet_res, udp, 3, 1, Server),
+    case Ask() of
         true -> ok;
         false -> timer:sleep(100), await_server(Server, Tries - 1)
     end.

@@ -1,7 +1,7 @@
 %% Lookups by many callers at once, and what they took.
 -module(bench_resolver_load).
 
--export([measure/4, ask/4, name/1, idle_cpu/0]).
+-export([measure/4, ask/5, name/2, resolver/2, idle_cpu/0]).
 
 -export_type([contender/0, measurement/0]).
 
@@ -24,8 +24,13 @@ measure(Contender, #{transport := Transport, records := Records, callers := Call
     ok = atomics:put(Tickets, 1, Lookups),
     %% The latency of every lookup; what stays zero has failed.
     Latencies = atomics:new(Lookups, []),
-    Ask = fun() -> ask(Contender, Transport, Records, Server) end,
-    Workers = [spawn_monitor(fun() -> receive go -> caller(Ask, Tickets, Latencies) end end) || _ <- lists:seq(1, Callers)],
+    Workers = [
+        begin
+            Ask = ask(Contender, Transport, Records, Caller, Server),
+            spawn_monitor(fun() -> receive go -> caller(Ask, Tickets, Latencies) end end)
+        end
+     || Caller <- lists:seq(1, Callers)
+    ],
     Cpu = cpu(),
     Start = erlang:monotonic_time(nanosecond),
     lists:foreach(fun({Pid, _}) -> Pid ! go end, Workers),
@@ -62,31 +67,50 @@ await([{Pid, Monitor} | Workers], Until) ->
         receive {'DOWN', Monitor, process, Pid, _} -> await(Workers, Until) end
     end.
 
-%% One lookup; whether it brought all records.
--spec ask(contender(), udp | tcp, pos_integer(), inet:port_number()) -> boolean().
-ask(caravan, Transport, Records, Server) ->
-    Options = #{
-        nameservers => ["127.0.0.1:" ++ integer_to_list(Server)], transport => Transport, timeout => ?LOOKUP_TIMEOUT_MS
-    },
-    case caravan_dns:lookup(name(Records), srv, Options) of
-        {ok, #{records := Answer}} -> length(Answer) =:= Records;
-        {error, _} -> false
+%% One lookup of a caller's own name; whether it brought all records.
+-spec ask(contender(), udp | tcp, pos_integer(), pos_integer(), inet:port_number()) -> fun(() -> boolean()).
+ask(caravan, Transport, Records, Caller, Server) ->
+    Name = name(Records, Caller),
+    Options = #{resolver => resolver(Transport, Server)},
+    fun() ->
+        case caravan_dns:lookup(Name, srv, Options) of
+            {ok, #{records := Answer}} -> length(Answer) =:= Records;
+            {error, _} -> false
+        end
     end;
-ask(inet_res, Transport, Records, Server) ->
+ask(inet_res, Transport, Records, Caller, Server) ->
+    Name = name(Records, Caller),
     Options = [
         {nameservers, [{{127, 0, 0, 1}, Server}]}, {edns, 0}, {udp_payload_size, 4096}, {usevc, Transport =:= tcp}
     ],
-    case inet_res:resolve(name(Records), in, srv, Options, ?LOOKUP_TIMEOUT_MS) of
-        {ok, Message} -> length(inet_dns:msg(Message, anlist)) =:= Records;
-        {error, _} -> false
+    fun() ->
+        case inet_res:resolve(Name, in, srv, Options, ?LOOKUP_TIMEOUT_MS) of
+            {ok, Message} -> length(inet_dns:msg(Message, anlist)) =:= Records;
+            {error, _} -> false
+        end
     end.
 
-%% The name that has so many records in the zone that bench/resolver writes.
--spec name(pos_integer()) -> string().
-name(3) -> "_app-3._tcp.bench.test";
-name(50) -> "_app-50._tcp.bench.test";
-name(200) -> "_app-200._tcp.bench.test";
-name(1000) -> "_app-1000._tcp.bench.test".
+%% One for the whole run, as a user would have.
+-spec resolver(udp | tcp, inet:port_number()) -> caravan_dns:resolver().
+resolver(Transport, Server) ->
+    Key = {?MODULE, Transport, Server},
+    case persistent_term:get(Key, none) of
+        none ->
+            {ok, Resolver} = caravan_dns:open(#{
+                nameservers => ["127.0.0.1:" ++ integer_to_list(Server)],
+                transport => Transport,
+                timeout => ?LOOKUP_TIMEOUT_MS
+            }),
+            ok = persistent_term:put(Key, Resolver),
+            Resolver;
+        Resolver ->
+            Resolver
+    end.
+
+%% A name that has so many records in the zone that bench/resolver writes.
+-spec name(pos_integer(), pos_integer()) -> string().
+name(Records, Caller) ->
+    lists:flatten(io_lib:format("c~b._app-~b._tcp.bench.test", [Caller, Records])).
 
 %% Nanoseconds of CPU per nanosecond that this VM takes when nobody asks for anything.
 -spec idle_cpu() -> float().

@@ -13,18 +13,27 @@ run(Server) ->
     Address = iolist_to_binary(["127.0.0.1:", integer_to_list(Server)]),
     Label = binary:copy(<<"a">>, 49),
     Long = iolist_to_binary([lists:duplicate(4, [Label, "."]), "bench.test"]),
+    Resolver = bench_resolver_load:resolver(udp, Server),
     Huge = binary:copy(<<"a.">>, 5000000),
     Many = [Address || _ <- lists:seq(1, 16)],
-    {First, {ok, _}} = timed(fun() -> lookup(<<"_app-3._tcp.bench.test">>, [Address], udp) end),
+    Options = #{
+        nameservers => Many, transport => auto, timeout => 5000, tries => 3, rotate => false, edns_size => 4096,
+        search => default, hosts_file => <<"/etc/hosts">>, max_inflight => 128, max_queue => 100000, srv_order => false,
+        cache => {1000, 3600, 60}
+    },
+    {First, {ok, _}} = timed(fun() -> lookup(Resolver, <<"c1._app-3._tcp.bench.test">>, [Address], udp) end),
     io:format("The first lookup, which starts the thread: ~.1f us~n~n", [First / 1000]),
     io:format("~b calls each, us; least: the least of the longest calls of ~b rounds~n", [?ROUNDS * ?CALLS, ?ROUNDS]),
     io:format("~-46s ~8s ~8s ~8s ~8s ~14s ~14s~n", ["", "median", "p99.9", "least", "longest", "over 100 us", "control over"]),
     Longest = [row(Name, Call) || {Name, Call} <- [
-        {"lookup/5: UDP", fun() -> lookup(<<"_app-3._tcp.bench.test">>, [Address], udp) end},
-        {"lookup/5: longest name, 16 nameservers", fun() -> lookup(Long, Many, tcp_first) end},
-        {"lookup/5: 1,000 records", fun() -> lookup(<<"_app-1000._tcp.bench.test">>, [Address], tcp) end},
-        {"lookup/5: a name of 10 MB", fun() -> lookup(Huge, [Address], udp) end},
-        {"lookup/5 and cancel/1", fun() -> lookup_and_cancel(Address) end},
+        {"lookup/7: UDP", fun() -> lookup(Resolver, <<"c1._app-3._tcp.bench.test">>, [Address], udp) end},
+        {"lookup/7: longest name, 16 nameservers", fun() -> lookup(Resolver, Long, Many, auto) end},
+        {"lookup/7: 1,000 records", fun() -> lookup(Resolver, <<"c1._app-1000._tcp.bench.test">>, [Address], tcp) end},
+        {"lookup/7: a name of 10 MB", fun() -> lookup(Resolver, Huge, [Address], udp) end},
+        {"lookup/7 and cancel/1", fun() -> lookup_and_cancel(Resolver, Address) end},
+        {"open/1: 16 nameservers", fun() -> caravan_nif:open(Options) end},
+        {"open/1 and close/1", fun() -> caravan_nif:close(caravan_nif:open(Options)) end},
+        {"stats/1", fun() -> caravan_nif:stats(Resolver) end},
         {"dist_port/1: a string of 10,000 characters", dist_port(lists:duplicate(10000, $1))},
         {"dist_port/1: a binary of 10 MB", dist_port(Huge)},
         {"node_name/3: a target of 10 MB", fun() -> caravan_nif:node_name(<<"app">>, 4370, Huge) end},
@@ -37,10 +46,11 @@ verdict(_Least) -> io:format("~nMissed: a call takes over 100 us in every round.
 
 dist_port(Name) -> fun() -> caravan_nif:dist_port(Name) end.
 
-lookup(Name, Nameservers, Transport) -> caravan_nif:lookup(Name, srv, Nameservers, Transport, 5000).
+lookup(Resolver, Name, Nameservers, Transport) ->
+    caravan_nif:lookup(Resolver, Name, srv, Nameservers, Transport, 5000, default).
 
-lookup_and_cancel(Address) ->
-    {ok, Ref} = lookup(<<"_app-3._tcp.bench.test">>, [Address], udp),
+lookup_and_cancel(Resolver, Address) ->
+    {ok, Ref} = lookup(Resolver, <<"c1._app-3._tcp.bench.test">>, [Address], udp),
     caravan_nif:cancel(Ref).
 
 row(Name, Call) ->
@@ -57,10 +67,10 @@ share(Share, Sorted) -> lists:nth(ceil(Share * length(Sorted)), Sorted) / 1000.
 
 over(Times) -> length([Time || Time <- Times, Time > ?MAX_US * 1000]).
 
-%% In a process of its own, with a heap too large to be collected in the middle of a call.
+%% In a process of its own, whose heap is collected between calls and too large to be in the middle of one.
 times(Call) ->
     {Pid, Monitor} = spawn_opt(fun() -> exit({times, [settled(Call) || _ <- lists:seq(1, ?CALLS)]}) end, [
-        monitor, {min_heap_size, 1000000}, {message_queue_data, off_heap}
+        monitor, {min_heap_size, 100000}, {message_queue_data, off_heap}
     ]),
     receive {'DOWN', Monitor, process, Pid, Exit} -> {times, Times} = Exit, Times end.
 
@@ -71,6 +81,7 @@ settled(Call) ->
         {ok, Ref} when is_reference(Ref) -> receive {caravan_dns, Ref, _} -> ok end;
         _ -> ok
     end,
+    erlang:garbage_collect(),
     Time.
 
 timed(Call) ->

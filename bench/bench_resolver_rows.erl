@@ -44,7 +44,7 @@ result(Void) -> io:format("~nRows in which a lookup of Caravan failed: ~b~n", [V
 %% As many lookups as a contender makes in the length of a round; found with a short one, which warms up too.
 counts(#{callers := Callers}, _Server, _Bare) when Callers >= 10000 ->
     %% inet_res takes seconds for one lookup each.
-    #{caravan => 2 * Callers, inet_res => Callers, bare => 2 * Callers};
+    #{caravan => 6 * Callers, inet_res => Callers, bare => 2 * Callers};
 counts(#{callers := Callers} = Row, Server, Bare) ->
     Probe = max(20, Callers),
     maps:from_list([
@@ -72,7 +72,7 @@ measure(bare, #{transport := Transport, records := Records, callers := Callers},
     %% With more in flight, its one socket overflows and every lost answer costs seconds.
     Window = min(Callers, ?MAX_WINDOW),
     Task = io_lib:format("~s ~b ~s ~b ~b ~b~n", [
-        Transport, Server, bench_resolver_load:name(Records), Records, Window, Lookups
+        Transport, Server, bench_resolver_load:name(Records, 1), Records, Window, Lookups
     ]),
     true = port_command(Bare, Task),
     receive

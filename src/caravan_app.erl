@@ -9,6 +9,7 @@ start(_Type, _Args) ->
     case caravan_config:prepare() of
         ok ->
             warn_of_another_port(Listening, listening()),
+            warn_of_bad_resolver(caravan_dns:check_default()),
             caravan_sup:start_link();
         {error, Line} ->
             logger:error("~ts", [Line]),
@@ -16,7 +17,11 @@ start(_Type, _Args) ->
     end.
 
 stop(_State) ->
-    ok.
+    caravan_dns:drop_default().
+
+%% A node without lookups runs, and says why they fail.
+warn_of_bad_resolver(ok) -> ok;
+warn_of_bad_resolver({error, Error}) -> logger:error("~ts", [caravan_dns:format_error(Error)]).
 
 %% The port that others look for this node at.
 listening() ->

@@ -22,14 +22,13 @@
     query := string() | binary(),
     %% What stands before `-Port@Target' in the names of the nodes.
     node_basename := string() | binary() | atom(),
-    %% As in caravan_dns:lookup/3.
+    %% As in caravan_dns:lookup/3, with what the resolver has as the default.
+    resolver => default | caravan_dns:resolver(),
     nameservers => default | system | [string() | binary(), ...],
+    timeout => default | pos_integer(),
+    transport => default | auto | udp | tcp,
     %% Milliseconds between looks, 100 to 3,600,000, give or take a tenth; default 5000.
     poll_interval => pos_integer(),
-    %% Milliseconds for one lookup, 1 to 3,600,000; default 5000.
-    timeout => pos_integer(),
-    %% As in caravan_dns:lookup/3; default `auto', TCP first.
-    transport => udp | tcp | auto,
     %% Milliseconds for one node, 1 to 120,000; default 10000.
     connect_timeout => pos_integer(),
     %% Nodes connected to at a time, 1 to 1000; default 16.
@@ -98,7 +97,7 @@ check_options(Options) ->
         {connect_timeout, {default, 10000}, caravan_option:integer(1, 120000)},
         {max_connecting, {default, 16}, caravan_option:integer(1, 1000)},
         {max_nodes, {default, 1000}, caravan_option:integer(1, 10000)}
-        | caravan_dns:lookup_options()
+        | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
     ]).
 
 %% @doc Looks at once.
@@ -155,7 +154,7 @@ handle_info(Info, #state{connector = Connector} = State) ->
 
 %% One lookup at a time: an answer that is on its way is as good as a new one.
 look(#state{lookup = undefined, options = #{query := Query} = Options} = State) ->
-    Ref = caravan_dns:lookup_async(Query, srv, maps:with([nameservers, timeout, transport], Options)),
+    Ref = caravan_dns:lookup_async(Query, srv, maps:with([resolver, nameservers, timeout, transport], Options)),
     cancel_timer(State#state{lookup = Ref});
 look(State) ->
     State.

@@ -4,10 +4,10 @@
 %% == Answers ==
 %%
 %% ```
-%% {ok, #{records := [#{priority := 1, weight := 1, port := 4370, target := <<"n1.example">>, ttl := 30}],
-%%        addresses := #{<<"n1.example">> => [{10,0,0,1}]},
-%%        ttl := 30,
-%%        complete := true}}
+%% {ok, #{records => [#{priority => 1, weight => 1, port => 4370, target => <<"n1.example">>, ttl => 30}],
+%%        addresses => #{<<"n1.example">> => [{10,0,0,1}]},
+%%        ttl => 30,
+%%        complete => true}}
 %% '''
 %%
 %% `records' are those of the type asked for: of an SRV lookup as above (RFC 2782), of an A or AAAA lookup
@@ -18,28 +18,98 @@
 %%
 %% == Errors ==
 %%
-%% `nxdomain' and `nodata' are a nameserver's word that there is no such name or no such record. All other errors mean
-%% that nobody could be asked: `servfail', `refused', `formerr', `notimp' (what the nameservers answered), `timeout',
-%% `connrefused', `badresp' (the reply is malformed), `badname' (no DNS name), `closed' (the library was unloaded),
-%% `overload' (100,000 lookups are open), `system' (no memory, descriptors or threads).
+%% The first two are a nameserver's word that there is none. All others mean that nobody could be asked, and say nothing
+%% about the name.
+%%
+%% <table border="1">
+%% <tr><td>`nxdomain'</td><td>there is no such name (RCODE 3)</td></tr>
+%% <tr><td>`nodata'</td><td>the name has no such records (RFC 2308, section 2.2)</td></tr>
+%% <tr><td>`servfail', `refused', `formerr', `notimp'</td><td>what the nameservers answered (RCODE 2, 5, 1, 4 and
+%%     unknown ones)</td></tr>
+%% <tr><td>`timeout'</td><td>no nameserver answered in time</td></tr>
+%% <tr><td>`connrefused'</td><td>nothing listens at the nameservers' addresses</td></tr>
+%% <tr><td>`badresp'</td><td>the reply is malformed</td></tr>
+%% <tr><td>`badname'</td><td>no DNS name (RFC 1035, section 2.3.4)</td></tr>
+%% <tr><td>`closed'</td><td>the resolver is closed</td></tr>
+%% <tr><td>`overload'</td><td>`max_queue' lookups are waiting already</td></tr>
+%% <tr><td>`system'</td><td>no memory, descriptors or threads are left</td></tr>
+%% <tr><td>`{bad_option, Key, Value, Allowed}'</td><td>an argument is not allowed; see {@link format_error/1}</td></tr>
+%% </table>
+%%
+%% == Resolvers ==
+%%
+%% Lookups go through the default resolver, which the application's keys `nameservers' and `resolver' describe, or
+%% through one made by {@link open/1}. Equal questions that are under way in a resolver share one query.
 -module(caravan_dns).
 
 -export([lookup/2, lookup/3, lookup_async/2, lookup_async/3, cancel/1]).
--export([lookup_options/0]).
+-export([open/1, close/1, stats/0, stats/1, format_error/1]).
+-export([lookup_options/0, check_default/0, drop_default/0]).
 
--export_type([name/0, type/0, options/0, answer/0, srv_record/0, address_record/0, reason/0]).
+-export_type([name/0, type/0, options/0, resolver/0, resolver_options/0, cache_options/0]).
+-export_type([answer/0, srv_record/0, address_record/0, reason/0, error/0, stats/0]).
+
+-define(DEFAULT, {?MODULE, default_resolver}).
+-define(NO_OPTIONS, #{
+    resolver => default, nameservers => default, timeout => default, transport => default, srv_order => default
+}).
 
 -type name() :: string() | binary().
--type type() :: srv | a | aaaa.
+%% `addresses': A and AAAA records together; IP addresses and names in the hosts file need no nameserver.
+-type type() :: srv | a | aaaa | addresses.
+-opaque resolver() :: reference().
+%% What is `default' or missing is the resolver's.
 -type options() :: #{
-    %% Where to ask: `"127.0.0.1:8600"' or `"[::1]:53"'; `system': those of resolv.conf with its search list;
-    %% `default', the default: `nameservers' of the application's configuration, which is `system' by default.
+    %% What open/1 gave; `default', the default: the default resolver.
+    resolver => default | resolver(),
     nameservers => default | system | [string() | binary(), ...],
-    %% Milliseconds for the whole lookup, 1 to 3,600,000; default 5000.
+    %% Milliseconds, 1 to 3,600,000.
+    timeout => default | pos_integer(),
+    transport => default | auto | udp | tcp,
+    srv_order => default | boolean()
+} | [{atom(), term()}].
+-type resolver_options() :: #{
+    %% Where to ask: 1 to 16 of `"127.0.0.1:8600"' or `"[::1]:53"'; `system': those of resolv.conf; `default', the
+    %% default: `nameservers' of the application's configuration, which is `system' by default.
+    nameservers => default | system | [string() | binary(), ...],
+    %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. Each nameserver gets at most a second at a time,
+    %% so that one that is down costs that much and not the whole.
     timeout => pos_integer(),
+    %% How often each nameserver is asked over a transport, 1 to 10; default 3.
+    tries => pos_integer(),
+    %% Begin with another nameserver at every lookup, instead of always with the first; default `false'. With the
+    %% system's nameservers, `options rotate' in resolv.conf says so too.
+    rotate => boolean(),
     %% `udp': UDP with EDNS, TCP when the answer is truncated. `tcp': TCP only. `auto', the default: for SRV records TCP
     %% first, and UDP when TCP cannot be had; for addresses as `udp'.
-    transport => udp | tcp | auto
+    transport => auto | udp | tcp,
+    %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891).
+    edns_size => 0 | 512..4096,
+    %% Whether the search list and `ndots' of resolv.conf apply to names without a dot at the end. `default', the
+    %% default: when the system's nameservers are asked.
+    search => default | boolean(),
+    %% Where `addresses' are looked for first; default "/etc/hosts".
+    hosts_file => none | string() | binary(),
+    %% Lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096; default 128. The others wait
+    %% in order.
+    max_inflight => pos_integer(),
+    %% Lookups that may be open beyond `max_inflight', 0 to 1,000,000; default 100,000. More are refused with `overload'
+    %% at once. All count, whichever nameserver they are for.
+    max_queue => non_neg_integer(),
+    %% Whether SRV records come in the order in which RFC 2782 wants them tried: by priority, then at random by weight.
+    %% Default `false', as the nameserver sent them.
+    srv_order => boolean(),
+    %% Whether answers are remembered for their TTL; default `false'.
+    cache => boolean() | cache_options()
+} | [{atom(), term()}].
+-type cache_options() :: #{
+    %% 1 to 1,000,000; default 1000. The one not asked for longest goes first.
+    max_entries => pos_integer(),
+    %% Seconds that an answer is believed at the longest; default 3600.
+    max_ttl => non_neg_integer(),
+    %% Seconds that `nxdomain' and `nodata' are believed at the longest, if the nameserver allows it (RFC 2308); default
+    %% 60.
+    max_negative_ttl => non_neg_integer()
 } | [{atom(), term()}].
 -type srv_record() :: #{
     priority := 0..65535, weight := 0..65535, port := 0..65535, target := binary(), ttl := non_neg_integer()
@@ -54,9 +124,31 @@
 -type reason() ::
     nxdomain | nodata | servfail | refused | formerr | notimp | timeout | connrefused | badname | badresp | closed
     | overload | system.
+-type error() :: caravan_option:error().
+-type stats() :: #{
+    %% Lookups by how they ended: `ok', each reason, and `cancelled'.
+    outcomes := #{ok | cancelled | reason() => non_neg_integer()},
+    %% Lookups whose caller had died.
+    abandoned := non_neg_integer(),
+    %% Lookups that shared the query of an equal one, and those answered from the cache.
+    coalesced := non_neg_integer(),
+    cache_hits := non_neg_integer(),
+    %% Lookups on the wire now, and those waiting to be.
+    in_flight := non_neg_integer(),
+    queued := non_neg_integer(),
+    %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; answers truncated
+    %% over UDP and asked for again over TCP.
+    queries := non_neg_integer(),
+    retries := non_neg_integer(),
+    tcp_fallbacks := non_neg_integer(),
+    %% Sockets and connections given up because nothing came back over them.
+    channel_rebuilds := non_neg_integer(),
+    %% How many answered lookups took less than so many microseconds, and no less than the bound before.
+    latency := [{Microseconds :: pos_integer() | infinity, non_neg_integer()}]
+}.
 
 %% @equiv lookup(Name, Type, #{})
--spec lookup(name(), type()) -> {ok, answer()} | {error, reason() | caravan_option:error()}.
+-spec lookup(name(), type()) -> {ok, answer()} | {error, reason() | error()}.
 lookup(Name, Type) ->
     lookup(Name, Type, #{}).
 
@@ -65,7 +157,7 @@ lookup(Name, Type) ->
 %% ```
 %% {ok, #{records := Records}} = caravan_dns:lookup("app.service.consul", srv, #{nameservers => ["127.0.0.1:8600"]}).
 %% '''
--spec lookup(name(), type(), options()) -> {ok, answer()} | {error, reason() | caravan_option:error()}.
+-spec lookup(name(), type(), options()) -> {ok, answer()} | {error, reason() | error()}.
 lookup(Name, Type, Options) ->
     case start(Name, Type, Options) of
         {ok, Ref} ->
@@ -120,30 +212,168 @@ flush(Ref, Timeout) ->
     after Timeout -> ok
     end.
 
-%% On OTP 25 a reload of caravan_nif leaves stubs until its load/0 is called. Topologies have to survive that.
+%% @doc Makes a resolver. One that nobody refers to any more goes by itself; what was asked through it is answered
+%% still.
+%%
+%% ```
+%% {ok, Resolver} = caravan_dns:open(#{nameservers => ["127.0.0.1:8600"], timeout => 500, cache => true}),
+%% Result = caravan_dns:lookup("app.service.consul", srv, #{resolver => Resolver}).
+%% '''
+-spec open(resolver_options()) -> {ok, resolver()} | {error, closed | system | error()}.
+open(Options) ->
+    if_loaded(fun() ->
+        case with_nameservers(caravan_option:validate(Options, resolver_options())) of
+            {ok, Checked} -> opened(caravan_nif:open(Checked));
+            {error, _} = Error -> Error
+        end
+    end).
+
+opened({error, system} = Error) -> Error;
+opened(Resolver) -> {ok, Resolver}.
+
+%% @doc Closes a resolver: its open lookups end with `closed', and so do those that come after. Closing it again does
+%% nothing.
+%%
+%% ```
+%% ok = caravan_dns:close(Resolver).
+%% '''
+-spec close(resolver()) -> ok | {error, closed | error()}.
+close(Resolver) ->
+    if_loaded(fun() -> with_resolver(fun() -> caravan_nif:close(Resolver) end, Resolver) end).
+
+%% @doc As {@link stats/1}, for the default resolver.
+-spec stats() -> {ok, stats()} | {error, closed | error()}.
+stats() ->
+    with_default(fun stats/1).
+
+%% @doc What a resolver has done since it was opened. The numbers are read while they are written: they may differ by
+%% what is under way.
+%%
+%% ```
+%% {ok, #{outcomes := #{ok := Answered, timeout := TimedOut}}} = caravan_dns:stats(Resolver).
+%% '''
+-spec stats(resolver()) -> {ok, stats()} | {error, closed | error()}.
+stats(Resolver) ->
+    if_loaded(fun() ->
+        case with_resolver(fun() -> caravan_nif:stats(Resolver) end, Resolver) of
+            #{} = Stats -> {ok, Stats};
+            {error, _} = Error -> Error
+        end
+    end).
+
+%% @doc The text of an error, in one line.
+%%
+%% ```
+%% {error, Error} = caravan_dns:open(#{timeout => 0}),
+%% "caravan: option timeout is 0; allowed: an integer from 1 to 3600000" = caravan_dns:format_error(Error).
+%% '''
+-spec format_error(reason() | error()) -> string().
+format_error({bad_option, _, _, _} = Error) -> caravan_option:format_error(Error);
+format_error(Reason) -> "caravan: the lookup failed: " ++ atom_to_list(Reason).
+
 start(Name, Type, Options) ->
+    if_loaded(fun() ->
+        ask(
+            caravan_option:check(name, Name, caravan_option:text()),
+            caravan_option:check(type, Type, caravan_option:one_of([srv, a, aaaa, addresses])),
+            checked(Options)
+        )
+    end).
+
+%% The usual ones at once: to go through the table takes longer than all else that a scheduler does for a lookup.
+checked(#{} = Options) when map_size(Options) =:= 0 -> {ok, ?NO_OPTIONS};
+checked(#{resolver := Resolver} = Options) when map_size(Options) =:= 1, is_reference(Resolver) ->
+    {ok, ?NO_OPTIONS#{resolver := Resolver}};
+checked(Options) -> caravan_option:validate(Options, lookup_options()).
+
+%% On OTP 25 a reload of caravan_nif leaves stubs until its load/0 is called. Topologies have to survive that.
+if_loaded(Call) ->
     try
-        ask(validate(Name, Type, Options), Type)
+        Call()
     catch
         error:not_loaded -> {error, closed}
     end.
 
-ask({ok, Name, #{nameservers := Nameservers, timeout := Timeout, transport := Transport}}, Type) ->
-    caravan_nif:lookup(Name, Type, Nameservers, transport(Transport, Type), Timeout);
-ask({error, _} = Error, _Type) ->
+ask({ok, Name}, {ok, Type}, {ok, #{resolver := default} = Options}) ->
+    with_default(fun(Resolver) -> ask_resolver(Resolver, Name, Type, Options) end);
+ask({ok, Name}, {ok, Type}, {ok, #{resolver := Resolver} = Options}) ->
+    ask_resolver(Resolver, Name, Type, Options);
+ask({error, _} = Error, _, _) ->
+    Error;
+ask(_, {error, _} = Error, _) ->
+    Error;
+ask(_, _, {error, _} = Error) ->
     Error.
 
-validate(Name, Type, Options) ->
-    validated(
-        caravan_option:check(name, Name, caravan_option:text()),
-        caravan_option:check(type, Type, caravan_option:one_of([srv, a, aaaa])),
-        with_nameservers(caravan_option:validate(Options, lookup_options()))
+ask_resolver(Resolver, Name, Type, #{
+    nameservers := Nameservers, transport := Transport, timeout := Timeout, srv_order := SrvOrder
+}) ->
+    with_resolver(
+        fun() -> caravan_nif:lookup(Resolver, Name, Type, Nameservers, Transport, Timeout, SrvOrder) end, Resolver
     ).
 
-validated({ok, Text}, {ok, _Type}, {ok, Options}) -> {ok, Text, Options};
-validated({error, _} = Error, _, _) -> Error;
-validated(_, {error, _} = Error, _) -> Error;
-validated(_, _, {error, _} = Error) -> Error.
+%% All other arguments have been checked when this is called.
+with_resolver(Call, Resolver) ->
+    try
+        Call()
+    catch
+        error:badarg -> {error, {bad_option, resolver, Resolver, "what caravan_dns:open/1 gave"}}
+    end.
+
+with_default(Call) ->
+    case default() of
+        {ok, Resolver} ->
+            case Call(Resolver) of
+                %% It was of an instance of caravan_nif that has been replaced.
+                {error, closed} -> call_renewed(renew_default(), Call);
+                Result -> Result
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+call_renewed({ok, Resolver}, Call) -> Call(Resolver);
+call_renewed({error, _} = Error, _Call) -> Error.
+
+%% The default resolver is as the configuration is now; a change of it makes another one.
+default() ->
+    Configured = configured(),
+    case persistent_term:get(?DEFAULT, none) of
+        {Configured, Resolver} -> {ok, Resolver};
+        _ -> renew_default()
+    end.
+
+configured() ->
+    {application:get_env(caravan, nameservers), application:get_env(caravan, resolver)}.
+
+renew_default() ->
+    Configured = configured(),
+    case open_configured(caravan_config:value(resolver)) of
+        {ok, Resolver} ->
+            ok = persistent_term:put(?DEFAULT, {Configured, Resolver}),
+            {ok, Resolver};
+        {error, _} = Error ->
+            Error
+    end.
+
+open_configured({ok, Options}) -> open(Options);
+open_configured({error, _} = Error) -> Error.
+
+%% @private
+%% Whether the configuration makes a resolver.
+-spec check_default() -> ok | {error, closed | error()}.
+check_default() ->
+    case default() of
+        {ok, _} -> ok;
+        {error, _} = Error -> Error
+    end.
+
+%% @private
+%% A handle that stays would keep the library loaded.
+-spec drop_default() -> ok.
+drop_default() ->
+    _ = persistent_term:erase(?DEFAULT),
+    ok.
 
 with_nameservers({ok, #{nameservers := default} = Options}) ->
     case caravan_config:value(nameservers) of
@@ -153,15 +383,36 @@ with_nameservers({ok, #{nameservers := default} = Options}) ->
 with_nameservers(Checked) ->
     Checked.
 
+resolver_options() ->
+    [
+        {nameservers, {default, default}, caravan_option:or_default(caravan_option:nameservers())},
+        {timeout, {default, 5000}, timeout()},
+        {tries, {default, 3}, caravan_option:integer(1, 10)},
+        {rotate, {default, false}, caravan_option:boolean()},
+        {transport, {default, auto}, transport()},
+        {edns_size, {default, 4096}, caravan_option:edns_size()},
+        {search, {default, default}, caravan_option:or_default(caravan_option:boolean())},
+        {hosts_file, {default, <<"/etc/hosts">>}, caravan_option:hosts_file()},
+        {max_inflight, {default, 128}, caravan_option:integer(1, 4096)},
+        {max_queue, {default, 100000}, caravan_option:integer(0, 1000000)},
+        {srv_order, {default, false}, caravan_option:boolean()},
+        {cache, {default, false}, caravan_option:cache()}
+    ].
+
 %% @private
 -spec lookup_options() -> [caravan_option:option()].
 lookup_options() ->
     [
-        {nameservers, {default, default}, caravan_option:nameservers_or_default()},
-        {timeout, {default, 5000}, caravan_option:integer(1, 3600000)},
-        {transport, {default, auto}, caravan_option:one_of([auto, udp, tcp])}
+        {Key, {default, maps:get(Key, ?NO_OPTIONS)}, caravan_option:or_default(Type)}
+     || {Key, Type} <- [
+            {resolver, caravan_option:resolver()},
+            {nameservers, caravan_option:nameservers()},
+            {timeout, timeout()},
+            {transport, transport()},
+            {srv_order, caravan_option:boolean()}
+        ]
     ].
 
-transport(auto, srv) -> tcp_first;
-transport(auto, _Address) -> udp;
-transport(Transport, _Type) -> Transport.
+timeout() -> caravan_option:integer(1, 3600000).
+
+transport() -> caravan_option:one_of([auto, udp, tcp]).

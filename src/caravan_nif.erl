@@ -5,12 +5,13 @@
 
 -export([load/0, format_error/1]).
 -export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/3]).
--export([is_basename/1, is_dns_name/1, is_nameserver/1, lookup/5, cancel/1]).
+-export([is_basename/1, is_dns_name/1, is_nameserver/1]).
+-export([open/1, close/1, stats/1, lookup/7, cancel/1]).
 
 -export_type([load_error/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 1).
+-define(ABI, 2).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
@@ -123,14 +124,38 @@ is_dns_name(_Text) -> erlang:nif_error(not_loaded).
 -spec is_nameserver(term()) -> boolean().
 is_nameserver(_Text) -> erlang:nif_error(not_loaded).
 
+-spec open(#{
+    nameservers := system | [binary(), ...],
+    transport := auto | udp | tcp,
+    timeout := 1..3600000,
+    tries := 1..10,
+    rotate := boolean(),
+    edns_size := 0..4096,
+    search := default | boolean(),
+    hosts_file := binary(),
+    max_inflight := 1..4096,
+    max_queue := 0..1000000,
+    srv_order := boolean(),
+    cache := false | {MaxEntries :: pos_integer(), MaxTtl :: non_neg_integer(), MaxNegativeTtl :: non_neg_integer()}
+}) -> reference() | {error, system}.
+open(_Options) -> erlang:nif_error(not_loaded).
+
+-spec close(reference()) -> ok.
+close(_Resolver) -> erlang:nif_error(not_loaded).
+
+-spec stats(reference()) -> map() | {error, closed}.
+stats(_Resolver) -> erlang:nif_error(not_loaded).
+
 -spec lookup(
+    Resolver :: reference(),
     Name :: binary(),
-    Type :: srv | a | aaaa,
-    Nameservers :: system | [binary(), ...],
-    Transport :: udp | tcp | tcp_first,
-    TimeoutMs :: 1..3600000
+    Type :: srv | a | aaaa | addresses,
+    Nameservers :: default | system | [binary(), ...],
+    Transport :: default | auto | udp | tcp,
+    TimeoutMs :: default | 1..3600000,
+    SrvOrder :: default | boolean()
 ) -> {ok, reference()} | {error, badname | closed | overload | system}.
-lookup(_Name, _Type, _Nameservers, _Transport, _TimeoutMs) -> erlang:nif_error(not_loaded).
+lookup(_Resolver, _Name, _Type, _Nameservers, _Transport, _TimeoutMs, _SrvOrder) -> erlang:nif_error(not_loaded).
 
 -spec cancel(reference()) -> cancelled | delivering | delivered.
 cancel(_Ref) -> erlang:nif_error(not_loaded).

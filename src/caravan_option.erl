@@ -3,15 +3,15 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, port_number/0, port_range/0, one_of/1, text/0, dns_name/0, basename/0]).
--export([nameservers/0, nameservers_or_default/0]).
+-export([integer/2, port_number/0, port_range/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
+-export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
 -export_type([option/0, type/0, error/0]).
 
 %% Gives the value in the one form that is used inside, or nothing.
 %% What is allowed is put into words only when something else was given.
 -type type() :: {Parse :: fun((term()) -> {ok, term()} | error), allowed()}.
--type allowed() :: string() | {Format :: io:format(), Arguments :: [term()]}.
+-type allowed() :: string() | {Format :: string(), Arguments :: [term()]} | {or_default, allowed()}.
 -type option() :: {Key :: atom(), Default :: required | {default, term()}, type()}.
 -type error() :: {bad_option, Key :: term(), Value :: term(), Allowed :: string()}.
 
@@ -56,6 +56,7 @@ check(Key, Value, {Parse, Allowed}) ->
         error -> {error, {bad_option, Key, Value, words(Allowed)}}
     end.
 
+words({or_default, Allowed}) -> "default, or " ++ words(Allowed);
 words({Format, Arguments}) -> lists:flatten(io_lib:format(Format, Arguments));
 words(Text) -> Text.
 
@@ -95,15 +96,6 @@ one_of(Values) ->
 nameservers() ->
     {fun nameservers/1, "system, or 1 to 16 of \"Address\", \"IPv4:Port\" or \"[IPv6]:Port\""}.
 
-%% Also `default': those of the application's configuration.
--spec nameservers_or_default() -> type().
-nameservers_or_default() ->
-    {Parse, Allowed} = nameservers(),
-    {fun
-        (default) -> {ok, default};
-        (Value) -> Parse(Value)
-    end, {"default, ~s", [Allowed]}}.
-
 nameservers(system) ->
     {ok, system};
 nameservers([_ | _] = List) when length(List) =< 16 ->
@@ -114,6 +106,69 @@ nameservers([_ | _] = List) when length(List) =< 16 ->
     end;
 nameservers(_) ->
     error.
+
+%% Zero, no EDNS, or the octets that a reply over UDP may have (RFC 6891, section 6.2.5).
+-spec edns_size() -> type().
+edns_size() ->
+    {parse(fun(Value) -> Value =:= 0 orelse is_integer(Value) andalso Value >= 512 andalso Value =< 4096 end),
+        "0 or an integer from 512 to 4096"}.
+
+%% In the end a binary, empty for none.
+-spec hosts_file() -> type().
+hosts_file() ->
+    {fun hosts_file/1, "none or the path of a file, as a string or binary"}.
+
+hosts_file(none) -> {ok, <<>>};
+hosts_file(Path) -> non_empty_text(file_name(Path)).
+
+%% As the operating system wants it: strings are Unicode, as everywhere in OTP.
+file_name(Path) when is_list(Path) ->
+    try
+        unicode:characters_to_binary(Path, unicode, file:native_name_encoding())
+    catch
+        error:badarg -> invalid
+    end;
+file_name(Path) ->
+    Path.
+
+%% In the end `false' or `{MaxEntries, MaxTtl, MaxNegativeTtl}'.
+-spec cache() -> type().
+cache() ->
+    {fun cache/1,
+        "true, false, or a map of max_entries (1 to 1000000), max_ttl and max_negative_ttl (seconds, 0 to 2147483647)"}.
+
+cache(false) -> {ok, false};
+cache(true) -> cache(#{});
+cache(Limits) -> cache_limits(validate(Limits, cache_options())).
+
+cache_limits({ok, #{max_entries := Entries, max_ttl := MaxTtl, max_negative_ttl := MaxNegativeTtl}}) ->
+    {ok, {Entries, MaxTtl, MaxNegativeTtl}};
+cache_limits({error, _}) ->
+    error.
+
+cache_options() ->
+    [
+        {max_entries, {default, 1000}, integer(1, 1000000)},
+        {max_ttl, {default, 3600}, integer(0, 16#7FFFFFFF)},
+        {max_negative_ttl, {default, 60}, integer(0, 16#7FFFFFFF)}
+    ].
+
+%% Whether it is one of caravan_dns, caravan_nif finds out when it is used.
+-spec resolver() -> type().
+resolver() ->
+    {parse(fun is_reference/1), "what caravan_dns:open/1 gave"}.
+
+%% Also `default', which stays as it is: whoever uses the option knows what that is.
+-spec or_default(type()) -> type().
+or_default({Parse, Allowed}) ->
+    {fun
+        (default) -> {ok, default};
+        (Value) -> Parse(Value)
+    end, {or_default, Allowed}}.
+
+-spec boolean() -> type().
+boolean() ->
+    one_of([true, false]).
 
 -spec text() -> type().
 text() ->

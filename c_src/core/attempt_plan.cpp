@@ -38,8 +38,9 @@ constexpr bool is_final_word(Error error) noexcept {
 
 }  // namespace
 
-AttemptPlan::AttemptPlan(std::size_t servers, Transport transport, unsigned tries) noexcept
+AttemptPlan::AttemptPlan(std::size_t servers, Transport transport, unsigned tries, std::size_t first) noexcept
     : servers_{std::clamp<std::size_t>(servers, 1, kMaxNameservers)},
+      first_{first},
       tries_{std::max(tries, 1U)},
       tcp_{transport != Transport::kUdp},
       fallback_{transport == Transport::kTcpFirst} {
@@ -57,7 +58,7 @@ std::size_t AttemptPlan::attempts_before_fallback() const noexcept { return fall
 std::optional<Attempt> AttemptPlan::next() noexcept {
   while (true) {
     while (made_ < limit_) {
-      const auto server = only_server_.value_or(static_cast<std::uint8_t>(made_ % servers_));
+      const auto server = only_server_.value_or(static_cast<std::uint8_t>((first_ + made_) % servers_));
       ++made_;
       if (!given_up_[server]) {
         return Attempt{server, tcp_};

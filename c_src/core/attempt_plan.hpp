@@ -26,8 +26,9 @@ struct Attempt {
 // Which nameserver is asked next, and how, for one question. A pure state machine: it sends nothing and knows no time.
 class AttemptPlan {
  public:
-  // `servers` is 1..kMaxNameservers; every nameserver is tried up to `tries` times per transport.
-  AttemptPlan(std::size_t servers, Transport transport, unsigned tries) noexcept;
+  // `servers` is 1..kMaxNameservers; every nameserver is tried up to `tries` times per transport, in turn, from
+  // `first`.
+  AttemptPlan(std::size_t servers, Transport transport, unsigned tries, std::size_t first = 0) noexcept;
 
   // The next attempt; nothing when all have been made.
   std::optional<Attempt> next() noexcept;
@@ -49,6 +50,7 @@ class AttemptPlan {
   void start_stage(bool tcp, unsigned tries) noexcept;
 
   std::size_t servers_;
+  std::size_t first_;
   unsigned tries_;
   bool tcp_;
   bool fallback_;

@@ -10,18 +10,6 @@ constexpr int kClassIn = 1;
 // answer still counts.
 constexpr int kReplyLifetimeMs = 3000;
 
-// As much as an unprivileged process gets on Linux by default (net.core.rmem_max). What overflows is lost, and every
-// lost reply costs a whole attempt.
-constexpr int kReceiveBufferBytes = 212'992;
-
-// A question has a number of 16 bits. When all are taken, c-ares 1.34 looks for a free one for ever, and 1.18 gives one
-// twice; and the more are taken, the easier is a reply to forge (RFC 5452, section 7).
-constexpr std::size_t kMaxInFlight = 4096;
-
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-constexpr int kQueriesPerPort = 32;
-#endif
-
 Error status_error(int status) noexcept {
   switch (status) {
     case ARES_ETIMEOUT:
@@ -48,8 +36,9 @@ struct Channel::Pending {
   QueryToken token;
 };
 
-std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer) {
-  std::unique_ptr<Channel> channel{new Channel{sockets, observer}};
+std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+                                       Clock::time_point now) {
+  std::unique_ptr<Channel> channel{new Channel{sockets, observer, now}};
   if (!channel->initialise(endpoint)) {
     return nullptr;
   }
@@ -62,27 +51,23 @@ bool Channel::initialise(const Endpoint& endpoint) {
   ares_options options{};
   // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED come to us instead of being turned into "connection refused" (1.18).
   // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set.
-  options.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
   if (endpoint.tcp) {
     options.flags |= ARES_FLAG_USEVC;
   }
-  options.ednspsz = kMaxEdnsSize;
+  if (endpoint.edns_size > 0) {
+    options.flags |= ARES_FLAG_EDNS;
+    options.ednspsz = endpoint.edns_size;
+  }
   options.timeout = kReplyLifetimeMs;
   options.tries = 1;
   options.sock_state_cb = &Channel::on_socket_state;
   options.sock_state_cb_data = this;
-  options.socket_receive_buffer_size = kReceiveBufferBytes;
-  int mask = ARES_OPT_FLAGS | ARES_OPT_SOCK_RCVBUF | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-             ARES_OPT_SOCK_STATE_CB;
+  int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 #ifdef ARES_OPT_QUERY_CACHE
   // On by default since 1.31: it would hide changes for the length of a TTL.
   mask |= ARES_OPT_QUERY_CACHE;
   options.qcache_max_ttl = 0;
-#endif
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-  // A new source port now and then (RFC 5452, section 9.2), also on a channel that is never idle.
-  mask |= ARES_OPT_UDP_MAX_QUERIES;
-  options.udp_max_queries = kQueriesPerPort;
 #endif
   ares_channel raw = nullptr;
   if (::ares_init_options(&raw, &options, mask) != ARES_SUCCESS) {
@@ -100,21 +85,21 @@ void Channel::on_socket_state(void* data, ares_socket_t fd, int readable, int wr
 
 void Channel::on_answer(void* arg, int status, const unsigned char* message, int size) noexcept {
   const std::unique_ptr<Pending> pending{static_cast<Pending*>(arg)};
-  --pending->channel->in_flight_;
+  if (--pending->channel->in_flight_ == 0) {
+    pending->channel->sent_in_a_row_ = 0;
+  }
   // A reply with an error code comes with an error status and its message; the message says it more exactly.
   const std::span<const std::uint8_t> bytes{message,
                                             message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)};
   pending->channel->observer_.on_reply(pending->token, bytes, status_error(status));
 }
 
-bool Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
-  if (in_flight_ >= kMaxInFlight) {
-    return false;
-  }
+void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
   auto pending = std::make_unique<Pending>(Pending{this, token});
   if (in_flight_++ == 0) {
     listening_since_ = now;
   }
+  ++sent_in_a_row_;
   last_used_ = now;
   // c-ares may call back before this returns, and owns `pending` from here on. A generic lambda fits the callback type
   // of every version: 1.34.7 made the message const, 1.34.8 took that back.
@@ -122,10 +107,13 @@ bool Channel::send(const Question& question, QueryToken token, Clock::time_point
       ares_.get(), question.name.c_str(), kClassIn, static_cast<int>(question.type),
       [](void* arg, int status, int, auto* message, int size) { on_answer(arg, status, message, size); },
       pending.release());
-  return true;
 }
 
-void Channel::process(const SocketSet::Ready& ready) noexcept {
+void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
+  // A connection that has come about, or takes what is written, brings nothing back yet.
+  if (ready.readable) {
+    last_reply_ = now;
+  }
 #if ARES_VERSION >= 0x012200
   // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
   // kept from acting on them here.

@@ -7,20 +7,20 @@
 #include <memory>
 #include <span>
 
+#include "core/attempt_plan.hpp"
 #include "core/cares.hpp"
 #include "core/dns_message.hpp"
 #include "core/ip_address.hpp"
+#include "core/lookup_ref.hpp"
 #include "core/socket_set.hpp"
 
 namespace caravan {
 
 // Names one attempt of one lookup; the reply to a lookup that has ended in the meantime finds nobody.
 struct QueryToken {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
+  LookupRef lookup;
   std::uint16_t candidate = 0;
-  std::uint8_t server = 0;
-  bool tcp = false;
+  Attempt attempt;
 };
 
 // Takes the replies of all channels, inside c-ares' callback: it must not call c-ares.
@@ -35,6 +35,7 @@ class ReplyObserver {
 struct Endpoint {
   Nameserver nameserver;
   bool tcp = false;
+  std::uint16_t edns_size = kMaxEdnsSize;  // 0: no EDNS
 
   auto operator<=>(const Endpoint&) const = default;
 };
@@ -47,27 +48,34 @@ class Channel {
   using Clock = std::chrono::steady_clock;
 
   // Nothing when c-ares gives no channel.
-  static std::unique_ptr<Channel> open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer);
+  static std::unique_ptr<Channel> open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+                                       Clock::time_point now);
 
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  // Sends the question, unless too many are in flight. The reply may be reported before this returns.
-  bool send(const Question& question, QueryToken token, Clock::time_point now);
+  // Sends the question. The reply may be reported before this returns.
+  void send(const Question& question, QueryToken token, Clock::time_point now);
 
-  void process(const SocketSet::Ready& ready) noexcept;
+  void process(const SocketSet::Ready& ready, Clock::time_point now) noexcept;
 
   // Lets c-ares give up what it has waited for too long.
   void expire(Clock::time_point now) noexcept;
 
   std::size_t in_flight() const noexcept { return in_flight_; }
+  // Questions since nothing was in flight last: as many have left from the same source port. c-ares closes its socket
+  // when nothing is in flight any more.
+  std::size_t sent_in_a_row() const noexcept { return sent_in_a_row_; }
+  Clock::time_point opened() const noexcept { return opened_; }
   Clock::time_point last_used() const noexcept { return last_used_; }
+  Clock::time_point last_reply() const noexcept { return last_reply_; }
 
  private:
   struct Pending;
 
-  Channel(SocketSet& sockets, ReplyObserver& observer) noexcept : sockets_{sockets}, observer_{observer} {}
+  Channel(SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
+      : sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
 
   bool initialise(const Endpoint& endpoint);
   static void on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept;
@@ -75,8 +83,11 @@ class Channel {
 
   SocketSet& sockets_;
   ReplyObserver& observer_;
+  Clock::time_point opened_;
   std::size_t in_flight_ = 0;
+  std::size_t sent_in_a_row_ = 0;
   Clock::time_point last_used_;
+  Clock::time_point last_reply_;
   Clock::time_point listening_since_;  // when c-ares was last let give up, or began to wait
   AresChannel ares_;
 };

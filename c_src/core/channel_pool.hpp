@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/channel.hpp"
 #include "core/socket_set.hpp"
@@ -15,11 +17,29 @@ class ChannelPool {
  public:
   using TimePoint = Channel::Clock::time_point;
 
+  // Questions that leave from one source port. The more answers a port waits for, the easier is one to forge (RFC 5452,
+  // section 9.2); and as many replies of kMaxEdnsSize fit into a socket's receive buffer as Linux makes it
+  // (net.core.rmem_default), where each takes up twice its size.
+  static constexpr std::size_t kQueriesPerPort = 24;
+  // Questions in flight to one endpoint. A question has a number of 16 bits: when all are taken, c-ares 1.34 looks for
+  // a free one for ever, and 1.18 gives one twice.
+  static constexpr std::size_t kMaxInFlight = 4096;
+
   ChannelPool(SocketSet& sockets, ReplyObserver& observer, TimePoint now) noexcept
       : sockets_{sockets}, observer_{observer}, tended_{now} {}
 
-  // Null when c-ares gives no channel. Valid until tend().
-  Channel* get(const Endpoint& endpoint);
+  struct Choice {
+    Channel* channel = nullptr;  // valid until tend()
+    Error error = Error::kSystem;
+  };
+
+  // A channel that may take one more question; when there is none, why.
+  Choice get(const Endpoint& endpoint, TimePoint now);
+
+  // Over a channel from which nothing has come since `asked` no further question goes: the next one leaves from another
+  // source port, over another connection. False when it was so already, and when the channel is too young to be given
+  // up, or gone.
+  bool retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now);
 
   // Lets c-ares give up what it has waited for too long, and closes what is idle; not more often than is of use.
   void tend(TimePoint now);
@@ -28,10 +48,21 @@ class ChannelPool {
   std::optional<TimePoint> next_tend(TimePoint now) const;
 
  private:
+  struct Group {
+    std::vector<std::unique_ptr<Channel>> usable;
+    std::size_t current = 0;
+    std::vector<std::unique_ptr<Channel>> retired;
+  };
+
+  static bool is_full(const Channel& channel, bool tcp) noexcept;
+
+  template <typename Visitor>
+  void for_each(Visitor visit) const;
+
   SocketSet& sockets_;
   ReplyObserver& observer_;
   TimePoint tended_;
-  std::map<Endpoint, std::unique_ptr<Channel>> channels_;
+  std::map<Endpoint, Group> groups_;
 };
 
 }  // namespace caravan

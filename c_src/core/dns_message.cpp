@@ -154,11 +154,11 @@ class Decoder {
     if (reply_.srv.empty()) {
       return;
     }
-    sort_targets();
     for (const auto& record : records) {
       if (record.type != RecordType::kA && record.type != RecordType::kAaaa) {
         continue;
       }
+      sort_targets();
       const auto target = std::lower_bound(targets_.begin(), targets_.end(), view(record.owner),
                                            [this](TextRef a, std::string_view b) { return less_names(view(a), b); });
       if (target == targets_.end() || !equal_names(view(*target), view(record.owner))) {

@@ -12,21 +12,13 @@
 #include "core/dns_sections.hpp"
 #include "core/error.hpp"
 #include "core/ip_address.hpp"
+#include "core/srv.hpp"
 
 namespace caravan {
 
 struct Question {
   std::string name;  // without a trailing dot
   RecordType type = RecordType::kSrv;
-};
-
-// RFC 2782.
-struct SrvRecord {
-  std::uint16_t priority = 0;
-  std::uint16_t weight = 0;
-  std::uint16_t port = 0;
-  std::uint32_t ttl = 0;
-  TextRef target;
 };
 
 struct AddressRecord {

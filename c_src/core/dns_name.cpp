@@ -12,8 +12,9 @@ constexpr bool is_label_character(char c) noexcept {
 }  // namespace
 
 bool equal_names(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return to_lower_ascii(x) == to_lower_ascii(y); });
+  // Servers repeat names as they were asked for.
+  return a == b || std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                              [](char x, char y) { return to_lower_ascii(x) == to_lower_ascii(y); });
 }
 
 bool less_names(std::string_view a, std::string_view b) noexcept {

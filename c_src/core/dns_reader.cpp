@@ -1,5 +1,7 @@
 #include "core/dns_reader.hpp"
 
+#include <algorithm>
+
 #include "core/dns_name.hpp"
 
 namespace caravan {
@@ -9,19 +11,31 @@ namespace {
 constexpr std::uint8_t kPointerBits = 0xC0;
 constexpr int kMaxJumps = 127;
 
-void append_label(std::span<const std::uint8_t> label, std::string& text) {
-  for (const std::uint8_t octet : label) {
-    if (octet <= ' ' || octet > '~') {
-      text += '\\';
-      text += static_cast<char>('0' + octet / 100);
-      text += static_cast<char>('0' + octet / 10 % 10);
-      text += static_cast<char>('0' + octet % 10);
-      continue;
-    }
-    if (octet == '.' || octet == '\\') {
-      text += '\\';
-    }
+constexpr bool is_plain(std::uint8_t octet) noexcept {
+  return octet > ' ' && octet <= '~' && octet != '.' && octet != '\\';
+}
+
+void append_escaped(std::uint8_t octet, std::string& text) {
+  text += '\\';
+  if (octet > ' ' && octet <= '~') {
     text += static_cast<char>(octet);
+    return;
+  }
+  text += static_cast<char>('0' + octet / 100);
+  text += static_cast<char>('0' + octet / 10 % 10);
+  text += static_cast<char>('0' + octet % 10);
+}
+
+void append_label(std::span<const std::uint8_t> label, std::string& text) {
+  auto rest = label.begin();
+  while (true) {
+    const auto special = std::find_if_not(rest, label.end(), is_plain);
+    text.append(rest, special);
+    if (special == label.end()) {
+      return;
+    }
+    append_escaped(*special, text);
+    rest = special + 1;
   }
 }
 
@@ -43,6 +57,13 @@ void DnsReader::skip_name() noexcept {
     }
     skip(length);
   }
+}
+
+std::optional<std::uint16_t> DnsReader::pointer() const noexcept {
+  if (position_ + 1 >= message_.size() || (message_[position_] & kPointerBits) != kPointerBits) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint16_t>((message_[position_] & ~kPointerBits) << 8 | message_[position_ + 1]);
 }
 
 TextRef DnsReader::name(std::string& text) {

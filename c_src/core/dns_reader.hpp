@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -42,6 +43,9 @@ class DnsReader {
 
   // Moves past a name without following its pointer.
   void skip_name() noexcept;
+
+  // Where the name here points to, when it is nothing but a pointer.
+  std::optional<std::uint16_t> pointer() const noexcept;
 
   // Appends the name here to `text`, in the form of RFC 1035, section 5.1 (a dot or a backslash inside a label is
   // escaped, an octet outside the printable ones is \DDD) and without the last dot, and moves past it.

@@ -87,17 +87,25 @@ class Parser {
     return records;
   }
 
+  // Servers point the records of a set to one owner name: it is read once in a row.
   TextRef read_owner(std::size_t position) {
     DnsReader reader{message_, position};
-    const auto name = reader.name(text_);
+    const auto pointer = reader.pointer();
+    if (pointer && pointer == owner_pointer_) {
+      return owner_;
+    }
+    owner_ = reader.name(text_);
+    owner_pointer_ = reader.failed() ? std::nullopt : pointer;
     sections_.broken = sections_.broken || reader.failed();
-    return name;
+    return owner_;
   }
 
   std::span<const std::uint8_t> message_;
   std::string& text_;
   DnsReader reader_;
   DnsSections sections_;
+  TextRef owner_;
+  std::optional<std::uint16_t> owner_pointer_;
 };
 
 }  // namespace

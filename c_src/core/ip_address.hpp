@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace caravan {
 
@@ -32,6 +33,8 @@ struct Nameserver {
   // "127.0.0.1:8600" or "[::1]:8600", as ares_set_servers_ports_csv reads it.
   std::string to_string() const;
 };
+
+using Nameservers = std::vector<Nameserver>;
 
 std::optional<IpAddress> parse_ip_address(std::string_view text);
 

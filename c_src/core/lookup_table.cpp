@@ -4,45 +4,46 @@
 
 namespace caravan {
 
-Lookup& LookupTable::open() {
+Lookup& LookupTable::open(ClientState& client) {
   if (free_.empty()) {
     auto& lookup = slots_.emplace_back();
-    lookup.slot = static_cast<std::uint32_t>(slots_.size() - 1);
+    lookup.ref.slot = static_cast<std::uint32_t>(slots_.size() - 1);
+    lookup.client = &client;
     timer_of_.push_back(timers_.end());
     free_.reserve(slots_.size());
     return lookup;
   }
   auto& lookup = slots_[free_.back()];
   free_.pop_back();
+  lookup.client = &client;
   return lookup;
 }
 
-std::unique_ptr<Receiver> LookupTable::close(Lookup& lookup) {
-  auto& timer = timer_of_[lookup.slot];
+Lookup::Waiters LookupTable::close(Lookup& lookup) {
+  auto& timer = timer_of_[lookup.ref.slot];
   if (timer != timers_.end()) {
     timers_.erase(std::exchange(timer, timers_.end()));
   }
-  auto receiver = std::move(lookup.receiver);
+  auto waiters = std::move(lookup.waiters);
   Lookup cleared;
-  cleared.slot = lookup.slot;
-  cleared.generation = lookup.generation + 1;
+  cleared.ref = {lookup.ref.slot, lookup.ref.generation + 1};
   lookup = std::move(cleared);
-  free_.push_back(lookup.slot);
-  return receiver;
+  free_.push_back(lookup.ref.slot);
+  return waiters;
 }
 
-Lookup* LookupTable::find(std::uint32_t slot, std::uint32_t generation) noexcept {
-  if (slot >= slots_.size()) {
+Lookup* LookupTable::find(LookupRef ref) noexcept {
+  if (ref.slot >= slots_.size()) {
     return nullptr;
   }
-  auto& lookup = slots_[slot];
-  return lookup.receiver && lookup.generation == generation ? &lookup : nullptr;
+  auto& lookup = slots_[ref.slot];
+  return lookup.client != nullptr && lookup.ref.generation == ref.generation ? &lookup : nullptr;
 }
 
 void LookupTable::wake_at(Lookup& lookup, TimePoint when) {
-  auto& timer = timer_of_[lookup.slot];
+  auto& timer = timer_of_[lookup.ref.slot];
   if (timer == timers_.end()) {
-    timer = timers_.emplace(when, lookup.slot);
+    timer = timers_.emplace(when, lookup.ref.slot);
     return;
   }
   auto node = timers_.extract(timer);

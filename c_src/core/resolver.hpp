@@ -1,81 +1,89 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "core/attempt_plan.hpp"
-#include "core/dns_message.hpp"
-#include "core/ip_address.hpp"
+#include "core/client.hpp"
 #include "core/socket_set.hpp"
+#include "core/waiter.hpp"
 
 namespace caravan {
 
-using Nameservers = std::vector<Nameserver>;
+enum class LookupType : std::uint8_t { kSrv, kA, kAaaa, kAddresses };
 
+// What a lookup wants otherwise than its client.
 struct LookupOptions {
-  // Null: the system's, with its search list. Otherwise 1..kMaxNameservers of them, and names are taken as they are.
-  std::shared_ptr<const Nameservers> nameservers;
-  Transport transport = Transport::kUdp;
-  std::chrono::milliseconds timeout{5000};  // for the whole lookup
-};
-
-// Who waits for an answer.
-class Receiver {
- public:
-  virtual ~Receiver() = default;
-
-  // Called once, on the resolver's thread, for a receiver that still waits.
-  virtual void deliver(const Reply& reply) noexcept = 0;
-
-  // Called on the resolver's thread; false drops the lookup.
-  virtual bool is_waiting() const noexcept = 0;
+  std::optional<std::shared_ptr<const Nameservers>> nameservers;  // null: the system's
+  std::optional<TransportChoice> transport;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<bool> srv_order;
 };
 
 struct LookupRequest {
-  Question question;  // a trailing dot in the name keeps the search list out
+  LookupType type = LookupType::kSrv;
+  std::string name;  // a trailing dot keeps the search list out
   LookupOptions options;
-  std::unique_ptr<Receiver> receiver;
-  std::chrono::steady_clock::time_point deadline;  // set by submit()
+  Waiter waiter;  // but for the receiver, filled in by submit()
 };
 
+// Names a client for ever: numbers are not used again.
+using ClientId = std::uint64_t;
+
 // Answers DNS questions on a thread of its own, which alone touches c-ares and the network. The thread starts with the
-// first question. All members may be called from any thread.
+// first question. All members may be called from any thread, and none blocks for longer than it takes to append to a
+// list.
 class Resolver {
  public:
-  // Open lookups, waiting ones included.
-  static constexpr std::size_t kMaxOpen = 100'000;
-
   Resolver() = default;
   // Ends open lookups with kClosed and joins the thread.
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // Takes the request, or says at once why not. Never blocks for longer than it takes to append to a list.
-  std::optional<Error> submit(LookupRequest request) noexcept;
+  ClientId open(ClientOptions options);
+  // Its open lookups end with kClosed. False when there is none such.
+  bool close(ClientId id) noexcept;
+  // Nobody will ask through it any more; its open lookups are answered still.
+  void forsake(ClientId id) noexcept;
+  // Null when there is none such.
+  std::shared_ptr<const Client> find(ClientId id) const noexcept;
+
+  // Takes the request, or says at once why not.
+  std::optional<Error> submit(ClientId id, LookupRequest request) noexcept;
 
  private:
   friend class Worker;
 
+  struct Departure {
+    std::shared_ptr<const Client> client;
+    bool closed;  // or forsaken
+  };
   struct Inbox {
     // No vector: one that grows under the lock would move all that wait.
     std::deque<LookupRequest> requests;
+    // Come after the requests: a client that has left makes no more.
+    std::vector<Departure> departures;
     bool stop = false;
   };
 
-  // The worker's side: swaps what has come since the last call into `inbox`, and reports what ended since then.
-  void exchange(Inbox& inbox, std::size_t ended) noexcept;
+  // The worker's side: swaps what has come since the last call into `inbox`, which is empty.
+  void take(Inbox& inbox) noexcept;
+  bool leave(ClientId id, bool closed) noexcept;
   void start();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  // Guarded by mutex_. No hash table: one that grows would keep everybody waiting.
+  std::map<ClientId, std::shared_ptr<Client>> clients_;
+  ClientId last_id_ = 0;            // guarded by mutex_
   Inbox inbox_;                     // guarded by mutex_
-  std::size_t open_ = 0;            // guarded by mutex_
   std::unique_ptr<WakePipe> wake_;  // set once, under mutex_, before the thread starts
   std::thread thread_;              // guarded by mutex_
 };

@@ -62,6 +62,9 @@ class SocketSet {
   // valid until the next call.
   const std::vector<Ready>& wait(std::optional<std::chrono::milliseconds> timeout);
 
+  // Whether the wake descriptor was ready at the last wait.
+  bool is_woken() const noexcept { return fds_.front().revents != 0; }
+
  private:
   std::vector<pollfd> fds_;         // the first one is the wake descriptor
   std::vector<Channel*> channels_;  // parallel to fds_

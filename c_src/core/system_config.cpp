@@ -15,9 +15,6 @@
 namespace caravan {
 namespace {
 
-// A stat(2) per lookup would cost more than it finds.
-constexpr std::chrono::seconds kCheckInterval{1};
-
 IpAddress to_address(const ares_addr_port_node& node) noexcept {
   IpAddress address;
   address.family = node.family == AF_INET ? Family::kInet : Family::kInet6;
@@ -46,14 +43,15 @@ std::vector<Nameserver> nameservers_of(ares_channel channel) {
 // resolv.conf(5): more dots than that are not to be had.
 constexpr std::size_t kMaxNdots = 15;
 
-void take_options(std::istream& words, SearchList& search) {
+void take_options(std::istream& words, SystemConfig& config) {
   constexpr std::string_view prefix{"ndots:"};
   for (std::string word; words >> word;) {
     std::size_t ndots = 0;
     if (word.starts_with(prefix) &&
         std::from_chars(word.data() + prefix.size(), word.data() + word.size(), ndots).ec == std::errc{}) {
-      search.ndots = std::min(ndots, kMaxNdots);
+      config.search.ndots = std::min(ndots, kMaxNdots);
     }
+    config.rotate |= word == "rotate";
   }
 }
 
@@ -69,27 +67,27 @@ void take_domains(std::istream& words, SearchList& search) {
 
 }  // namespace
 
-SearchList parse_search_list(std::istream& resolv_conf, const char* local_domain, const char* options) {
-  SearchList search;
+SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_domain, const char* options) {
+  SystemConfig config;
   for (std::string line; std::getline(resolv_conf, line);) {
     std::istringstream words{line};
     std::string keyword;
     words >> keyword;
     if (keyword == "search" || keyword == "domain") {
-      take_domains(words, search);
+      take_domains(words, config.search);
     } else if (keyword == "options") {
-      take_options(words, search);
+      take_options(words, config);
     }
   }
   if (local_domain != nullptr) {
     std::istringstream words{local_domain};
-    take_domains(words, search);
+    take_domains(words, config.search);
   }
   if (options != nullptr) {
     std::istringstream words{options};
-    take_options(words, search);
+    take_options(words, config);
   }
-  return search;
+  return config;
 }
 
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf) {
@@ -102,19 +100,14 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
   // The VM keeps an environment of its own: os:putenv/2 does not touch this one.
   const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
   const char* options = std::getenv("RES_OPTIONS");       // NOLINT(concurrency-mt-unsafe)
-  return SystemConfig{nameservers_of(raw), parse_search_list(file, local_domain, options)};
+  auto config = parse_resolv_conf(file, local_domain, options);
+  config.nameservers = nameservers_of(raw);
+  return config;
 }
 
-std::shared_ptr<const SystemConfig> SystemConfigCache::get(Clock::time_point now) {
-  if (config_ && now - checked_ < kCheckInterval) {
-    return config_;
-  }
-  checked_ = now;
-  std::error_code ignored;
-  const auto modified = std::filesystem::last_write_time(watched_, ignored);
-  if (!config_ || modified != modified_) {
-    modified_ = modified;
-    auto fresh = read_system_config(watched_);
+std::shared_ptr<const SystemConfig> SystemConfigCache::get(FileWatch::TimePoint now) {
+  if (watch_.has_changed(now)) {
+    auto fresh = read_system_config(watch_.path());
     // A configuration that cannot be read for a moment does not take away the one that we have.
     if (fresh || !config_) {
       config_ = std::make_shared<const SystemConfig>(fresh ? std::move(*fresh) : SystemConfig{});

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <iosfwd>
 #include <memory>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "core/dns_name.hpp"
+#include "core/file_watch.hpp"
 #include "core/ip_address.hpp"
 
 namespace caravan {
@@ -17,31 +17,27 @@ namespace caravan {
 struct SystemConfig {
   std::vector<Nameserver> nameservers;
   SearchList search;
+  bool rotate = false;
 };
 
 // Nothing when c-ares cannot be initialised.
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf);
 
-// The search list in the text of a resolv.conf, under what the environment says in LOCALDOMAIN and RES_OPTIONS (null:
-// nothing).
-SearchList parse_search_list(std::istream& resolv_conf, const char* local_domain, const char* options);
+// What c-ares tells nobody: `search` and `rotate`, in the text of a resolv.conf, under what the environment says in
+// LOCALDOMAIN and RES_OPTIONS (null: nothing).
+SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_domain, const char* options);
 
-// Keeps the configuration and reads it anew when the file was rewritten, as DHCP clients and kubelets do in the life of
-// a process. Owned by one thread.
+// Keeps the configuration, and reads it anew when the file was rewritten. Owned by one thread.
 class SystemConfigCache {
  public:
-  using Clock = std::chrono::steady_clock;
-
-  explicit SystemConfigCache(std::filesystem::path watched = "/etc/resolv.conf") : watched_{std::move(watched)} {}
+  explicit SystemConfigCache(std::filesystem::path resolv_conf = "/etc/resolv.conf") : watch_{std::move(resolv_conf)} {}
 
   // Never null; what lookups were begun with stays theirs.
-  std::shared_ptr<const SystemConfig> get(Clock::time_point now);
+  std::shared_ptr<const SystemConfig> get(FileWatch::TimePoint now);
 
  private:
-  std::filesystem::path watched_;
+  FileWatch watch_;
   std::shared_ptr<const SystemConfig> config_;
-  std::filesystem::file_time_type modified_;
-  Clock::time_point checked_;
 };
 
 }  // namespace caravan

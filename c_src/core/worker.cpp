@@ -3,21 +3,52 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/dns_name.hpp"
+#include "core/address_join.hpp"
 
 namespace caravan {
 namespace {
 
 using std::chrono::milliseconds;
 
-// Lookups on the wire at a time for one nameserver; the others wait their turn. As many replies of kMaxEdnsSize fit
-// into the receive buffer of one socket, of which Linux grants twice what is asked for and charges twice the size of a
-// reply.
-constexpr std::size_t kMaxActive = 48;
+Transport transport_for(RecordType type, const LookupOptions& wanted, const ClientOptions& otherwise) noexcept {
+  const auto choice = wanted.transport.value_or(otherwise.transport);
+  return choice.value_or(type == RecordType::kSrv ? Transport::kTcpFirst : Transport::kUdp);
+}
 
-// Times each nameserver is asked over a transport before the lookup fails.
-constexpr unsigned kTries = 3;
-constexpr milliseconds kMaxAttemptTimeout{1000};
+RecordType record_type(LookupType type) noexcept {
+  switch (type) {
+    case LookupType::kSrv:
+      return RecordType::kSrv;
+    case LookupType::kAaaa:
+      return RecordType::kAaaa;
+    case LookupType::kA:
+    case LookupType::kAddresses:
+      return RecordType::kA;
+  }
+  return RecordType::kA;
+}
+
+Inquiry inquiry_of(LookupRequest& request, const ClientOptions& options) {
+  const auto type = record_type(request.type);
+  return {{std::move(request.name), type},
+          transport_for(type, request.options, options),
+          request.options.nameservers.value_or(options.nameservers)};
+}
+
+// Without a TTL: nobody is to remember what a file says.
+Reply reply_with(const std::vector<IpAddress>& addresses) {
+  Reply reply;
+  reply.complete = true;
+  for (const auto& address : addresses) {
+    reply.addresses.push_back({address, 0});
+  }
+  return reply;
+}
+
+// Neither a failure nor a part of an answer.
+bool is_conclusive(const Reply& reply) noexcept {
+  return !reply.truncated && (!reply.error || is_negative_answer(*reply.error));
+}
 
 }  // namespace
 
@@ -25,252 +56,244 @@ Worker::Worker(Resolver& resolver, WakePipe& wake)
     : resolver_{resolver},
       wake_{wake},
       now_{Clock::now()},
+      random_{std::random_device{}()},
       sockets_{wake.read_end()},
-      channels_{sockets_, *this, now_} {}
+      driver_{lookups_, sockets_, *this, now_} {}
 
 void Worker::run() noexcept {
   Resolver::Inbox inbox;
   while (true) {
-    wake_.drain();
-    resolver_.exchange(inbox, std::exchange(ended_, 0));
-    now_ = Clock::now();
+    resolver_.take(inbox);
+    set_time(Clock::now());
     for (auto& request : inbox.requests) {
       accept(request);
     }
+    inbox.requests.clear();
+    for (const auto& departure : inbox.departures) {
+      depart(departure);
+    }
+    inbox.departures.clear();
     if (inbox.stop) {
-      finish_all(Error::kClosed);
+      close_all(nullptr);
       return;
     }
     settle();
     fire_timers();
     settle();
-    // Callers that are refused for overload wake nobody, so what has ended is reported before a long wait.
-    const auto patience = ended_ > 0 ? milliseconds{0} : time_to_wait();
-    for (const auto& ready : sockets_.wait(patience)) {
-      ready.channel->process(ready);
+    std::erase_if(clients_, [](const auto& entry) { return entry.second->forsaken && entry.second->lookups == 0; });
+    const auto& ready = sockets_.wait(time_to_wait());
+    if (sockets_.is_woken()) {
+      wake_.drain();
     }
-    now_ = Clock::now();
-    channels_.tend(now_);
+    set_time(Clock::now());
+    for (const auto& socket : ready) {
+      driver_.read(socket);
+    }
+    driver_.tend();
     settle();
   }
 }
 
-void Worker::accept(LookupRequest& request) {
-  auto& lookup = lookups_.open();
-  lookup.receiver = std::move(request.receiver);
-  lookup.question = std::move(request.question);
-  lookup.nameservers = std::move(request.options.nameservers);
-  lookup.transport = request.options.transport;
-  lookup.timeout = request.options.timeout;
-  lookup.deadline = request.deadline;
-  if (!lookup.nameservers) {
-    use_system_config(lookup);
+void Worker::set_time(Clock::time_point now) noexcept {
+  now_ = now;
+  driver_.set_time(now);
+}
+
+ClientState& Worker::state_of(const std::shared_ptr<Client>& client) {
+  auto& state = clients_[client.get()];
+  if (!state) {
+    state = std::make_unique<ClientState>(client);
   }
-  if (lookup.nameservers->empty()) {
-    finish(lookup, failed_reply(Error::kConnrefused));
+  return *state;
+}
+
+void Worker::accept(LookupRequest& request) {
+  auto& state = state_of(request.waiter.place.client());
+  if (request.type == LookupType::kAddresses) {
+    accept_addresses(state, request);
     return;
   }
-  lookups_.wake_at(lookup, lookup.deadline);
-  lanes_[lookup.nameservers->front()].waiting.push_back({lookup.slot, lookup.generation});
+  look_up(state, inquiry_of(request, state.client->options), std::move(request.waiter));
 }
 
-void Worker::use_system_config(Lookup& lookup) {
+void Worker::accept_addresses(ClientState& state, LookupRequest& request) {
+  const auto literal = parse_ip_address(request.name);
+  const auto known = literal ? std::vector{*literal} : state.hosts.get(now_).find(request.name);
+  if (!known.empty()) {
+    finish(request.waiter, reply_with(known));
+    return;
+  }
+  auto inquiry = inquiry_of(request, state.client->options);
+  auto [ipv4, ipv6] = split_waiter(std::move(request.waiter));
+  look_up(state, inquiry, std::move(ipv4));
+  inquiry.question.type = RecordType::kAaaa;
+  look_up(state, std::move(inquiry), std::move(ipv6));
+}
+
+void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
+  if (answer_from_cache(state, inquiry, waiter) || join(state, inquiry, waiter)) {
+    return;
+  }
+  auto& lookup = lookups_.open(state);
+  ++state.lookups;
+  state.client->stats.queued.fetch_add(1, std::memory_order_relaxed);
+  lookup.inquiry = std::move(inquiry);
+  lookup.waiters.first = std::move(waiter);
+  lookup.joinable = state.joinable.insert(&lookup).second;
+  use_nameservers(state, lookup);
+  if (lookup.nameservers->empty()) {
+    on_result(lookup, failed_reply(Error::kConnrefused));
+    return;
+  }
+  lookups_.wake_at(lookup, lookup.deadline());
+  state.admission.enqueue(lookup.first_nameserver(), lookup.ref);
+}
+
+bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
+  if (!state.cache) {
+    return false;
+  }
+  // Other nameservers may say other things.
+  if (auto system = system_.get(now_); system != state.system) {
+    state.cache->clear();
+    state.system = std::move(system);
+  }
+  const auto reply = state.cache->find(inquiry, now_);
+  if (!reply) {
+    return false;
+  }
+  state.client->stats.count(Counter::kCacheHits);
+  finish(waiter, *reply);
+  return true;
+}
+
+bool Worker::join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
+  const auto equal = state.joinable.find(inquiry);
+  if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {
+    return false;
+  }
+  state.client->stats.count(Counter::kCoalesced);
+  (*equal)->waiters.others.push_back(std::move(waiter));
+  return true;
+}
+
+void Worker::use_nameservers(ClientState& state, Lookup& lookup) {
+  const auto& options = state.client->options;
   const auto system = system_.get(now_);
-  lookup.nameservers = {system, &system->nameservers};
-  lookup.search = {system, &system->search};
+  const bool asks_system = lookup.inquiry.nameservers == nullptr;
+  lookup.nameservers =
+      asks_system ? std::shared_ptr<const Nameservers>{system, &system->nameservers} : lookup.inquiry.nameservers;
+  if (options.search.value_or(asks_system)) {
+    lookup.search = {system, &system->search};
+  }
+  if ((options.rotate || (asks_system && system->rotate)) && !lookup.nameservers->empty()) {
+    lookup.first_server = state.rotation++ % lookup.nameservers->size();
+  }
 }
 
-// Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
-void Worker::settle() {
-  admit();
-  while (!completions_.empty()) {
-    auto completions = std::exchange(completions_, {});
-    for (auto& completion : completions) {
-      complete(completion);
-    }
-    admit();
+void Worker::depart(const Resolver::Departure& departure) {
+  const auto found = clients_.find(departure.client.get());
+  if (found == clients_.end()) {
+    return;
+  }
+  found->second->forsaken = true;
+  if (departure.closed) {
+    close_all(found->second.get());
   }
 }
 
 void Worker::admit() {
-  for (auto& [nameserver, lane] : lanes_) {
-    admit(lane);
-  }
-  std::erase_if(lanes_, [](const auto& entry) { return entry.second.active == 0 && entry.second.waiting.empty(); });
-}
-
-void Worker::admit(Lane& lane) {
-  while (lane.active < kMaxActive && !lane.waiting.empty()) {
-    const auto [slot, generation] = lane.waiting.front();
-    lane.waiting.pop_front();
-    if (auto* lookup = lookups_.find(slot, generation)) {
+  for (auto& [client, state] : clients_) {
+    while (const auto admitted = state->admission.admit()) {
+      auto* lookup = lookups_.find(admitted->lookup);
+      if (lookup == nullptr) {
+        state->admission.leave(admitted->first);
+        continue;
+      }
       lookup->active = true;
-      ++lane.active;
-      begin(*lookup);
+      state->client->stats.queued.fetch_sub(1, std::memory_order_relaxed);
+      state->client->stats.in_flight.fetch_add(1, std::memory_order_relaxed);
+      driver_.begin(*lookup);
     }
   }
 }
 
-void Worker::begin(Lookup& lookup) {
-  if (!lookup.receiver->is_waiting()) {
-    finish(lookup, failed_reply(Error::kCancelled));
-    return;
-  }
-  if (!is_dns_name(lookup.question.name)) {
-    finish(lookup, failed_reply(Error::kBadname));
-    return;
-  }
-  lookup.candidates = search_candidates(lookup.question.name, lookup.search ? *lookup.search : SearchList{});
-  ask_candidate(lookup);
-}
-
-void Worker::ask_candidate(Lookup& lookup) {
-  lookup.question.name = lookup.candidates[lookup.candidate];
-  lookup.outstanding = 0;
-  lookup.partial.reset();
-  const auto& plan = lookup.plan.emplace(lookup.nameservers->size(), lookup.transport, kTries);
-  // TCP may be filtered: at least half of the time is kept for UDP.
-  const auto before_fallback = static_cast<milliseconds::rep>(2 * plan.attempts_before_fallback());
-  lookup.attempt_timeout =
-      std::min(kMaxAttemptTimeout, lookup.timeout / std::max<milliseconds::rep>(before_fallback, kTries));
-  attempt_next(lookup);
-}
-
-void Worker::attempt_next(Lookup& lookup) {
-  if (!lookup.receiver->is_waiting()) {
-    finish(lookup, failed_reply(Error::kCancelled));
-    return;
-  }
-  while (const auto attempt = lookup.plan->next()) {
-    const auto error = send(lookup, *attempt);
-    if (!error) {
-      lookups_.wake_at(lookup, std::min(lookup.deadline, now_ + lookup.attempt_timeout));
-      return;
-    }
-    lookup.plan->fail(*attempt, *error);
-  }
-  if (lookup.outstanding == 0) {
-    candidate_failed(lookup, lookup.plan->error());
-    return;
-  }
-  // A late answer counts until the deadline.
-  lookups_.wake_at(lookup, lookup.deadline);
-}
-
-std::optional<Error> Worker::send(Lookup& lookup, Attempt attempt) {
-  auto* channel = channels_.get({(*lookup.nameservers)[attempt.server], attempt.tcp});
-  if (channel == nullptr) {
-    return Error::kSystem;
-  }
-  const bool sent = channel->send(
-      lookup.question, {lookup.slot, lookup.generation, lookup.candidate, attempt.server, attempt.tcp}, now_);
-  if (!sent) {
-    return Error::kOverload;
-  }
-  ++lookup.outstanding;
-  return std::nullopt;
-}
-
-void Worker::on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept {
-  const auto* lookup = lookups_.find(token.slot, token.generation);
-  if (lookup == nullptr || lookup->candidate != token.candidate) {
-    return;
-  }
-  completions_.push_back({token, message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question)});
-}
-
-void Worker::complete(Completion& completion) {
-  const auto& token = completion.token;
-  auto* lookup = lookups_.find(token.slot, token.generation);
-  if (lookup == nullptr || lookup->candidate != token.candidate) {
-    return;
-  }
-  --lookup->outstanding;
-  auto& reply = completion.reply;
-  const Attempt attempt{token.server, token.tcp};
-  if (reply.error && !is_negative_answer(*reply.error)) {
-    lookup->plan->fail(attempt, *reply.error);
-    // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a
-    // timer is armed.
-    if (*reply.error != Error::kTimeout) {
-      attempt_next(*lookup);
-    }
-  } else if (reply.truncated) {
-    if (!reply.error) {
-      lookup->partial = std::move(reply);
-    }
-    lookup->plan->truncated(attempt);
-    attempt_next(*lookup);
-  } else if (reply.error) {
-    candidate_is_negative(*lookup, std::move(reply));
-  } else {
-    reply.complete = token.tcp;
-    finish(*lookup, reply);
-  }
-}
-
-void Worker::candidate_failed(Lookup& lookup, Error error) {
-  if (lookup.partial) {
-    finish(lookup, *lookup.partial);
-    return;
-  }
-  if (!lookup.candidate_error) {
-    lookup.candidate_error = error;
-  }
-  next_candidate(lookup);
-}
-
-void Worker::candidate_is_negative(Lookup& lookup, Reply reply) {
-  // A name of the search list that exists without such records says more than one that does not exist.
-  if (!lookup.negative || reply.error == Error::kNodata) {
-    lookup.negative = std::move(reply);
-  }
-  next_candidate(lookup);
-}
-
-void Worker::next_candidate(Lookup& lookup) {
-  if (++lookup.candidate < lookup.candidates.size()) {
-    ask_candidate(lookup);
-  } else if (lookup.candidate_error) {
-    // "There is none" needs every candidate's word.
-    finish(lookup, failed_reply(*lookup.candidate_error));
-  } else {
-    finish(lookup, *lookup.negative);
-  }
+// Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
+void Worker::settle() {
+  do {
+    admit();
+  } while (driver_.handle_replies());
 }
 
 void Worker::fire_timers() {
   while (auto* lookup = lookups_.take_due(now_)) {
-    if (lookup->deadline > now_) {
-      attempt_next(*lookup);
-    } else if (lookup->partial) {
-      finish(*lookup, *lookup->partial);
+    driver_.wake(*lookup);
+  }
+}
+
+void Worker::on_result(Lookup& lookup, Reply reply) {
+  auto& state = *lookup.client;
+  const bool conclusive = is_conclusive(reply);
+  const bool out_of_time = !conclusive && lookup.deadline() <= now_;
+  // UDP in place of TCP: the answer may lack records that another one would have.
+  const bool second_best = lookup.inquiry.transport == Transport::kTcpFirst && !reply.error && !reply.complete;
+  if (state.cache && conclusive && !second_best) {
+    state.cache->put(lookup.inquiry, reply, now_);
+  }
+  const auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
+  auto [first, others] = close(lookup);
+  finish(first, reply);
+  for (auto& waiter : others) {
+    if (out_of_time && waiter.deadline > now_) {
+      look_up(state, inquiry, std::move(waiter));
     } else {
-      finish(*lookup, failed_reply(lookup->plan ? lookup->plan->error() : Error::kTimeout));
+      finish(waiter, reply);
     }
   }
 }
 
-void Worker::finish(Lookup& lookup, const Reply& reply) {
-  // `reply` may be part of the lookup: it is delivered before the slot is cleared.
-  if (lookup.receiver->is_waiting()) {
-    lookup.receiver->deliver(reply);
+void Worker::finish(Waiter& waiter, const Reply& reply) {
+  if (!waiter.srv_order || reply.srv.size() < 2) {
+    waiter.finish(reply);
+    return;
   }
-  if (lookup.active) {
-    --lanes_.at(lookup.nameservers->front()).active;
-  }
-  ++ended_;
-  lookups_.close(lookup);
+  auto ordered = reply;
+  order_srv(ordered.srv, random_);
+  waiter.finish(ordered);
 }
 
-void Worker::finish_all(Error error) {
-  const auto reply = failed_reply(error);
-  lookups_.for_each([&](Lookup& lookup) { finish(lookup, reply); });
+Lookup::Waiters Worker::close(Lookup& lookup) {
+  auto& state = *lookup.client;
+  auto& stats = state.client->stats;
+  if (lookup.joinable) {
+    state.joinable.erase(&lookup);
+  }
+  if (lookup.active) {
+    state.admission.leave(lookup.first_nameserver());
+    stats.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    stats.queued.fetch_sub(1, std::memory_order_relaxed);
+  }
+  --state.lookups;
+  return lookups_.close(lookup);
+}
+
+void Worker::close_all(const ClientState* of) {
+  const auto reply = failed_reply(Error::kClosed);
+  lookups_.for_each([&](Lookup& lookup) {
+    if (of == nullptr || lookup.client == of) {
+      auto [first, others] = close(lookup);
+      first.finish(reply);
+      for (auto& waiter : others) {
+        waiter.finish(reply);
+      }
+    }
+  });
 }
 
 std::optional<milliseconds> Worker::time_to_wait() const {
   auto until = lookups_.next_wake();
-  if (const auto tend = channels_.next_tend(now_)) {
+  if (const auto tend = driver_.next_tend()) {
     until = std::min(until.value_or(*tend), *tend);
   }
   if (!until) {

@@ -1,17 +1,14 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
-#include <span>
+#include <random>
+#include <unordered_map>
 #include <vector>
 
-#include "core/channel.hpp"
-#include "core/channel_pool.hpp"
+#include "core/client_state.hpp"
+#include "core/lookup_driver.hpp"
 #include "core/lookup_table.hpp"
 #include "core/resolver.hpp"
 #include "core/socket_set.hpp"
@@ -19,9 +16,10 @@
 
 namespace caravan {
 
-// The resolver's thread: takes requests, asks nameservers through c-ares, hands out answers. Everything in it is owned
-// by that thread. Memory that cannot be had ends the process, as it does everywhere in the VM.
-class Worker final : ReplyObserver {
+// The resolver's thread: takes requests, answers them from literals, the hosts file, the cache or a query that is under
+// way already, lets the others onto the wire, and hands out answers. Everything in it is owned by that thread. Memory
+// that cannot be had ends the process, as it does everywhere in the VM.
+class Worker final : ResultObserver {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -34,53 +32,34 @@ class Worker final : ReplyObserver {
   void run() noexcept;
 
  private:
-  struct Completion {
-    QueryToken token;
-    Reply reply;
-  };
-  struct Waiting {
-    std::uint32_t slot;
-    std::uint32_t generation;
-  };
+  void on_result(Lookup& lookup, Reply reply) override;
 
-  // The lookups that begin with the same nameserver: those at a dead one keep no others from being asked.
-  struct Lane {
-    std::size_t active = 0;
-    std::deque<Waiting> waiting;
-  };
-
-  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
-
+  void set_time(Clock::time_point now) noexcept;
+  ClientState& state_of(const std::shared_ptr<Client>& client);
   void accept(LookupRequest& request);
-  void use_system_config(Lookup& lookup);
+  void accept_addresses(ClientState& state, LookupRequest& request);
+  void look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
+  bool answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
+  bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
+  void use_nameservers(ClientState& state, Lookup& lookup);
+  void depart(const Resolver::Departure& departure);
   void admit();
-  void admit(Lane& lane);
-  void begin(Lookup& lookup);
-  void ask_candidate(Lookup& lookup);
-  void attempt_next(Lookup& lookup);
-  std::optional<Error> send(Lookup& lookup, Attempt attempt);
   void settle();
-  void complete(Completion& completion);
-  void candidate_failed(Lookup& lookup, Error error);
-  void candidate_is_negative(Lookup& lookup, Reply reply);
-  void next_candidate(Lookup& lookup);
   void fire_timers();
-  void finish(Lookup& lookup, const Reply& reply);
-  void finish_all(Error error);
-
+  void finish(Waiter& waiter, const Reply& reply);
+  Lookup::Waiters close(Lookup& lookup);
+  void close_all(const ClientState* of);
   std::optional<std::chrono::milliseconds> time_to_wait() const;
 
   Resolver& resolver_;
   WakePipe& wake_;
   Clock::time_point now_;
-  LookupTable lookups_;
-  std::map<Nameserver, Lane> lanes_;
-  std::size_t ended_ = 0;  // since the last exchange with the resolver
-  std::vector<Completion> completions_;
+  std::mt19937_64 random_;
   SystemConfigCache system_;
+  std::unordered_map<const Client*, std::unique_ptr<ClientState>> clients_;
+  LookupTable lookups_;
   SocketSet sockets_;
-  // After everything that a callback of c-ares touches: closing a channel calls back.
-  ChannelPool channels_;
+  LookupDriver driver_;
 };
 
 }  // namespace caravan

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "core/error.hpp"
+#include "core/stats.hpp"
 
 namespace caravan {
 
@@ -19,39 +20,63 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(aaaa);
     CARAVAN_MAKE_ATOM(address);
     CARAVAN_MAKE_ATOM(addresses);
-    CARAVAN_MAKE_ATOM(caravan_dns);
+    CARAVAN_MAKE_ATOM(cache);
     CARAVAN_MAKE_ATOM(cancelled);
+    CARAVAN_MAKE_ATOM(caravan_dns);
     CARAVAN_MAKE_ATOM(complete);
     CARAVAN_MAKE_ATOM(delivered);
     CARAVAN_MAKE_ATOM(delivering);
     CARAVAN_MAKE_ATOM(digits_ignored);
+    CARAVAN_MAKE_ATOM(edns_size);
     CARAVAN_MAKE_ATOM(error);
+    CARAVAN_MAKE_ATOM(hosts_file);
+    CARAVAN_MAKE_ATOM(in_flight);
+    CARAVAN_MAKE_ATOM(infinity);
+    CARAVAN_MAKE_ATOM(latency);
+    CARAVAN_MAKE_ATOM(max_inflight);
+    CARAVAN_MAKE_ATOM(max_queue);
     CARAVAN_MAKE_ATOM(name);
+    CARAVAN_MAKE_ATOM(nameservers);
     CARAVAN_MAKE_ATOM(no_digits);
     CARAVAN_MAKE_ATOM(ok);
+    CARAVAN_MAKE_ATOM(outcomes);
     CARAVAN_MAKE_ATOM(port);
     CARAVAN_MAKE_ATOM(priority);
+    CARAVAN_MAKE_ATOM(queued);
     CARAVAN_MAKE_ATOM(records);
+    CARAVAN_MAKE_ATOM(rotate);
+    CARAVAN_MAKE_ATOM(search);
     CARAVAN_MAKE_ATOM(srv);
+    CARAVAN_MAKE_ATOM(srv_order);
     CARAVAN_MAKE_ATOM(system);
     CARAVAN_MAKE_ATOM(target);
     CARAVAN_MAKE_ATOM(tcp);
-    CARAVAN_MAKE_ATOM(tcp_first);
+    CARAVAN_MAKE_ATOM(timeout);
+    CARAVAN_MAKE_ATOM(transport);
+    CARAVAN_MAKE_ATOM(tries);
     CARAVAN_MAKE_ATOM(ttl);
     CARAVAN_MAKE_ATOM(udp);
     CARAVAN_MAKE_ATOM(weight);
 #undef CARAVAN_MAKE_ATOM
     true_ = enif_make_atom(env, "true");
     false_ = enif_make_atom(env, "false");
+    auto_ = enif_make_atom(env, "auto");
+    default_ = enif_make_atom(env, "default");
+    for (std::size_t i = 0; i < kCounters.size(); ++i) {
+      counters[i] = enif_make_atom(env, kCounters[i].name);
+    }
   }
 
   ERL_NIF_TERM of(Error code) const noexcept { return errors[static_cast<std::size_t>(code)]; }
   ERL_NIF_TERM of(bool value) const noexcept { return value ? true_ : false_; }
 
   std::array<ERL_NIF_TERM, kErrors.size()> errors{};
-  ERL_NIF_TERM a, aaaa, address, addresses, caravan_dns, cancelled, complete, delivered, delivering, digits_ignored,
-      error, name, no_digits, ok, port, priority, records, srv, system, target, tcp, tcp_first, ttl, udp, weight;
-  ERL_NIF_TERM true_, false_;
+  std::array<ERL_NIF_TERM, kCounters.size()> counters{};
+  ERL_NIF_TERM a, aaaa, address, addresses, cache, cancelled, caravan_dns, complete, delivered, delivering,
+      digits_ignored, edns_size, error, hosts_file, in_flight, infinity, latency, max_inflight, max_queue, name,
+      nameservers, no_digits, ok, outcomes, port, priority, queued, records, rotate, search, srv, srv_order, system,
+      target, tcp, timeout, transport, tries, ttl, udp, weight;
+  ERL_NIF_TERM true_, false_, auto_, default_;
 };
 
 }  // namespace caravan

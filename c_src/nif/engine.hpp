@@ -17,15 +17,22 @@ struct EngineHead {
   static constexpr std::uint32_t kLayout = 1;
 
   std::uint32_t layout = kLayout;
+  // Tells the handles of this engine from those of the ones before it, in a chain of upgrades.
+  std::uint64_t number = 0;
   std::atomic<VersionedRule> port_rule{VersionedRule{}};
   static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
+};
+
+struct ResourceTypes {
+  ErlNifResourceType* lookup;
+  ErlNifResourceType* resolver;
 };
 
 // What one loaded instance of the library owns. It lives in priv_data, as a pointer to its head, since static data is
 // shared between the old and the new instance of the module while code is being replaced.
 class Engine : public EngineHead {
  public:
-  Engine(ErlNifEnv* env, ErlNifResourceType* type) noexcept : atoms{env}, lookup_type{type} {}
+  Engine(ErlNifEnv* env, const ResourceTypes& opened) noexcept : atoms{env}, types{opened} {}
 
   VersionedRule current_rule() const noexcept { return port_rule.load(std::memory_order_relaxed); }
   void set_port_rule(const PortRule& rule) noexcept {
@@ -35,7 +42,7 @@ class Engine : public EngineHead {
   }
 
   const Atoms atoms;
-  ErlNifResourceType* const lookup_type;
+  const ResourceTypes types;
   const CaresLibrary cares;
   PortMemo ports;
   Resolver resolver;  // after `cares`: its thread uses it to the end

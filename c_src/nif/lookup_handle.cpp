@@ -17,27 +17,35 @@ using HandleReference = std::unique_ptr<LookupHandle, ReleaseResource>;
 // Sends the answer from the resolver's thread.
 class CallingProcess final : public Receiver {
  public:
-  CallingProcess(HandleReference handle, const Atoms& atoms, Question question)
-      : handle_{std::move(handle)}, atoms_{atoms}, question_{std::move(question)} {}
+  CallingProcess(HandleReference handle, const Atoms& atoms) noexcept : handle_{std::move(handle)}, atoms_{atoms} {}
 
-  bool is_waiting() const noexcept override { return handle_->state() == LookupHandle::State::kOpen; }
+  Interest interest() const noexcept override {
+    if (handle_->state() != LookupHandle::State::kOpen) {
+      return Interest::kCancelled;
+    }
+    auto caller = handle_->caller();
+    return enif_is_process_alive(nullptr, &caller) != 0 ? Interest::kWaiting : Interest::kGone;
+  }
 
-  void deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply) noexcept override {
+    if (handle_->state() != LookupHandle::State::kOpen) {
+      return Interest::kCancelled;
+    }
     const MessageEnv env{enif_alloc_env()};
-    const auto result = make_lookup_result(env.get(), atoms_, question_, reply);
+    const auto result = make_lookup_result(env.get(), atoms_, reply);
     const auto message =
         enif_make_tuple3(env.get(), atoms_.caravan_dns, enif_make_resource(env.get(), handle_.get()), result);
     if (!handle_->begin_delivery()) {
-      return;
+      return Interest::kCancelled;
     }
-    enif_send(nullptr, &handle_->caller(), env.get(), message);
+    const bool sent = enif_send(nullptr, &handle_->caller(), env.get(), message) != 0;
     handle_->end_delivery();
+    return sent ? Interest::kWaiting : Interest::kGone;
   }
 
  private:
   HandleReference handle_;
   const Atoms& atoms_;
-  Question question_;
 };
 
 }  // namespace
@@ -48,17 +56,17 @@ ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
                                  static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);
 }
 
-OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, const Question& question) {
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine) {
   ErlNifPid caller;
   enif_self(env, &caller);
-  HandleReference handle{new (enif_alloc_resource(engine.lookup_type, sizeof(LookupHandle))) LookupHandle{caller}};
+  HandleReference handle{new (enif_alloc_resource(engine.types.lookup, sizeof(LookupHandle))) LookupHandle{caller}};
   const auto reference = enif_make_resource(env, handle.get());
-  return {reference, std::make_unique<CallingProcess>(std::move(handle), engine.atoms, question)};
+  return {reference, std::make_unique<CallingProcess>(std::move(handle), engine.atoms)};
 }
 
 LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept {
   void* object = nullptr;
-  if (enif_get_resource(env, term, engine.lookup_type, &object) == 0) {
+  if (enif_get_resource(env, term, engine.types.lookup, &object) == 0) {
     return nullptr;
   }
   return static_cast<LookupHandle*>(object);

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/resolver.hpp"
+#include "core/waiter.hpp"
 #include "nif/engine.hpp"
 
 namespace caravan {
@@ -49,7 +49,7 @@ struct OpenLookup {
 };
 
 // A handle for the calling process, and the receiver that sends it the answer.
-OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, const Question& question);
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine);
 
 // Null when the term is no handle.
 LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept;

@@ -1,6 +1,5 @@
 #include <erl_nif.h>
 
-#include <chrono>
 #include <memory>
 #include <new>
 #include <optional>
@@ -13,6 +12,8 @@
 #include "core/node_name.hpp"
 #include "nif/engine.hpp"
 #include "nif/lookup_handle.hpp"
+#include "nif/options.hpp"
+#include "nif/resolver_handle.hpp"
 #include "nif/term.hpp"
 
 // The functions of caravan_nif.erl, where each is described. They validate nothing twice: what the Erlang modules above
@@ -23,69 +24,10 @@ namespace {
 
 // Raised with the functions below; caravan_nif.erl passes its own number as load_info, so that a library left over from
 // another version is refused instead of misunderstood.
-constexpr int kAbi = 1;
-
-constexpr std::int64_t kMaxTimeoutMs = 3'600'000;
+constexpr int kAbi = 2;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));
-}
-
-std::optional<std::uint16_t> read_port(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
-  unsigned port = 0;
-  if (enif_get_uint(env, term, &port) == 0 || port > 65535) {
-    return std::nullopt;
-  }
-  return static_cast<std::uint16_t>(port);
-}
-
-std::optional<RecordType> read_type(const Atoms& atoms, ERL_NIF_TERM term) noexcept {
-  if (enif_is_identical(term, atoms.srv) != 0) {
-    return RecordType::kSrv;
-  }
-  if (enif_is_identical(term, atoms.a) != 0) {
-    return RecordType::kA;
-  }
-  if (enif_is_identical(term, atoms.aaaa) != 0) {
-    return RecordType::kAaaa;
-  }
-  return std::nullopt;
-}
-
-std::optional<Transport> read_transport(const Atoms& atoms, ERL_NIF_TERM term) noexcept {
-  if (enif_is_identical(term, atoms.udp) != 0) {
-    return Transport::kUdp;
-  }
-  if (enif_is_identical(term, atoms.tcp) != 0) {
-    return Transport::kTcp;
-  }
-  if (enif_is_identical(term, atoms.tcp_first) != 0) {
-    return Transport::kTcpFirst;
-  }
-  return std::nullopt;
-}
-
-// `system` or one to kMaxNameservers binaries; false for anything else.
-bool read_nameservers(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term,
-                      std::shared_ptr<const Nameservers>& nameservers) {
-  if (enif_is_identical(term, atoms.system) != 0) {
-    return true;
-  }
-  Nameservers list;
-  ERL_NIF_TERM head{};
-  while (list.size() < kMaxNameservers && enif_get_list_cell(env, term, &head, &term) != 0) {
-    const auto text = read_binary(env, head);
-    const auto nameserver = text ? parse_nameserver(*text) : std::nullopt;
-    if (!nameserver) {
-      return false;
-    }
-    list.push_back(*nameserver);
-  }
-  if (list.empty() || enif_is_empty_list(env, term) == 0) {
-    return false;
-  }
-  nameservers = std::make_shared<const Nameservers>(std::move(list));
-  return true;
 }
 
 ERL_NIF_TERM dist_port(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
@@ -168,26 +110,46 @@ ERL_NIF_TERM is_nameserver(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return engine_of(env).atoms.of(text && parse_nameserver(*text).has_value());
 }
 
-ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+ERL_NIF_TERM open(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   auto& engine = engine_of(env);
-  const auto name = read_binary(env, argv[0]);
-  const auto type = read_type(engine.atoms, argv[1]);
-  const auto transport = read_transport(engine.atoms, argv[3]);
-  ErlNifSInt64 timeout = 0;
-  LookupRequest request;
-  if (!name || !type || !transport || enif_get_int64(env, argv[4], &timeout) == 0 || timeout < 1 ||
-      timeout > kMaxTimeoutMs || !read_nameservers(env, engine.atoms, argv[2], request.options.nameservers)) {
+  auto options = read_client_options(env, engine.atoms, argv[0]);
+  return options ? make_resolver(env, engine, engine.resolver.open(std::move(*options))) : enif_make_badarg(env);
+}
+
+ERL_NIF_TERM close(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  auto& engine = engine_of(env);
+  const auto client = read_resolver(env, engine, argv[0]);
+  if (!client) {
     return enif_make_badarg(env);
   }
-  if (!caravan::is_dns_name(*name)) {
-    return make_error(env, engine.atoms, Error::kBadname);
+  engine.resolver.close(*client);
+  return engine.atoms.ok;
+}
+
+ERL_NIF_TERM stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  const auto& engine = engine_of(env);
+  const auto id = read_resolver(env, engine, argv[0]);
+  if (!id) {
+    return enif_make_badarg(env);
   }
-  request.question = {std::string{*name}, *type};
-  request.options.transport = *transport;
-  request.options.timeout = std::chrono::milliseconds{timeout};
-  auto [reference, receiver] = open_lookup(env, engine, request.question);
-  request.receiver = std::move(receiver);
-  if (const auto error = engine.resolver.submit(std::move(request))) {
+  const auto client = engine.resolver.find(*id);
+  return client ? make_stats(env, engine.atoms, client->stats) : make_error(env, engine.atoms, Error::kClosed);
+}
+
+ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  auto& engine = engine_of(env);
+  const auto client = read_resolver(env, engine, argv[0]);
+  const auto name = read_binary(env, argv[1]);
+  const auto type = read_lookup_type(engine.atoms, argv[2]);
+  auto options = read_lookup_options(env, engine.atoms, argv[3], argv[4], argv[5], argv[6]);
+  if (!client || !name || !type || !options) {
+    return enif_make_badarg(env);
+  }
+  auto [reference, receiver] = open_lookup(env, engine);
+  // Of a name that is too long, as much is copied as shows it.
+  LookupRequest request{*type, std::string{name->substr(0, kMaxDnsNameText + 2)}, std::move(*options), {}};
+  request.waiter.receiver = std::move(receiver);
+  if (const auto error = engine.resolver.submit(*client, std::move(request))) {
     return make_error(env, engine.atoms, *error);
   }
   return enif_make_tuple2(env, engine.atoms.ok, reference);
@@ -229,11 +191,11 @@ int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noex
   if (!is_our_abi(env, load_info)) {
     return kOtherAbi;
   }
-  auto* lookup_type = open_lookup_type(env);
-  if (lookup_type == nullptr) {
+  const ResourceTypes types{open_lookup_type(env), open_resolver_type(env)};
+  if (types.lookup == nullptr || types.resolver == nullptr) {
     return kNoResources;
   }
-  auto engine = std::unique_ptr<Engine>{new (std::nothrow) Engine{env, lookup_type}};
+  auto engine = std::unique_ptr<Engine>{new (std::nothrow) Engine{env, types}};
   if (!engine || !engine->cares.ok()) {
     return kNoResources;
   }
@@ -252,7 +214,9 @@ int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM
   const auto result = create_engine(priv_data, env, load_info);
   const auto* old = static_cast<const EngineHead*>(*old_priv_data);
   if (result == kLoaded && old != nullptr && old->layout == EngineHead::kLayout) {
-    engine_in(*priv_data)->set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
+    auto& engine = *engine_in(*priv_data);
+    engine.number = old->number + 1;
+    engine.set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
   }
   return result;
 }
@@ -271,7 +235,10 @@ ErlNifFunc functions[] = {
     {"is_basename", 1, guarded<is_basename>, 0},
     {"is_dns_name", 1, guarded<is_dns_name>, 0},
     {"is_nameserver", 1, guarded<is_nameserver>, 0},
-    {"lookup", 5, guarded<lookup>, 0},
+    {"open", 1, guarded<open>, 0},
+    {"close", 1, guarded<caravan::close>, 0},
+    {"stats", 1, guarded<stats>, 0},
+    {"lookup", 7, guarded<lookup>, 0},
     {"cancel", 1, guarded<cancel>, 0},
 };
 

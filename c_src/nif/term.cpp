@@ -159,16 +159,40 @@ ERL_NIF_TERM make_ip_address(ErlNifEnv* env, const IpAddress& address) noexcept 
   return enif_make_tuple_from_array(env, groups.data(), groups.size());
 }
 
-ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Question& question, const Reply& reply) {
+ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
   if (reply.error) {
     return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
   }
-  const bool is_srv = question.type == RecordType::kSrv;
-  const auto records = is_srv ? make_srv_records(env, atoms, reply) : make_address_records(env, atoms, reply);
+  const auto records =
+      reply.srv.empty() ? make_address_records(env, atoms, reply) : make_srv_records(env, atoms, reply);
   const auto answer = make_map<4>(
       env, {atoms.records, atoms.addresses, atoms.ttl, atoms.complete},
       {records, make_glue(env, reply), enif_make_uint(env, reply.ttl.value_or(0)), atoms.of(reply.complete)});
   return enif_make_tuple2(env, atoms.ok, answer);
+}
+
+ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats) {
+  std::vector<ERL_NIF_TERM> outcomes{atoms.ok};
+  std::vector<ERL_NIF_TERM> counts{enif_make_uint64(env, stats.answered())};
+  for (const auto& error : kErrors) {
+    outcomes.push_back(atoms.of(error.code));
+    counts.push_back(enif_make_uint64(env, stats.failed(error.code)));
+  }
+  std::vector<ERL_NIF_TERM> buckets;
+  for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+    const auto bound = LatencyHistogram::bound(i);
+    buckets.push_back(enif_make_tuple2(env, bound ? enif_make_int64(env, bound->count()) : atoms.infinity,
+                                       enif_make_uint64(env, stats.latency.count(i))));
+  }
+  std::vector<ERL_NIF_TERM> keys{atoms.outcomes, atoms.latency, atoms.in_flight, atoms.queued};
+  std::vector<ERL_NIF_TERM> values{make_any_map(env, outcomes, counts), make_list(env, buckets),
+                                   enif_make_uint64(env, stats.in_flight.load(std::memory_order_relaxed)),
+                                   enif_make_uint64(env, stats.queued.load(std::memory_order_relaxed))};
+  for (const auto& counter : kCounters) {
+    keys.push_back(atoms.counters[static_cast<std::size_t>(counter.code)]);
+    values.push_back(enif_make_uint64(env, stats.get(counter.code)));
+  }
+  return make_any_map(env, keys, values);
 }
 
 }  // namespace caravan

@@ -10,6 +10,7 @@
 #include "core/dns_message.hpp"
 #include "core/ip_address.hpp"
 #include "core/node_name.hpp"
+#include "core/stats.hpp"
 #include "nif/atoms.hpp"
 
 namespace caravan {
@@ -50,6 +51,9 @@ ERL_NIF_TERM make_binary(ErlNifEnv* env, std::string_view text) noexcept;
 ERL_NIF_TERM make_ip_address(ErlNifEnv* env, const IpAddress& address) noexcept;
 
 // `{ok, Answer} | {error, Reason}`, as caravan_dns documents it.
-ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Question& question, const Reply& reply);
+ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply& reply);
+
+// As caravan_dns:stats/1 documents it.
+ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats);
 
 }  // namespace caravan

@@ -3,14 +3,18 @@ defmodule Caravan.DNS do
   DNS lookups that block no scheduler: a thread asks the nameservers through c-ares, and the answer comes
   as a message.
 
-  ## Options
+  ## Lookups
 
-    * `:nameservers` - where to ask, a list of `"127.0.0.1:8600"` or `"[::1]:53"`, or `:system`, those of
-      `resolv.conf` with its search list. Default: the key `:nameservers` of the `:caravan` application, which
-      is `:system` by default.
-    * `:timeout` - milliseconds for the whole lookup, 1 to 3,600,000. Default: 5000.
-    * `:transport` - `:udp` (TCP when the answer is truncated), `:tcp`, or `:auto`, the default: for SRV records
-      TCP first, and UDP when TCP cannot be had; for addresses as `:udp`.
+  `lookup/3` and `lookup_async/3` ask for the records of a name of the type `:srv`, `:a` or `:aaaa`, or for its
+  `:addresses`: A and AAAA records together, where IP addresses and names in the hosts file need no nameserver.
+
+  Their options, a keyword list or a map; what is missing or `:default` is the resolver's:
+
+    * `:resolver` - what `open/1` gave. Default: the default resolver, which the keys `:nameservers` and
+      `:resolver` (options of `open/1`) of the `:caravan` application describe.
+    * `:nameservers`, `:timeout`, `:transport`, `:srv_order` - as in `open/1`.
+
+  Equal questions that are under way in a resolver share one query.
 
   ## Answers
 
@@ -20,23 +24,42 @@ defmodule Caravan.DNS do
 
   ## Errors
 
-  `:nxdomain` and `:nodata` are a nameserver's word that there is no such name or record. With `:servfail`,
-  `:refused`, `:formerr`, `:notimp`, `:timeout`, `:connrefused`, `:badresp`, `:badname`, `:closed`, `:overload`
-  and `:system` nobody could be asked. `{:bad_option, key, value, allowed}` names an argument that is not allowed.
+  The first two are a nameserver's word that there is none. All others mean that nobody could be asked, and say
+  nothing about the name. `format_error/1` puts them into words.
+
+  | Error | Meaning |
+  | --- | --- |
+  | `:nxdomain` | there is no such name |
+  | `:nodata` | the name has no such records |
+  | `:servfail`, `:refused`, `:formerr`, `:notimp` | what the nameservers answered |
+  | `:timeout` | no nameserver answered in time |
+  | `:connrefused` | nothing listens at the nameservers' addresses |
+  | `:badresp` | the reply is malformed |
+  | `:badname` | no DNS name |
+  | `:closed` | the resolver is closed |
+  | `:overload` | `:max_queue` lookups are waiting already |
+  | `:system` | no memory, descriptors or threads are left |
+  | `{:bad_option, key, value, allowed}` | an argument is not allowed |
   """
 
   @type name :: String.t() | charlist()
-  @type type :: :srv | :a | :aaaa
+  @type type :: :srv | :a | :aaaa | :addresses
+  @type resolver :: :caravan_dns.resolver()
   @type answer :: :caravan_dns.answer()
+  @type stats :: :caravan_dns.stats()
   @type reason :: :caravan_dns.reason() | :caravan_option.error()
 
   @doc """
-  Looks up the records of a name and waits for them.
+  Looks up the records of a name and waits for them, for the timeout at the longest.
 
   ## Examples
 
       iex> Caravan.DNS.lookup("no name", :srv)
       {:error, :badname}
+
+      iex> {:ok, %{records: records}} = Caravan.DNS.lookup("127.0.0.1", :addresses)
+      iex> records
+      [%{address: {127, 0, 0, 1}, ttl: 0}]
 
       Caravan.DNS.lookup("app.service.consul", :srv, nameservers: ["127.0.0.1:8600"])
       #=> {:ok, %{records: [%{port: 4370, target: "7f000001.addr.dc1.consul", ...}], complete: true, ...}}
@@ -47,7 +70,7 @@ defmodule Caravan.DNS do
 
   @doc """
   Looks up the records of a name; the caller gets `{:caravan_dns, ref, {:ok, answer} | {:error, reason}}` once,
-  within the timeout.
+  within the timeout. Every error comes that way, those of the arguments too.
 
   ## Examples
 
@@ -70,4 +93,103 @@ defmodule Caravan.DNS do
   """
   @spec cancel(reference()) :: :ok
   defdelegate cancel(ref), to: :caravan_dns
+
+  @doc """
+  Makes a resolver. One that nobody refers to any more goes by itself; what was asked through it is answered
+  still.
+
+  Options, a keyword list or a map:
+
+    * `:nameservers` - where to ask, 1 to 16 of `"127.0.0.1:8600"` or `"[::1]:53"`, or `:system`, those of
+      `resolv.conf`. Default: the key `:nameservers` of the `:caravan` application, which is `:system` by default.
+    * `:timeout` - milliseconds for a whole lookup, 1 to 3,600,000. Default: 5000.
+    * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3.
+    * `:rotate` - whether every lookup begins with another nameserver instead of the first. Default: `false`.
+    * `:transport` - `:udp` (TCP when the answer is truncated), `:tcp`, or `:auto`, the default: for SRV records
+      TCP first, and UDP when TCP cannot be had; for addresses as `:udp`.
+    * `:edns_size` - the largest reply that may come over UDP, in octets: 512 to 4096, or 0 for no EDNS.
+      Default: 4096.
+    * `:search` - whether the search list of `resolv.conf` applies to names without a dot at the end.
+      Default: when the system's nameservers are asked.
+    * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.
+    * `:max_inflight` - lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096.
+      Default: 128. The others wait in order.
+    * `:max_queue` - lookups that may wait, 0 to 1,000,000. Default: 100,000. More are refused with `:overload`.
+    * `:srv_order` - whether SRV records come in the order in which RFC 2782 wants them tried. Default: `false`, as
+      the nameserver sent them.
+    * `:cache` - whether answers are remembered for their TTL, or the limits of that: `:max_entries` (1 to
+      1,000,000; 1000), `:max_ttl` and `:max_negative_ttl` (seconds; 3600 and 60). Default: `false`.
+
+  ## Examples
+
+      iex> {:ok, resolver} = Caravan.DNS.open(nameservers: ["127.0.0.1:8600"], timeout: 500, cache: true)
+      iex> Caravan.DNS.lookup("no name", :srv, resolver: resolver)
+      {:error, :badname}
+
+      iex> Caravan.DNS.open(timeout: 0)
+      {:error, {:bad_option, :timeout, 0, ~c"an integer from 1 to 3600000"}}
+
+  """
+  @spec open(keyword() | map()) :: {:ok, resolver()} | {:error, reason()}
+  defdelegate open(options), to: :caravan_dns
+
+  @doc """
+  Closes a resolver: its open lookups end with `:closed`, and so do those that come after. Closing it again does
+  nothing.
+
+  ## Examples
+
+      iex> {:ok, resolver} = Caravan.DNS.open([])
+      iex> Caravan.DNS.close(resolver)
+      :ok
+      iex> Caravan.DNS.lookup("localhost", :a, resolver: resolver)
+      {:error, :closed}
+
+  """
+  @spec close(resolver()) :: :ok | {:error, reason()}
+  defdelegate close(resolver), to: :caravan_dns
+
+  @doc """
+  As `stats/1`, for the default resolver.
+
+  ## Examples
+
+      iex> {:ok, stats} = Caravan.DNS.stats()
+      iex> is_integer(stats.queries)
+      true
+
+  """
+  @spec stats() :: {:ok, stats()} | {:error, reason()}
+  defdelegate stats(), to: :caravan_dns
+
+  @doc """
+  What a resolver has done since it was opened; see `t::caravan_dns.stats/0`. The numbers are read while they are
+  written: they may differ by what is under way.
+
+  ## Examples
+
+      iex> {:ok, resolver} = Caravan.DNS.open([])
+      iex> {:ok, stats} = Caravan.DNS.stats(resolver)
+      iex> {stats.queries, stats.outcomes.timeout}
+      {0, 0}
+
+  """
+  @spec stats(resolver()) :: {:ok, stats()} | {:error, reason()}
+  defdelegate stats(resolver), to: :caravan_dns
+
+  @doc """
+  The text of an error, in one line.
+
+  ## Examples
+
+      iex> {:error, error} = Caravan.DNS.open(timeout: 0)
+      iex> Caravan.DNS.format_error(error)
+      "caravan: option timeout is 0; allowed: an integer from 1 to 3600000"
+
+      iex> Caravan.DNS.format_error(:timeout)
+      "caravan: the lookup failed: timeout"
+
+  """
+  @spec format_error(reason()) :: String.t()
+  def format_error(error), do: List.to_string(:caravan_dns.format_error(error))
 end

@@ -30,4 +30,39 @@ defmodule Caravan.DNSTest do
     ref = Caravan.DNS.lookup_async("none.test", :aaaa, nameservers: context.nameservers)
     assert_receive {:caravan_dns, ^ref, {:error, :nxdomain}}, 5_000
   end
+
+  test "a resolver is opened, asked, counted and closed", context do
+    :ok = :caravan_dns_server.put(context.server, "n1.test", :a, [{:a, 30, {10, 0, 0, 1}}])
+    {:ok, resolver} = Caravan.DNS.open(nameservers: context.nameservers, hosts_file: :none)
+
+    assert {:ok, %{records: [%{address: {10, 0, 0, 1}, ttl: 30}]}} =
+             Caravan.DNS.lookup("n1.test", :addresses, resolver: resolver)
+
+    assert {:ok, %{queries: 2}} = Caravan.DNS.stats(resolver)
+
+    assert Caravan.DNS.close(resolver) == :ok
+    assert Caravan.DNS.stats(resolver) == {:error, :closed}
+    assert Caravan.DNS.lookup("n1.test", :a, resolver: resolver) == {:error, :closed}
+  end
+
+  test "options of a lookup win over those of its resolver", context do
+    :ok = :caravan_dns_server.put(context.server, "n1.test", :a, [{:a, 30, {10, 0, 0, 1}}])
+    {:ok, resolver} = Caravan.DNS.open(%{nameservers: context.nameservers, transport: :udp})
+
+    {:ok, _} = Caravan.DNS.lookup("n1.test", :a, %{resolver: resolver})
+    {:ok, _} = Caravan.DNS.lookup("n1.test", :a, resolver: resolver, transport: :tcp)
+
+    assert [%{transport: :udp}, %{transport: :tcp}] = :caravan_dns_server.queries(context.server)
+  end
+
+  test "every error has a text of one line", context do
+    {:error, reason} = Caravan.DNS.lookup("none.test", :a, nameservers: context.nameservers)
+    assert Caravan.DNS.format_error(reason) == "caravan: the lookup failed: nxdomain"
+
+    {:error, bad_option} = Caravan.DNS.open(hosts_file: "")
+    assert Caravan.DNS.format_error(bad_option) =~ ~r/\Acaravan: option hosts_file is [^\n]+\z/
+
+    {:error, no_resolver} = Caravan.DNS.close(make_ref())
+    assert Caravan.DNS.format_error(no_resolver) =~ "option resolver is #Ref<"
+  end
 end

@@ -1,5 +1,6 @@
 #include "core/attempt_plan.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,40 @@ TEST_CASE("a single nameserver gets a second connection before UDP") {
   AttemptPlan plan{1, Transport::kTcpFirst, 2};
   CHECK(plan.attempts_before_fallback() == 2);
   CHECK(all_failing(plan, Error::kConnrefused) == Attempts{"0 tcp", "0 tcp", "0 udp", "0 udp"});
+}
+
+TEST_CASE("a lookup may begin with another nameserver and asks them all in turn") {
+  AttemptPlan plan{3, Transport::kUdp, 2, 2};
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{"2 udp", "0 udp", "1 udp", "2 udp", "0 udp", "1 udp"});
+}
+
+TEST_CASE("the fallback to UDP begins with the same nameserver as TCP") {
+  AttemptPlan plan{2, Transport::kTcpFirst, 1, 1};
+  CHECK(all_failing(plan, Error::kConnrefused) == Attempts{"1 tcp", "0 tcp", "1 udp", "0 udp"});
+}
+
+TEST_CASE("a truncated answer is fetched from where it came whichever nameserver was first") {
+  AttemptPlan plan{3, Transport::kUdp, 2, 2};
+  plan.fail(*plan.next(), Error::kTimeout);
+  const auto second = *plan.next();
+  REQUIRE(to_text(second) == "0 udp");
+  plan.truncated(second);
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 tcp", "0 tcp"});
+}
+
+TEST_CASE("whichever nameserver is first every one gets the same number of attempts") {
+  const auto servers = GENERATE(range(std::size_t{1}, kMaxNameservers + 1));
+  for (std::size_t first = 0; first < servers; ++first) {
+    AttemptPlan plan{servers, Transport::kUdp, 3, first};
+    std::map<std::string, int> attempts;
+    for (const auto& attempt : all_failing(plan, Error::kTimeout)) {
+      ++attempts[attempt];
+    }
+    REQUIRE(attempts.size() == servers);
+    for (const auto& [attempt, count] : attempts) {
+      REQUIRE(count == 3);
+    }
+  }
 }
 
 TEST_CASE("a nameserver that said why it will not answer is not asked again") {

@@ -1,7 +1,14 @@
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "catch.hpp"
+#include "core/channel_pool.hpp"
 #include "core/resolver.hpp"
 #include "support/handlers.hpp"
 #include "support/lookup_client.hpp"
@@ -92,14 +99,17 @@ TEST_CASE("a trailing dot is not sent") {
   CHECK(server.queries().at(0).name == "app.example");
 }
 
-TEST_CASE("names that are none are refused before anybody is asked") {
+TEST_CASE("names that are none are refused at once and nobody is asked") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
-  for (const auto* name : {"", ".", "a..b", "a b", "a@b", ".a"}) {
+  const std::vector<std::string> bad{"", ".", "a..b", "a b", "a@b", ".a", std::string(254, 'a')};
+  for (const auto& name : bad) {
     CAPTURE(name);
-    CHECK(outcome(client.ask({name, RecordType::kSrv}, at(Transport::kUdp, server))) == "badname");
+    CHECK(client.submit({name, RecordType::kSrv}, at(Transport::kUdp, server),
+                        std::make_unique<test::PromiseReceiver>(std::promise<test::Answer>{})) == Error::kBadname);
   }
-  CHECK(outcome(client.ask({std::string(254, 'a'), RecordType::kSrv}, at(Transport::kUdp, server))) == "badname");
+  CHECK(client.stats().failed(Error::kBadname) == bad.size());
+  client.settle();
   CHECK(server.queries().empty());
 }
 
@@ -138,6 +148,27 @@ TEST_CASE("questions do not all come from one port") {
   }
   CHECK(ports.size() > 1);
   CHECK(ids.size() > 1);
+}
+
+TEST_CASE("few questions in flight come from the same port") {
+  constexpr int kLookups = 100;
+  test::LookupClient client;
+  test::Gate all_asked;
+  MockDnsServer server{[&, asked = 0](auto&) mutable {
+    if (++asked == kLookups) {
+      all_asked.open();
+    }
+  }};
+  std::vector<std::future<test::Answer>> answers;
+  for (int i = 0; i < kLookups; ++i) {
+    answers.push_back(client.start({"app" + std::to_string(i) + ".example", RecordType::kSrv},
+                                   at(Transport::kUdp, std::chrono::minutes{10}, server)));
+  }
+  all_asked.pass();
+  std::map<std::uint16_t, std::size_t> questions_of;
+  for (const auto& query : server.queries()) {
+    CHECK(++questions_of[query.client_port] <= ChannelPool::kQueriesPerPort);
+  }
 }
 
 TEST_CASE("a nameserver may have an IPv6 address") {

@@ -23,6 +23,9 @@ using test::outcome;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
+// Equal ones would share a query.
+Question question(int number) { return {"app" + std::to_string(number) + ".example", RecordType::kSrv}; }
+
 std::shared_ptr<std::atomic<bool>> waiting(bool now) { return std::make_shared<std::atomic<bool>>(now); }
 
 TEST_CASE("for a receiver that does not wait nobody is asked") {
@@ -67,7 +70,7 @@ TEST_CASE("destroying the resolver ends all its lookups") {
   // More than are on the wire at a time.
   std::vector<std::future<test::Answer>> answers;
   for (int i = 0; i < 500; ++i) {
-    answers.push_back(client.start(kQuestion, at(transport, minutes{1}, server)));
+    answers.push_back(client.start(question(i), at(transport, minutes{1}, server)));
   }
   const auto gone = waiting(true);
   auto nobody = client.start(kQuestion, at(transport, minutes{1}, server), gone);
@@ -87,7 +90,7 @@ TEST_CASE("a resolver can be destroyed at any moment of a lookup") {
     test::LookupClient client;
     std::vector<std::future<test::Answer>> answers;
     for (int lookup = 0; lookup < i % 10; ++lookup) {
-      answers.push_back(client.start(kQuestion, at(Transport::kUdp, server)));
+      answers.push_back(client.start(question(lookup), at(Transport::kUdp, server)));
     }
     client.destroy_resolver();
     for (auto& answer : answers) {
@@ -105,16 +108,17 @@ class Chain final : public Receiver {
   Chain(test::LookupClient& client, LookupOptions options, int left, End end)
       : client_{client}, options_{std::move(options)}, left_{left}, end_{std::move(end)} {}
 
-  bool is_waiting() const noexcept override { return true; }
-  void deliver(const Reply& reply) noexcept override {
+  Interest interest() const noexcept override { return Interest::kWaiting; }
+  Interest deliver(const Reply& reply) noexcept override {
     if (left_ == 0) {
       end_->set_value(outcome(reply));
-      return;
+      return Interest::kWaiting;
     }
     auto next = std::make_unique<Chain>(client_, options_, left_ - 1, end_);
     if (const auto error = client_.submit(kQuestion, options_, std::move(next))) {
       end_->set_value(std::string{"not taken: "} + error_name(*error));
     }
+    return Interest::kWaiting;
   }
 
  private:
@@ -153,9 +157,9 @@ TEST_CASE("lookups may be started by many threads") {
   std::atomic<int> answered{0};
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, thread] {
       for (int i = 0; i < kLookups; ++i) {
-        answered += client.ask(kQuestion, options).error ? 0 : 1;
+        answered += client.ask(question(thread * kLookups + i), options).error ? 0 : 1;
       }
     });
   }

@@ -25,11 +25,21 @@ using test::srv_lines;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
+// Equal ones would share a query.
+Question question(int number) { return {"app" + std::to_string(number) + ".example", RecordType::kSrv}; }
+
+ClientOptions limits(std::size_t max_inflight, std::size_t max_queue) {
+  ClientOptions options;
+  options.max_inflight = max_inflight;
+  options.max_queue = max_queue;
+  return options;
+}
+
 // Starts so many lookups, each of another name, which the server is to give back as the target.
 std::vector<std::future<test::Answer>> start_many(test::LookupClient& client, int count, const LookupOptions& options) {
   std::vector<std::future<test::Answer>> answers;
   for (int i = 0; i < count; ++i) {
-    answers.push_back(client.start({"app" + std::to_string(i) + ".example", RecordType::kSrv}, options));
+    answers.push_back(client.start(question(i), options));
   }
   return answers;
 }
@@ -78,18 +88,22 @@ TEST_CASE("a server that closes its connection after every answer is asked over 
 TEST_CASE("a server that closes its connections now and then loses no lookup") {
   // Holds while the lookups on the wire are few against the questions of one connection: those that are cut off go
   // first over the next one.
-  test::LookupClient client;
+  test::LookupClient client{limits(48, 2000)};
   MockDnsServer server{close_after(128)};
   check_own_answers(start_many(client, 2000, at(Transport::kTcp, minutes{1}, server)));
 }
 
 // Counts the lookups that the end of the resolver ends.
-class Counter final : public Receiver {
+class ClosedCounter final : public Receiver {
  public:
-  Counter(std::atomic<std::size_t>& closed, const std::atomic<bool>& waiting) : closed_{closed}, waiting_{waiting} {}
+  ClosedCounter(std::atomic<std::size_t>& closed, const std::atomic<bool>& waiting)
+      : closed_{closed}, waiting_{waiting} {}
 
-  bool is_waiting() const noexcept override { return waiting_; }
-  void deliver(const Reply& reply) noexcept override { closed_ += reply.error == Error::kClosed ? 1U : 0U; }
+  Interest interest() const noexcept override { return waiting_ ? Interest::kWaiting : Interest::kCancelled; }
+  Interest deliver(const Reply& reply) noexcept override {
+    closed_ += reply.error == Error::kClosed ? 1U : 0U;
+    return interest();
+  }
 
  private:
   std::atomic<std::size_t>& closed_;
@@ -98,17 +112,21 @@ class Counter final : public Receiver {
 
 // A resolver whose lookups are as many as it takes, at a server that is silent until told otherwise.
 struct FullResolver {
+  static constexpr std::size_t kMaxInflight = 64;
+  static constexpr std::size_t kMaxOpen = 10'000;
+
   FullResolver() {
-    for (std::size_t i = 0; i < Resolver::kMaxOpen; ++i) {
+    for (std::size_t i = 0; i < kMaxOpen; ++i) {
       taken += submit() ? 0U : 1U;
     }
   }
   std::optional<Error> submit() {
-    return client.submit(kQuestion, options, std::make_unique<Counter>(closed, waiting));
+    return client.submit(question(asked++), options, std::make_unique<ClosedCounter>(closed, waiting));
   }
 
   std::atomic<std::size_t> closed{0};
   std::atomic<bool> waiting{true};
+  int asked = 0;
   std::size_t taken = 0;
   test::Gate answers;
   MockDnsServer server{[this](auto& exchange) {
@@ -116,15 +134,15 @@ struct FullResolver {
     echo(exchange);
   }};
   LookupOptions options = at(Transport::kUdp, minutes{10}, server);
-  test::LookupClient client;
+  test::LookupClient client{limits(kMaxInflight, kMaxOpen - kMaxInflight)};
 };
 
 TEST_CASE("a resolver with too many open lookups takes no more and forgets none") {
   FullResolver full;
-  CHECK(full.taken == Resolver::kMaxOpen);
+  CHECK(full.taken == FullResolver::kMaxOpen);
   CHECK(full.submit() == Error::kOverload);
   full.client.destroy_resolver();
-  CHECK(full.closed == Resolver::kMaxOpen);
+  CHECK(full.closed == FullResolver::kMaxOpen);
   full.answers.open();
 }
 
@@ -144,12 +162,11 @@ TEST_CASE("lookups that have ended make room for others") {
   CHECK(outcome(test::await(std::move(answer)).value()) == "ok");
 }
 
-// The limit of lookups on the wire is there for the receive buffer of one server's socket. Lookups that a dead server
-// keeps there use it up for all servers.
 TEST_CASE("lookups at a silent server do not keep others from being asked") {
   test::LookupClient client;
   MockDnsServer silent{test::say_nothing};
   MockDnsServer server{test::answer_with("n1.example")};
+  // More than may be on the wire.
   const auto stuck = start_many(client, 200, at(Transport::kUdp, minutes{1}, silent));
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, milliseconds{1000}, server))) == "ok");
 }

@@ -1,51 +1,31 @@
 #include "core/system_config.hpp"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
 #include "core/cares.hpp"
+#include "support/temporary_file.hpp"
 
 namespace caravan {
 namespace {
 
 using std::chrono::milliseconds;
 
+using test::TemporaryFile;
+
 using Domains = std::vector<std::string>;
 
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const char* text)
-      : path_{std::filesystem::temp_directory_path() / ("caravan_test_" + std::to_string(::getpid()))} {
-    rewrite(text);
-  }
-  ~TemporaryFile() { std::filesystem::remove(path_); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
+FileWatch::TimePoint at(int ms) { return FileWatch::TimePoint{} + milliseconds{ms}; }
 
-  const std::filesystem::path& path() const noexcept { return path_; }
-
-  // A second later than the last time: the clock of files is too coarse for a test.
-  void rewrite(const char* text) {
-    std::ofstream{path_} << text;
-    std::filesystem::last_write_time(path_, std::filesystem::file_time_type{std::chrono::seconds{++second_}});
-  }
-
- private:
-  std::filesystem::path path_;
-  int second_ = 0;
-};
-
-SystemConfigCache::Clock::time_point at(int ms) { return SystemConfigCache::Clock::time_point{} + milliseconds{ms}; }
+SystemConfig parse_all(const std::string& text, const char* local_domain = nullptr, const char* options = nullptr) {
+  std::istringstream file{text};
+  return parse_resolv_conf(file, local_domain, options);
+}
 
 SearchList parse(const std::string& text, const char* local_domain = nullptr, const char* options = nullptr) {
-  std::istringstream file{text};
-  return parse_search_list(file, local_domain, options);
+  return parse_all(text, local_domain, options).search;
 }
 
 TEST_CASE("the search list of a pod is read") {
@@ -97,6 +77,20 @@ TEST_CASE("the environment overrules the file") {
   CHECK(parse(text, "b.example").ndots == 5);
   CHECK(parse(text, nullptr, "ndots:2").ndots == 2);
   CHECK(parse(text, nullptr, "ndots:2").domains == Domains{"a.example"});
+}
+
+TEST_CASE("nameservers take turns when an option says so") {
+  CHECK_FALSE(parse_all("").rotate);
+  for (const auto* text : {"options rotate", "options ndots:2 rotate\n", "options rotate\noptions ndots:2"}) {
+    CAPTURE(text);
+    CHECK(parse_all(text).rotate);
+  }
+  for (const auto* text : {"rotate", "options rotate:1", "options norotate", "# options rotate", "search rotate"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_all(text).rotate);
+  }
+  CHECK(parse_all("", nullptr, "rotate").rotate);
+  CHECK(parse_all("options rotate", nullptr, "ndots:2").rotate);
 }
 
 TEST_CASE("there is always a nameserver and each has a port") {

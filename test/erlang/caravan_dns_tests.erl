@@ -153,7 +153,7 @@ answer_comes_as_message(Server) ->
     ?assert(is_reference(Ref)),
     ?assertMatch({ok, #{complete := true}}, await(Ref)),
     Bad = caravan_dns:lookup_async("app.test", srv, [{timeout, 0}]),
-    ?assertEqual({error, {bad_option, timeout, 0, "an integer from 1 to 3600000"}}, await(Bad)).
+    ?assertEqual({error, {bad_option, timeout, 0, "default, or an integer from 1 to 3600000"}}, await(Bad)).
 
 await(Ref) ->
     receive

@@ -63,11 +63,17 @@ class PromiseReceiver final : public Receiver {
   PromiseReceiver& operator=(const PromiseReceiver&) = delete;
 
   // A second delivery ends the test run.
-  void deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply) noexcept override {
+    if (interest() != Interest::kWaiting) {
+      return interest();
+    }
     promise_.set_value(reply);
     delivered_ = true;
+    return Interest::kWaiting;
   }
-  bool is_waiting() const noexcept override { return !waiting_ || *waiting_; }
+  Interest interest() const noexcept override {
+    return !waiting_ || *waiting_ ? Interest::kWaiting : Interest::kCancelled;
+  }
 
  private:
   std::promise<Answer> promise_;
@@ -78,20 +84,53 @@ class PromiseReceiver final : public Receiver {
 // The options of a lookup at these servers. The time is more than any of them needs.
 template <std::same_as<MockDnsServer>... Server>
 LookupOptions at(Transport transport, std::chrono::milliseconds timeout, const Server&... servers) {
-  return {std::make_shared<const Nameservers>(Nameservers{servers.nameserver()...}), transport, timeout};
+  return {std::make_shared<const Nameservers>(Nameservers{servers.nameserver()...}), transport, timeout, {}};
 }
 template <std::same_as<MockDnsServer>... Server>
 LookupOptions at(Transport transport, const Server&... servers) {
   return at(transport, std::chrono::milliseconds{6000}, servers...);
 }
 
+// The options of a client that puts each question to each of these servers once, and waits for as long as a test does:
+// however slow the machine is, no question comes twice.
+template <std::same_as<MockDnsServer>... Server>
+ClientOptions once_at(const Server&... servers) {
+  ClientOptions options;
+  options.nameservers = std::make_shared<const Nameservers>(Nameservers{servers.nameserver()...});
+  options.transport = Transport::kUdp;
+  options.timeout = kHangGuard;
+  options.tries = 1;
+  options.hosts_file.clear();
+  return options;
+}
+
+constexpr LookupType lookup_type(RecordType type) noexcept {
+  switch (type) {
+    case RecordType::kA:
+      return LookupType::kA;
+    case RecordType::kAaaa:
+      return LookupType::kAaaa;
+    default:
+      return LookupType::kSrv;
+  }
+}
+
 // A resolver and its callers.
 class LookupClient {
  public:
-  std::future<Answer> start(Question question, LookupOptions options, PromiseReceiver::Waiting waiting = nullptr) {
+  explicit LookupClient(ClientOptions options = {}) : id_{resolver_.open(std::move(options))} {}
+  // Another client of the same resolver.
+  LookupClient(LookupClient& other, ClientOptions options)
+      : owned_{nullptr}, resolver_{other.resolver_}, id_{resolver_.open(std::move(options))} {}
+
+  std::future<Answer> start(Question question, LookupOptions options = {}, PromiseReceiver::Waiting waiting = nullptr) {
+    return start(lookup_type(question.type), std::move(question.name), std::move(options), std::move(waiting));
+  }
+  std::future<Answer> start(LookupType type, std::string name, LookupOptions options = {},
+                            PromiseReceiver::Waiting waiting = nullptr) {
     std::promise<Answer> promise;
     auto future = promise.get_future();
-    const auto error = submit(std::move(question), std::move(options),
+    const auto error = submit(type, std::move(name), std::move(options),
                               std::make_unique<PromiseReceiver>(std::move(promise), std::move(waiting)));
     if (error) {
       throw std::runtime_error{std::string{"not taken: "} + error_name(*error)};
@@ -99,13 +138,45 @@ class LookupClient {
     return future;
   }
 
-  Reply ask(Question question, LookupOptions options) {
+  Reply ask(Question question, LookupOptions options = {}) {
     return await(start(std::move(question), std::move(options))).value();
+  }
+  Reply ask(LookupType type, std::string name, LookupOptions options = {}) {
+    return await(start(type, std::move(name), std::move(options))).value();
   }
 
   std::optional<Error> submit(Question question, LookupOptions options, std::unique_ptr<Receiver> receiver) {
-    return resolver_.submit({std::move(question), std::move(options), std::move(receiver), {}});
+    return submit(lookup_type(question.type), std::move(question.name), std::move(options), std::move(receiver));
   }
+  std::optional<Error> submit(LookupType type, std::string name, LookupOptions options,
+                              std::unique_ptr<Receiver> receiver) {
+    LookupRequest request{type, std::move(name), std::move(options), {}};
+    request.waiter.receiver = std::move(receiver);
+    return resolver_.submit(id_, std::move(request));
+  }
+
+  // Returns when the resolver's thread has done everything that can be done with what was submitted before, down to the
+  // last number that it counts.
+  void settle() {
+    LookupClient other{*this, {}};
+    // The second one is taken after what the first one came with has reached the network.
+    for (int round = 0; round < 2; ++round) {
+      other.ask(LookupType::kAddresses, "127.0.0.1");
+    }
+    other.close();
+  }
+
+  // Null when it is closed.
+  std::shared_ptr<const Client> find() const noexcept { return resolver_.find(id_); }
+  // Why the resolver does not take the question; nothing when it does.
+  std::optional<Error> refusal(LookupType type, std::string name, LookupOptions options = {}) {
+    return submit(type, std::move(name), std::move(options), std::make_unique<PromiseReceiver>(std::promise<Answer>{}));
+  }
+
+  // Of the client, which may be closed.
+  const Stats& stats() const noexcept { return client_->stats; }
+  bool close() { return resolver_.close(id_); }
+  void forsake() { resolver_.forsake(id_); }
 
   // Receivers may still call submit() meanwhile.
   void destroy_resolver() { owned_.reset(); }
@@ -114,6 +185,8 @@ class LookupClient {
   CaresLibrary cares_;
   std::unique_ptr<Resolver> owned_ = std::make_unique<Resolver>();
   Resolver& resolver_ = *owned_;
+  ClientId id_;
+  std::shared_ptr<const Client> client_ = resolver_.find(id_);
 };
 
 }  // namespace caravan::test

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+
+namespace caravan {
+
+// Names an open lookup, and outlives it.
+struct LookupRef {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+
+  bool operator==(const LookupRef&) const = default;
+};
+
+}  // namespace caravan

@@ -1,0 +1,41 @@
+#include "nif/resolver_handle.hpp"
+
+#include <new>
+
+namespace caravan {
+namespace {
+
+// Runs wherever the last reference goes, on a scheduler mostly; `env` is that of the library that owns the type now.
+void collect(ErlNifEnv* env, void* object) noexcept {
+  const auto& handle = *static_cast<const ResolverHandle*>(object);
+  auto& engine = engine_of(env);
+  if (handle.engine == engine.number) {
+    engine.resolver.forsake(handle.client);
+  }
+}
+
+}  // namespace
+
+ErlNifResourceType* open_resolver_type(ErlNifEnv* env) noexcept {
+  return enif_open_resource_type(env, nullptr, "caravan_resolver", collect,
+                                 static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);
+}
+
+ERL_NIF_TERM make_resolver(ErlNifEnv* env, const Engine& engine, ClientId client) noexcept {
+  auto* handle =
+      new (enif_alloc_resource(engine.types.resolver, sizeof(ResolverHandle))) ResolverHandle{engine.number, client};
+  const auto term = enif_make_resource(env, handle);
+  enif_release_resource(handle);
+  return term;
+}
+
+std::optional<ClientId> read_resolver(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept {
+  void* object = nullptr;
+  if (enif_get_resource(env, term, engine.types.resolver, &object) == 0) {
+    return std::nullopt;
+  }
+  const auto& handle = *static_cast<const ResolverHandle*>(object);
+  return handle.engine == engine.number ? handle.client : 0;
+}
+
+}  // namespace caravan
