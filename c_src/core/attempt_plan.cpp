@@ -81,6 +81,12 @@ void AttemptPlan::fail(Attempt attempt, Error error) noexcept {
   }
 }
 
+void AttemptPlan::repeat(Attempt attempt) noexcept {
+  if (attempt.tcp == tcp_) {
+    ++limit_;
+  }
+}
+
 void AttemptPlan::truncated(Attempt attempt) noexcept {
   if (only_server_) {
     return;

@@ -37,6 +37,9 @@ class AttemptPlan {
   // again.
   void fail(Attempt attempt, Error error) noexcept;
 
+  // An attempt did not count: there may be one more.
+  void repeat(Attempt attempt) noexcept;
+
   // A nameserver gave a truncated answer over UDP: from now on only it is asked, over TCP.
   void truncated(Attempt attempt) noexcept;
 

@@ -88,6 +88,9 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
   if (--pending->channel->in_flight_ == 0) {
     pending->channel->sent_in_a_row_ = 0;
   }
+  if (size > 0) {
+    pending->channel->last_reply_ = pending->channel->reading_at_;
+  }
   // A reply with an error code comes with an error status and its message; the message says it more exactly.
   const std::span<const std::uint8_t> bytes{message,
                                             message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)};
@@ -110,10 +113,7 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
 }
 
 void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
-  // A connection that has come about, or takes what is written, brings nothing back yet.
-  if (ready.readable) {
-    last_reply_ = now;
-  }
+  reading_at_ = now;
 #if ARES_VERSION >= 0x012200
   // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
   // kept from acting on them here.

@@ -88,6 +88,7 @@ class Channel {
   std::size_t sent_in_a_row_ = 0;
   Clock::time_point last_used_;
   Clock::time_point last_reply_;
+  Clock::time_point reading_at_;
   Clock::time_point listening_since_;  // when c-ares was last let give up, or began to wait
   AresChannel ares_;
 };

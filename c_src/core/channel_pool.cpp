@@ -13,8 +13,14 @@ constexpr std::size_t kMaxIdle = 64;
 constexpr std::size_t kMaxChannels = ChannelPool::kMaxInFlight / ChannelPool::kQueriesPerPort;
 // A channel that brings nothing back is replaced no sooner.
 constexpr std::chrono::seconds kMinLife{1};
+constexpr std::chrono::seconds kLately{1};
 
 }  // namespace
+
+// The pointer may be that of a channel that is gone.
+ChannelPool::Channels::const_iterator ChannelPool::find(const Channels& channels, const Channel* channel) noexcept {
+  return std::find_if(channels.begin(), channels.end(), [=](const auto& entry) { return entry.get() == channel; });
+}
 
 bool ChannelPool::is_full(const Channel& channel, bool tcp) noexcept {
   return tcp ? channel.in_flight() >= kMaxInFlight : channel.sent_in_a_row() >= kQueriesPerPort;
@@ -46,15 +52,25 @@ bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimeP
   if (group == groups_.end()) {
     return false;
   }
-  auto& usable = group->second.usable;
-  const auto found = std::find_if(usable.begin(), usable.end(), [=](const auto& c) { return c.get() == channel; });
+  auto& [usable, current, retired] = group->second;
+  const auto found = find(usable, channel);
   if (found == usable.end() || (*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife) {
     return false;
   }
-  group->second.retired.push_back(std::move(*found));
-  usable.erase(found);
-  group->second.current = 0;
+  const auto entry = usable.begin() + (found - usable.cbegin());
+  retired.push_back(std::move(*entry));
+  usable.erase(entry);
+  current = 0;
   return true;
+}
+
+bool ChannelPool::answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const {
+  const auto group = groups_.find(endpoint);
+  if (group == groups_.end()) {
+    return false;
+  }
+  const auto found = find(group->second.usable, channel);
+  return found != group->second.usable.end() && now - (*found)->last_reply() < kLately;
 }
 
 template <typename Visitor>

@@ -41,6 +41,9 @@ class ChannelPool {
   // up, or gone.
   bool retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now);
 
+  // Whether something came back over this channel within the last second.
+  bool answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const;
+
   // Lets c-ares give up what it has waited for too long, and closes what is idle; not more often than is of use.
   void tend(TimePoint now);
 
@@ -48,12 +51,14 @@ class ChannelPool {
   std::optional<TimePoint> next_tend(TimePoint now) const;
 
  private:
+  using Channels = std::vector<std::unique_ptr<Channel>>;
   struct Group {
-    std::vector<std::unique_ptr<Channel>> usable;
+    Channels usable;
     std::size_t current = 0;
-    std::vector<std::unique_ptr<Channel>> retired;
+    Channels retired;
   };
 
+  static Channels::const_iterator find(const Channels& channels, const Channel* channel) noexcept;
   static bool is_full(const Channel& channel, bool tcp) noexcept;
 
   template <typename Visitor>

@@ -50,6 +50,8 @@ struct Lookup {
   const Channel* channel = nullptr;
   TimePoint asked;
 
+  std::uint8_t lost_connections = 0;
+
   // No optional: few lookups need them, and they are large.
   std::unique_ptr<Reply> partial;        // a truncated answer, should TCP not give the whole one
   std::unique_ptr<Reply> negative;       // what the candidates so far have said

@@ -13,6 +13,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kMaxAttemptTimeout{1000};
 
+// Connections lost under one lookup that count as no try.
+constexpr std::uint8_t kMaxLostConnections = 16;
+
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
@@ -118,6 +121,10 @@ void LookupDriver::handle(Arrival& arrival) {
   const auto attempt = arrival.token.attempt;
   if (reply.error && !is_negative_answer(*reply.error)) {
     lookup->plan->fail(attempt, *reply.error);
+    if (has_lost_connection(*lookup, attempt, *reply.error)) {
+      ++lookup->lost_connections;
+      lookup->plan->repeat(attempt);
+    }
     // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a
     // timer is armed.
     if (*reply.error != Error::kTimeout) {
@@ -147,6 +154,13 @@ void LookupDriver::wake(Lookup& lookup) {
   } else {
     results_.on_result(lookup, failed_reply(lookup.plan ? lookup.plan->error() : Error::kTimeout));
   }
+}
+
+// A nameserver may close a connection at any time, and many do after so many questions; those that it has not read, and
+// answers that we have not, go with it, and are to be asked for again (RFC 7766, section 6.2.4).
+bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const {
+  return error == Error::kConnrefused && attempt.tcp && lookup.lost_connections < kMaxLostConnections &&
+         channels_.answered_lately(endpoint_of(lookup, attempt), lookup.channel, now_);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which

@@ -64,6 +64,7 @@ class LookupDriver final : ReplyObserver {
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
   void handle(Arrival& arrival);
+  bool has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const;
   void give_up_silent_channel(const Lookup& lookup);
   void candidate_failed(Lookup& lookup, Error error);
   void candidate_is_negative(Lookup& lookup, Reply reply);

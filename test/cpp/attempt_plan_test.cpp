@@ -184,5 +184,28 @@ TEST_CASE("numbers outside their ranges still make a plan that ends") {
   CHECK(attempts.back() == std::to_string(kMaxNameservers - 1) + " udp");
 }
 
+TEST_CASE("an attempt that did not count is made up for") {
+  AttemptPlan plan{1, Transport::kTcp, 2};
+  const auto first = plan.next();
+  REQUIRE(first);
+  plan.fail(*first, Error::kConnrefused);
+  plan.repeat(*first);
+  CHECK(plan.next());
+  CHECK(plan.next());
+  CHECK_FALSE(plan.next());
+}
+
+TEST_CASE("an attempt over TCP that did not count gives none over UDP") {
+  AttemptPlan plan{1, Transport::kTcpFirst, 1};
+  const auto first = plan.next();
+  REQUIRE(first);
+  REQUIRE(plan.next());
+  const auto fallback = plan.next();
+  REQUIRE(fallback);
+  REQUIRE_FALSE(fallback->tcp);
+  plan.repeat(*first);
+  CHECK_FALSE(plan.next());
+}
+
 }  // namespace
 }  // namespace caravan

@@ -86,9 +86,7 @@ TEST_CASE("a server that closes its connection after every answer is asked over 
 }
 
 TEST_CASE("a server that closes its connections now and then loses no lookup") {
-  // Holds while the lookups on the wire are few against the questions of one connection: those that are cut off go
-  // first over the next one.
-  test::LookupClient client{limits(48, 2000)};
+  test::LookupClient client;
   MockDnsServer server{close_after(128)};
   check_own_answers(start_many(client, 2000, at(Transport::kTcp, minutes{1}, server)));
 }
