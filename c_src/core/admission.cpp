@@ -4,6 +4,16 @@
 
 namespace caravan {
 
+bool Admission::enter(const Nameserver& first) {
+  auto& lane = lanes_[first];
+  if (lane.active >= limit_ || !lane.waiting.empty()) {
+    return false;
+  }
+  ++lane.active;
+  ++active_;
+  return true;
+}
+
 void Admission::enqueue(const Nameserver& first, LookupRef lookup) {
   lanes_[first].waiting.push_back(lookup);
   ++waiting_;

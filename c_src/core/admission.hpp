@@ -16,6 +16,9 @@ class Admission {
  public:
   explicit Admission(std::size_t limit) noexcept : limit_{limit} {}
 
+  // Whether a lookup may go at once. To be followed by leave() when it has ended.
+  bool enter(const Nameserver& first);
+  // It waits for its turn, which admit() tells.
   void enqueue(const Nameserver& first, LookupRef lookup);
 
   struct Admitted {

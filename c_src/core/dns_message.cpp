@@ -35,6 +35,7 @@ class Decoder {
   Decoder(std::span<const std::uint8_t> message, const Question& question) : message_{message}, question_{question} {}
 
   Reply decode() {
+    reply_.text.reserve(message_.size());
     const auto sections = read_sections(message_, reply_.text);
     if (!sections || !question_matches(*sections)) {
       return failed_reply(Error::kBadresp);
@@ -106,6 +107,7 @@ class Decoder {
 
   void take_answers(const std::vector<DnsRecord>& answers) {
     const auto name = resolve_aliases(answers);
+    reply_.srv.reserve(question_.type == RecordType::kSrv ? answers.size() : 0);
     for (const auto& record : answers) {
       if (record.type != question_.type || !equal_names(view(record.owner), name)) {
         continue;

@@ -1,5 +1,6 @@
 #include "core/dns_sections.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace caravan {
@@ -7,6 +8,9 @@ namespace {
 
 constexpr std::uint16_t kClassIn = 1;
 constexpr std::uint16_t kTypeOpt = 41;
+
+// An owner of one octet, type, class, TTL and size.
+constexpr std::size_t kLeastRecordBytes = 1 + 2 + 2 + 4 + 2;
 
 constexpr unsigned kResponse = 0x8000;
 constexpr unsigned kAuthoritative = 0x0400;
@@ -63,6 +67,7 @@ class Parser {
 
   std::vector<DnsRecord> read_records(std::uint16_t count) {
     std::vector<DnsRecord> records;
+    records.reserve(std::min<std::size_t>(count, (message_.size() - reader_.position()) / kLeastRecordBytes));
     for (std::uint16_t i = 0; i < count; ++i) {
       const auto owner = reader_.position();
       reader_.skip_name();

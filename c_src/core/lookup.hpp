@@ -32,7 +32,8 @@ struct Lookup {
   ClientState* client = nullptr;  // null: the slot is free
   Waiters waiters;
   bool joinable = false;
-  bool active = false;  // admitted to the wire, as opposed to waiting
+  bool active = false;  // admitted to the wire
+  bool queued = false;  // waits for that
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;

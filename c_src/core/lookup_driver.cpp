@@ -104,10 +104,11 @@ bool LookupDriver::handle_replies() {
   if (arrivals_.empty()) {
     return false;
   }
-  auto arrivals = std::exchange(arrivals_, {});
-  for (auto& arrival : arrivals) {
+  std::swap(arrivals_, handled_);
+  for (auto& arrival : handled_) {
     handle(arrival);
   }
+  handled_.clear();
   return true;
 }
 

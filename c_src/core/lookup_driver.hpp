@@ -74,6 +74,7 @@ class LookupDriver final : ReplyObserver {
   ResultObserver& results_;
   TimePoint now_;
   std::vector<Arrival> arrivals_;
+  std::vector<Arrival> handled_;  // empty; keeps its memory
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
 };

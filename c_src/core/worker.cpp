@@ -136,7 +136,6 @@ void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
   }
   auto& lookup = lookups_.open(state);
   ++state.lookups;
-  state.client->stats.queued.fetch_add(1, std::memory_order_relaxed);
   lookup.inquiry = std::move(inquiry);
   lookup.waiters.first = std::move(waiter);
   lookup.joinable = state.joinable.insert(&lookup).second;
@@ -145,8 +144,28 @@ void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
     on_result(lookup, failed_reply(Error::kConnrefused));
     return;
   }
+  if (state.admission.enter(lookup.first_nameserver())) {
+    begin(lookup);
+  } else {
+    enqueue(lookup);
+  }
+}
+
+void Worker::enqueue(Lookup& lookup) {
+  lookup.queued = true;
+  lookup.client->client->stats.queued.fetch_add(1, std::memory_order_relaxed);
   lookups_.wake_at(lookup, lookup.deadline());
-  state.admission.enqueue(lookup.first_nameserver(), lookup.ref);
+  lookup.client->admission.enqueue(lookup.first_nameserver(), lookup.ref);
+}
+
+void Worker::begin(Lookup& lookup) {
+  auto& stats = lookup.client->client->stats;
+  if (std::exchange(lookup.queued, false)) {
+    stats.queued.fetch_sub(1, std::memory_order_relaxed);
+  }
+  lookup.active = true;
+  stats.in_flight.fetch_add(1, std::memory_order_relaxed);
+  driver_.begin(lookup);
 }
 
 bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
@@ -205,15 +224,11 @@ void Worker::depart(const Resolver::Departure& departure) {
 void Worker::admit() {
   for (auto& [client, state] : clients_) {
     while (const auto admitted = state->admission.admit()) {
-      auto* lookup = lookups_.find(admitted->lookup);
-      if (lookup == nullptr) {
+      if (auto* lookup = lookups_.find(admitted->lookup)) {
+        begin(*lookup);
+      } else {
         state->admission.leave(admitted->first);
-        continue;
       }
-      lookup->active = true;
-      state->client->stats.queued.fetch_sub(1, std::memory_order_relaxed);
-      state->client->stats.in_flight.fetch_add(1, std::memory_order_relaxed);
-      driver_.begin(*lookup);
     }
   }
 }
@@ -271,7 +286,7 @@ Lookup::Waiters Worker::close(Lookup& lookup) {
   if (lookup.active) {
     state.admission.leave(lookup.first_nameserver());
     stats.in_flight.fetch_sub(1, std::memory_order_relaxed);
-  } else {
+  } else if (lookup.queued) {
     stats.queued.fetch_sub(1, std::memory_order_relaxed);
   }
   --state.lookups;

@@ -42,6 +42,8 @@ class Worker final : ResultObserver {
   bool answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
   bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
   void use_nameservers(ClientState& state, Lookup& lookup);
+  void enqueue(Lookup& lookup);
+  void begin(Lookup& lookup);
   void depart(const Resolver::Departure& departure);
   void admit();
   void settle();

@@ -130,5 +130,17 @@ TEST_CASE("nobody is lost or overtaken or let go beyond the limit") {
   }
 }
 
+TEST_CASE("a lookup enters at once only while there is room and nobody waits") {
+  Admission admission{1};
+  CHECK(admission.enter(kOne));
+  CHECK_FALSE(admission.enter(kOne));
+  CHECK(admission.enter(kOther));
+  admission.enqueue(kOne, {1, 0});
+  admission.leave(kOne);
+  // Who waits goes before who comes.
+  CHECK_FALSE(admission.enter(kOne));
+  CHECK(admission.admit());
+}
+
 }  // namespace
 }  // namespace caravan
