@@ -280,7 +280,7 @@ start(Name, Type, Options) ->
         )
     end).
 
-%% The usual ones at once: to go through the table takes longer than all else that a scheduler does for a lookup.
+%% The usual ones at once: to go through the table takes longer than the checks of name and type together.
 checked(#{} = Options) when map_size(Options) =:= 0 -> {ok, ?NO_OPTIONS};
 checked(#{resolver := Resolver} = Options) when map_size(Options) =:= 1, is_reference(Resolver) ->
     {ok, ?NO_OPTIONS#{resolver := Resolver}};

@@ -2,7 +2,7 @@
 
 namespace caravan {
 
-void Waiter::finish(const Reply& reply) noexcept {
+void Waiter::finish(const Reply& reply) const noexcept {
   const auto interest = receiver->deliver(reply);
   const auto& client = place.client();
   if (!client) {

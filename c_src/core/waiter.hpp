@@ -34,7 +34,7 @@ struct Waiter {
   bool srv_order = false;
 
   // Ends it and counts how.
-  void finish(const Reply& reply) noexcept;
+  void finish(const Reply& reply) const noexcept;
 };
 
 }  // namespace caravan

@@ -50,6 +50,17 @@ bool is_conclusive(const Reply& reply) noexcept {
   return !reply.truncated && (!reply.error || is_negative_answer(*reply.error));
 }
 
+// False when there is no equal lookup that ends before the waiter's time does.
+bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
+  const auto equal = state.joinable.find(inquiry);
+  if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {
+    return false;
+  }
+  state.client->stats.count(Counter::kCoalesced);
+  (*equal)->waiters.others.push_back(std::move(waiter));
+  return true;
+}
+
 }  // namespace
 
 Worker::Worker(Resolver& resolver, WakePipe& wake)
@@ -168,7 +179,7 @@ void Worker::begin(Lookup& lookup) {
   driver_.begin(lookup);
 }
 
-bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
+bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter) {
   if (!state.cache) {
     return false;
   }
@@ -183,16 +194,6 @@ bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, Waite
   }
   state.client->stats.count(Counter::kCacheHits);
   finish(waiter, *reply);
-  return true;
-}
-
-bool Worker::join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
-  const auto equal = state.joinable.find(inquiry);
-  if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {
-    return false;
-  }
-  state.client->stats.count(Counter::kCoalesced);
-  (*equal)->waiters.others.push_back(std::move(waiter));
   return true;
 }
 
@@ -267,7 +268,7 @@ void Worker::on_result(Lookup& lookup, Reply reply) {
   }
 }
 
-void Worker::finish(Waiter& waiter, const Reply& reply) {
+void Worker::finish(const Waiter& waiter, const Reply& reply) {
   if (!waiter.srv_order || reply.srv.size() < 2) {
     waiter.finish(reply);
     return;

@@ -39,8 +39,7 @@ class Worker final : ResultObserver {
   void accept(LookupRequest& request);
   void accept_addresses(ClientState& state, LookupRequest& request);
   void look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
-  bool answer_from_cache(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
-  bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter);
+  bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);
   void use_nameservers(ClientState& state, Lookup& lookup);
   void enqueue(Lookup& lookup);
   void begin(Lookup& lookup);
@@ -48,7 +47,7 @@ class Worker final : ResultObserver {
   void admit();
   void settle();
   void fire_timers();
-  void finish(Waiter& waiter, const Reply& reply);
+  void finish(const Waiter& waiter, const Reply& reply);
   Lookup::Waiters close(Lookup& lookup);
   void close_all(const ClientState* of);
   std::optional<std::chrono::milliseconds> time_to_wait() const;

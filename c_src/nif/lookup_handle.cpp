@@ -1,18 +1,14 @@
 #include "nif/lookup_handle.hpp"
 
-#include <new>
 #include <utility>
 
+#include "nif/resource.hpp"
 #include "nif/term.hpp"
 
 namespace caravan {
 namespace {
 
-struct ReleaseResource {
-  void operator()(void* object) const noexcept { enif_release_resource(object); }
-};
-// One of the references that keep a resource alive.
-using HandleReference = std::unique_ptr<LookupHandle, ReleaseResource>;
+using HandleReference = Resource<LookupHandle>;
 
 // Sends the answer from the resolver's thread.
 class CallingProcess final : public Receiver {
@@ -59,7 +55,7 @@ ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
 OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine) {
   ErlNifPid caller;
   enif_self(env, &caller);
-  HandleReference handle{new (enif_alloc_resource(engine.types.lookup, sizeof(LookupHandle))) LookupHandle{caller}};
+  auto handle = make_resource<LookupHandle>(engine.types.lookup, caller);
   const auto reference = enif_make_resource(env, handle.get());
   return {reference, std::make_unique<CallingProcess>(std::move(handle), engine.atoms)};
 }

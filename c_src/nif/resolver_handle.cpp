@@ -1,6 +1,6 @@
 #include "nif/resolver_handle.hpp"
 
-#include <new>
+#include "nif/resource.hpp"
 
 namespace caravan {
 namespace {
@@ -22,11 +22,8 @@ ErlNifResourceType* open_resolver_type(ErlNifEnv* env) noexcept {
 }
 
 ERL_NIF_TERM make_resolver(ErlNifEnv* env, const Engine& engine, ClientId client) noexcept {
-  auto* handle =
-      new (enif_alloc_resource(engine.types.resolver, sizeof(ResolverHandle))) ResolverHandle{engine.number, client};
-  const auto term = enif_make_resource(env, handle);
-  enif_release_resource(handle);
-  return term;
+  const auto handle = make_resource<ResolverHandle>(engine.types.resolver, engine.number, client);
+  return enif_make_resource(env, handle.get());
 }
 
 std::optional<ClientId> read_resolver(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept {
