@@ -50,8 +50,8 @@
 -export_type([answer/0, srv_record/0, address_record/0, reason/0, error/0, stats/0]).
 
 -define(DEFAULT, {?MODULE, default_resolver}).
--define(NO_OPTIONS, #{
-    resolver => default, nameservers => default, timeout => default, transport => default, srv_order => default
+-define(ONLY(Resolver), #{
+    resolver => Resolver, nameservers => default, timeout => default, transport => default, srv_order => default
 }).
 
 -type name() :: string() | binary().
@@ -90,8 +90,8 @@
     search => default | boolean(),
     %% Where `addresses' are looked for first; default "/etc/hosts".
     hosts_file => none | string() | binary(),
-    %% Lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096; default 128. The others wait
-    %% in order.
+    %% Lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096; default 128. Over TCP no more
+    %% than 32: they share a connection. The others wait in order.
     max_inflight => pos_integer(),
     %% Lookups that may be open beyond `max_inflight', 0 to 1,000,000; default 100,000. More are refused with `overload'
     %% at once. All count, whichever nameserver they are for.
@@ -281,9 +281,9 @@ start(Name, Type, Options) ->
     end).
 
 %% The usual ones at once: to go through the table takes longer than the checks of name and type together.
-checked(#{} = Options) when map_size(Options) =:= 0 -> {ok, ?NO_OPTIONS};
+checked(#{} = Options) when map_size(Options) =:= 0 -> {ok, ?ONLY(default)};
 checked(#{resolver := Resolver} = Options) when map_size(Options) =:= 1, is_reference(Resolver) ->
-    {ok, ?NO_OPTIONS#{resolver := Resolver}};
+    {ok, ?ONLY(Resolver)};
 checked(Options) -> caravan_option:validate(Options, lookup_options()).
 
 %% On OTP 25 a reload of caravan_nif leaves stubs until its load/0 is called. Topologies have to survive that.
@@ -403,7 +403,7 @@ resolver_options() ->
 -spec lookup_options() -> [caravan_option:option()].
 lookup_options() ->
     [
-        {Key, {default, maps:get(Key, ?NO_OPTIONS)}, caravan_option:or_default(Type)}
+        {Key, {default, default}, caravan_option:or_default(Type)}
      || {Key, Type} <- [
             {resolver, caravan_option:resolver()},
             {nameservers, caravan_option:nameservers()},

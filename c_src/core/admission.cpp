@@ -4,9 +4,13 @@
 
 namespace caravan {
 
-bool Admission::enter(const Nameserver& first) {
-  auto& lane = lanes_[first];
-  if (lane.active >= limit_ || !lane.waiting.empty()) {
+bool Admission::has_room(const Route& route, const Lane& lane) const noexcept {
+  return lane.active < (route.tcp ? std::min(limit_, kMaxPipelined) : limit_);
+}
+
+bool Admission::enter(const Route& route) {
+  auto& lane = lanes_[route];
+  if (!has_room(route, lane) || !lane.waiting.empty()) {
     return false;
   }
   ++lane.active;
@@ -14,8 +18,8 @@ bool Admission::enter(const Nameserver& first) {
   return true;
 }
 
-void Admission::enqueue(const Nameserver& first, LookupRef lookup) {
-  lanes_[first].waiting.push_back(lookup);
+void Admission::enqueue(const Route& route, LookupRef lookup) {
+  lanes_[route].waiting.push_back(lookup);
   ++waiting_;
 }
 
@@ -24,7 +28,7 @@ std::optional<Admission::Admitted> Admission::admit() {
     return std::nullopt;
   }
   const auto found = std::find_if(lanes_.begin(), lanes_.end(), [this](const auto& entry) {
-    return entry.second.active < limit_ && !entry.second.waiting.empty();
+    return has_room(entry.first, entry.second) && !entry.second.waiting.empty();
   });
   if (found == lanes_.end()) {
     return std::nullopt;
@@ -38,8 +42,8 @@ std::optional<Admission::Admitted> Admission::admit() {
   return admitted;
 }
 
-void Admission::leave(const Nameserver& first) {
-  const auto found = lanes_.find(first);
+void Admission::leave(const Route& route) {
+  const auto found = lanes_.find(route);
   --found->second.active;
   --active_;
   if (found->second.active == 0 && found->second.waiting.empty()) {

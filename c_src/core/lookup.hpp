@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/admission.hpp"
 #include "core/attempt_plan.hpp"
 #include "core/dns_name.hpp"
 #include "core/inquiry.hpp"
@@ -61,7 +62,7 @@ struct Lookup {
   // The candidate that is asked now.
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
-  const Nameserver& first_nameserver() const noexcept { return (*nameservers)[first_server]; }
+  Route route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
   bool is_wanted() const noexcept;
 };
 

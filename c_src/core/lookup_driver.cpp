@@ -109,6 +109,7 @@ bool LookupDriver::handle_replies() {
     handle(arrival);
   }
   handled_.clear();
+  ask_cut_off_again();
   return true;
 }
 
@@ -121,16 +122,7 @@ void LookupDriver::handle(Arrival& arrival) {
   auto& reply = arrival.reply;
   const auto attempt = arrival.token.attempt;
   if (reply.error && !is_negative_answer(*reply.error)) {
-    lookup->plan->fail(attempt, *reply.error);
-    if (has_lost_connection(*lookup, attempt, *reply.error)) {
-      ++lookup->lost_connections;
-      lookup->plan->repeat(attempt);
-    }
-    // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a
-    // timer is armed.
-    if (*reply.error != Error::kTimeout) {
-      attempt_next(*lookup, Cause::kRetry);
-    }
+    handle_failure(*lookup, attempt, *reply.error);
   } else if (reply.truncated) {
     if (!reply.error) {
       lookup->partial = std::make_unique<Reply>(std::move(reply));
@@ -143,6 +135,29 @@ void LookupDriver::handle(Arrival& arrival) {
   } else {
     reply.complete = attempt.tcp;
     results_.on_result(*lookup, std::move(reply));
+  }
+}
+
+void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) {
+  lookup.plan->fail(attempt, error);
+  if (has_lost_connection(lookup, attempt, error)) {
+    ++lookup.lost_connections;
+    lookup.plan->repeat(attempt);
+    cut_off_.emplace_back(lookup.deadline(), lookup.ref);
+  } else if (error != Error::kTimeout) {
+    attempt_next(lookup, Cause::kRetry);
+  }
+  // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a timer
+  // is armed.
+}
+
+// Those that began first go first over the next connection: at its end, they would be cut off again.
+void LookupDriver::ask_cut_off_again() {
+  std::sort(cut_off_.begin(), cut_off_.end());
+  for (const auto& [deadline, ref] : std::exchange(cut_off_, {})) {
+    if (auto* lookup = lookups_.find(ref)) {
+      attempt_next(*lookup, Cause::kRetry);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/channel.hpp"
@@ -64,6 +65,8 @@ class LookupDriver final : ReplyObserver {
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
   void handle(Arrival& arrival);
+  void handle_failure(Lookup& lookup, Attempt attempt, Error error);
+  void ask_cut_off_again();
   bool has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const;
   void give_up_silent_channel(const Lookup& lookup);
   void candidate_failed(Lookup& lookup, Error error);
@@ -75,6 +78,7 @@ class LookupDriver final : ReplyObserver {
   TimePoint now_;
   std::vector<Arrival> arrivals_;
   std::vector<Arrival> handled_;  // empty; keeps its memory
+  std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace caravan {
@@ -9,7 +10,7 @@ struct LookupRef {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
 
-  bool operator==(const LookupRef&) const = default;
+  auto operator<=>(const LookupRef&) const = default;
 };
 
 }  // namespace caravan

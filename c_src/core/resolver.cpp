@@ -6,7 +6,6 @@
 #include <exception>
 #include <utility>
 
-#include "core/dns_name.hpp"
 #include "core/worker.hpp"
 
 namespace caravan {
@@ -33,10 +32,6 @@ void name_this_thread() noexcept {
 #ifdef __linux__
   ::pthread_setname_np(::pthread_self(), "caravan_dns");
 #endif
-}
-
-bool can_be_looked_up(const LookupRequest& request) {
-  return is_dns_name(request.name) || (request.type == LookupType::kAddresses && parse_ip_address(request.name));
 }
 
 }  // namespace

@@ -12,27 +12,10 @@
 #include <vector>
 
 #include "core/client.hpp"
+#include "core/lookup_request.hpp"
 #include "core/socket_set.hpp"
-#include "core/waiter.hpp"
 
 namespace caravan {
-
-enum class LookupType : std::uint8_t { kSrv, kA, kAaaa, kAddresses };
-
-// What a lookup wants otherwise than its client.
-struct LookupOptions {
-  std::optional<std::shared_ptr<const Nameservers>> nameservers;  // null: the system's
-  std::optional<TransportChoice> transport;
-  std::optional<std::chrono::milliseconds> timeout;
-  std::optional<bool> srv_order;
-};
-
-struct LookupRequest {
-  LookupType type = LookupType::kSrv;
-  std::string name;  // a trailing dot keeps the search list out
-  LookupOptions options;
-  Waiter waiter;  // but for the receiver, filled in by submit()
-};
 
 // Names a client for ever: numbers are not used again.
 using ClientId = std::uint64_t;

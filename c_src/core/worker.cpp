@@ -10,31 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Transport transport_for(RecordType type, const LookupOptions& wanted, const ClientOptions& otherwise) noexcept {
-  const auto choice = wanted.transport.value_or(otherwise.transport);
-  return choice.value_or(type == RecordType::kSrv ? Transport::kTcpFirst : Transport::kUdp);
-}
-
-RecordType record_type(LookupType type) noexcept {
-  switch (type) {
-    case LookupType::kSrv:
-      return RecordType::kSrv;
-    case LookupType::kAaaa:
-      return RecordType::kAaaa;
-    case LookupType::kA:
-    case LookupType::kAddresses:
-      return RecordType::kA;
-  }
-  return RecordType::kA;
-}
-
-Inquiry inquiry_of(LookupRequest& request, const ClientOptions& options) {
-  const auto type = record_type(request.type);
-  return {{std::move(request.name), type},
-          transport_for(type, request.options, options),
-          request.options.nameservers.value_or(options.nameservers)};
-}
-
 // Without a TTL: nobody is to remember what a file says.
 Reply reply_with(const std::vector<IpAddress>& addresses) {
   Reply reply;
@@ -155,7 +130,7 @@ void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
     on_result(lookup, failed_reply(Error::kConnrefused));
     return;
   }
-  if (state.admission.enter(lookup.first_nameserver())) {
+  if (state.admission.enter(lookup.route())) {
     begin(lookup);
   } else {
     enqueue(lookup);
@@ -166,7 +141,7 @@ void Worker::enqueue(Lookup& lookup) {
   lookup.queued = true;
   lookup.client->client->stats.queued.fetch_add(1, std::memory_order_relaxed);
   lookups_.wake_at(lookup, lookup.deadline());
-  lookup.client->admission.enqueue(lookup.first_nameserver(), lookup.ref);
+  lookup.client->admission.enqueue(lookup.route(), lookup.ref);
 }
 
 void Worker::begin(Lookup& lookup) {
@@ -228,7 +203,7 @@ void Worker::admit() {
       if (auto* lookup = lookups_.find(admitted->lookup)) {
         begin(*lookup);
       } else {
-        state->admission.leave(admitted->first);
+        state->admission.leave(admitted->route);
       }
     }
   }
@@ -285,7 +260,7 @@ Lookup::Waiters Worker::close(Lookup& lookup) {
     state.joinable.erase(&lookup);
   }
   if (lookup.active) {
-    state.admission.leave(lookup.first_nameserver());
+    state.admission.leave(lookup.route());
     stats.in_flight.fetch_sub(1, std::memory_order_relaxed);
   } else if (lookup.queued) {
     stats.queued.fetch_sub(1, std::memory_order_relaxed);

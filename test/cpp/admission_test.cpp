@@ -1,5 +1,6 @@
 #include "core/admission.hpp"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -11,10 +12,10 @@ namespace {
 
 using Slots = std::vector<std::uint32_t>;
 
-Nameserver server(std::uint16_t port) { return {*parse_ip_address("127.0.0.1"), port}; }
+Route server(std::uint16_t port, bool tcp = false) { return {{*parse_ip_address("127.0.0.1"), port}, tcp}; }
 
-const Nameserver kOne = server(1);
-const Nameserver kOther = server(2);
+const Route kOne = server(1);
+const Route kOther = server(2);
 
 LookupRef lookup(std::uint32_t slot) { return {slot, 7}; }
 
@@ -55,11 +56,11 @@ TEST_CASE("a lookup is admitted with the nameserver that it begins with") {
   Admission admission{1};
   admission.enqueue(kOther, lookup(0));
   admission.enqueue(kOne, lookup(1));
-  std::map<std::uint32_t, Nameserver> first_of;
+  std::map<std::uint32_t, Route> first_of;
   while (const auto admitted = admission.admit()) {
-    first_of[admitted->lookup.slot] = admitted->first;
+    first_of[admitted->lookup.slot] = admitted->route;
   }
-  CHECK(first_of == std::map<std::uint32_t, Nameserver>{{0, kOther}, {1, kOne}});
+  CHECK(first_of == std::map<std::uint32_t, Route>{{0, kOther}, {1, kOne}});
 }
 
 TEST_CASE("lookups at a nameserver that does not answer keep no others from going") {
@@ -83,7 +84,7 @@ TEST_CASE("lookups at a nameserver that does not answer keep no others from goin
 
 TEST_CASE("the address and the port of a nameserver tell lanes apart") {
   Admission admission{1};
-  const Nameserver elsewhere{*parse_ip_address("127.0.0.2"), kOne.port};
+  const Route elsewhere{{*parse_ip_address("127.0.0.2"), kOne.nameserver.port}};
   admission.enqueue(kOne, lookup(0));
   admission.enqueue(kOne, lookup(1));
   admission.enqueue(kOther, lookup(2));
@@ -105,9 +106,9 @@ TEST_CASE("nobody is lost or overtaken or let go beyond the limit") {
   constexpr std::size_t kLimit = 3;
   test::RandomText source{GENERATE(range(0U, 20U))};
   Admission admission{kLimit};
-  std::map<Nameserver, std::size_t> active;
-  std::map<Nameserver, std::uint32_t> next;
-  std::map<Nameserver, std::uint32_t> enqueued;
+  std::map<Route, std::size_t> active;
+  std::map<Route, std::uint32_t> next;
+  std::map<Route, std::uint32_t> enqueued;
   std::size_t all_active = 0;
   for (int step = 0; step < 1000; ++step) {
     const auto lane = server(static_cast<std::uint16_t>(1 + source.below(4)));
@@ -119,8 +120,8 @@ TEST_CASE("nobody is lost or overtaken or let go beyond the limit") {
       --all_active;
     }
     while (const auto admitted = admission.admit()) {
-      REQUIRE(admitted->lookup == lookup(next[admitted->first]++));
-      REQUIRE(++active[admitted->first] <= kLimit);
+      REQUIRE(admitted->lookup == lookup(next[admitted->route]++));
+      REQUIRE(++active[admitted->route] <= kLimit);
       ++all_active;
     }
     REQUIRE(admission.active() == all_active);
@@ -140,6 +141,17 @@ TEST_CASE("a lookup enters at once only while there is room and nobody waits") {
   // Who waits goes before who comes.
   CHECK_FALSE(admission.enter(kOne));
   CHECK(admission.admit());
+}
+
+TEST_CASE("fewer lookups go over one connection than over UDP") {
+  const auto limit = GENERATE(std::size_t{8}, std::size_t{128});
+  Admission admission{limit};
+  std::size_t entered = 0;
+  while (admission.enter(server(1, true))) {
+    ++entered;
+  }
+  CHECK(entered == std::min(limit, Admission::kMaxPipelined));
+  CHECK(admission.enter(server(1)));
 }
 
 }  // namespace
