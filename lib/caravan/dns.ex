@@ -113,8 +113,9 @@ defmodule Caravan.DNS do
       Default: when the system's nameservers are asked.
     * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.
     * `:max_inflight` - lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096.
-      Default: 128. The others wait in order.
-    * `:max_queue` - lookups that may wait, 0 to 1,000,000. Default: 100,000. More are refused with `:overload`.
+      Default: 128. Over TCP no more than 32: they share a connection. The others wait in order.
+    * `:max_queue` - lookups that may be open beyond `:max_inflight`, 0 to 1,000,000. Default: 100,000. More are
+      refused with `:overload`. All count, whichever nameserver they are for.
     * `:srv_order` - whether SRV records come in the order in which RFC 2782 wants them tried. Default: `false`, as
       the nameserver sent them.
     * `:cache` - whether answers are remembered for their TTL, or the limits of that: `:max_entries` (1 to
