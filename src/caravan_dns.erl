@@ -194,6 +194,11 @@ lookup_async(Name, Type, Options) ->
 
 %% @doc Gives a lookup up. To be called by the process that started it: after that no message of it comes, and one that
 %% has come is taken out of the mailbox.
+%%
+%% ```
+%% Ref = caravan_dns:lookup_async("localhost", a),
+%% ok = caravan_dns:cancel(Ref).
+%% '''
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     try caravan_nif:cancel(Ref) of

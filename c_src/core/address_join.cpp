@@ -33,7 +33,7 @@ class Half final : public Receiver {
   std::optional<Reply> Join::*part_;
 };
 
-bool failed(const Reply& reply) noexcept { return reply.error && !is_negative_answer(*reply.error); }
+bool knows_all(const Reply& reply) noexcept { return reply.complete || (reply.error && !is_failure(reply)); }
 
 std::optional<std::uint32_t> lesser(std::optional<std::uint32_t> a, std::optional<std::uint32_t> b) noexcept {
   return a && b ? std::min(*a, *b) : (a ? a : b);
@@ -44,14 +44,13 @@ std::optional<std::uint32_t> lesser(std::optional<std::uint32_t> a, std::optiona
 Reply join_replies(const Reply& ipv4, const Reply& ipv6) {
   if (ipv4.error && ipv6.error) {
     // "There is none" needs the word of both. A name with no address of one family exists.
-    const auto& weightier = failed(ipv6) || (!failed(ipv4) && ipv6.error == Error::kNodata) ? ipv6 : ipv4;
+    const auto& weightier = is_failure(ipv6) || (!is_failure(ipv4) && ipv6.error == Error::kNodata) ? ipv6 : ipv4;
     auto joined = failed_reply(*weightier.error);
-    joined.ttl = failed(weightier) ? std::nullopt : lesser(ipv4.ttl, ipv6.ttl);
+    joined.ttl = is_failure(weightier) ? std::nullopt : lesser(ipv4.ttl, ipv6.ttl);
     return joined;
   }
   Reply joined;
-  joined.complete = (ipv4.complete || is_negative_answer(ipv4.error.value_or(Error::kTimeout))) &&
-                    (ipv6.complete || is_negative_answer(ipv6.error.value_or(Error::kTimeout)));
+  joined.complete = knows_all(ipv4) && knows_all(ipv6);
   for (const auto* part : {&ipv4, &ipv6}) {
     if (!part->error) {
       joined.addresses.insert(joined.addresses.end(), part->addresses.begin(), part->addresses.end());

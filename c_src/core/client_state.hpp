@@ -14,18 +14,24 @@
 
 namespace caravan {
 
-struct LookupHash : InquiryHash {
+// A lookup is found by its inquiry.
+inline const Inquiry& inquiry_in(const Inquiry& inquiry) noexcept { return inquiry; }
+inline const Inquiry& inquiry_in(const Lookup* lookup) noexcept { return lookup->inquiry; }
+
+struct LookupHash {
   using is_transparent = void;
-  using InquiryHash::operator();
-  std::size_t operator()(const Lookup* lookup) const noexcept { return (*this)(lookup->inquiry); }
+  template <typename Key>
+  std::size_t operator()(const Key& key) const noexcept {
+    return InquiryHash{}(inquiry_in(key));
+  }
 };
 
-struct SameLookup : SameInquiry {
+struct SameLookup {
   using is_transparent = void;
-  bool operator()(const Lookup* a, const Lookup* b) const noexcept { return (*this)(a->inquiry, *b); }
-  bool operator()(const Lookup* a, const Inquiry& b) const noexcept { return (*this)(b, *a); }
-  bool operator()(const Inquiry& a, const Lookup* b) const noexcept { return (*this)(a, *b); }
-  bool operator()(const Inquiry& a, const Lookup& b) const noexcept { return SameInquiry::operator()(a, b.inquiry); }
+  template <typename A, typename B>
+  bool operator()(const A& a, const B& b) const noexcept {
+    return SameInquiry{}(inquiry_in(a), inquiry_in(b));
+  }
 };
 
 // What the resolver's thread keeps for a client. Owned by that thread.

@@ -61,6 +61,9 @@ inline constexpr std::uint16_t kMaxEdnsSize = 4096;
 // A reply that reports `error` and nothing else.
 Reply failed_reply(Error error);
 
+// Nobody could be asked, as opposed to an answer or the word that there is none.
+inline bool is_failure(const Reply& reply) noexcept { return reply.error && !is_negative_answer(*reply.error); }
+
 // Reads the reply to `question`. Bounded: the work is linear in the number of records that fit into `message`, whatever
 // its counts, lengths and compression pointers claim. Records of other names, types and classes are passed over.
 Reply decode_reply(std::span<const std::uint8_t> message, const Question& question);

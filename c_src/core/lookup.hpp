@@ -34,7 +34,6 @@ struct Lookup {
   Waiters waiters;
   bool joinable = false;
   bool active = false;  // admitted to the wire
-  bool queued = false;  // waits for that
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;
@@ -49,7 +48,7 @@ struct Lookup {
   std::chrono::milliseconds attempt_timeout{0};
   // The last attempt: what it went over, and when.
   Attempt attempt;
-  const Channel* channel = nullptr;
+  const Channel* channel = nullptr;  // to be compared only: it may be gone
   TimePoint asked;
 
   std::uint8_t lost_connections = 0;

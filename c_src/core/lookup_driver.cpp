@@ -121,7 +121,7 @@ void LookupDriver::handle(Arrival& arrival) {
   --lookup->outstanding;
   auto& reply = arrival.reply;
   const auto attempt = arrival.token.attempt;
-  if (reply.error && !is_negative_answer(*reply.error)) {
+  if (is_failure(reply)) {
     handle_failure(*lookup, attempt, *reply.error);
   } else if (reply.truncated) {
     if (!reply.error) {

@@ -25,7 +25,7 @@ void age(Reply& reply, std::uint32_t seconds) noexcept {
 }  // namespace
 
 std::optional<std::uint32_t> ReplyCache::lifetime(const Reply& reply) const noexcept {
-  if (reply.truncated || (reply.error && !is_negative_answer(*reply.error)) || reply.ttl.value_or(0) == 0) {
+  if (reply.truncated || is_failure(reply) || reply.ttl.value_or(0) == 0) {
     return std::nullopt;
   }
   return std::min(*reply.ttl, reply.error ? limits_.max_negative_ttl : limits_.max_ttl);

@@ -20,11 +20,6 @@ Reply reply_with(const std::vector<IpAddress>& addresses) {
   return reply;
 }
 
-// Neither a failure nor a part of an answer.
-bool is_conclusive(const Reply& reply) noexcept {
-  return !reply.truncated && (!reply.error || is_negative_answer(*reply.error));
-}
-
 // False when there is no equal lookup that ends before the waiter's time does.
 bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
   const auto equal = state.joinable.find(inquiry);
@@ -34,6 +29,12 @@ bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
   state.client->stats.count(Counter::kCoalesced);
   (*equal)->waiters.others.push_back(std::move(waiter));
   return true;
+}
+
+void publish_counts(const ClientState& state) noexcept {
+  const auto active = state.admission.active();
+  state.client->stats.in_flight.store(active, std::memory_order_relaxed);
+  state.client->stats.queued.store(state.lookups - active, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -138,19 +139,14 @@ void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
 }
 
 void Worker::enqueue(Lookup& lookup) {
-  lookup.queued = true;
-  lookup.client->client->stats.queued.fetch_add(1, std::memory_order_relaxed);
   lookups_.wake_at(lookup, lookup.deadline());
   lookup.client->admission.enqueue(lookup.route(), lookup.ref);
+  publish_counts(*lookup.client);
 }
 
 void Worker::begin(Lookup& lookup) {
-  auto& stats = lookup.client->client->stats;
-  if (std::exchange(lookup.queued, false)) {
-    stats.queued.fetch_sub(1, std::memory_order_relaxed);
-  }
   lookup.active = true;
-  stats.in_flight.fetch_add(1, std::memory_order_relaxed);
+  publish_counts(*lookup.client);
   driver_.begin(lookup);
 }
 
@@ -174,14 +170,18 @@ bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, const
 
 void Worker::use_nameservers(ClientState& state, Lookup& lookup) {
   const auto& options = state.client->options;
-  const auto system = system_.get(now_);
-  const bool asks_system = lookup.inquiry.nameservers == nullptr;
-  lookup.nameservers =
-      asks_system ? std::shared_ptr<const Nameservers>{system, &system->nameservers} : lookup.inquiry.nameservers;
-  if (options.search.value_or(asks_system)) {
+  lookup.nameservers = lookup.inquiry.nameservers;
+  bool rotate = options.rotate;
+  if (!lookup.nameservers) {
+    const auto system = system_.get(now_);
+    lookup.nameservers = {system, &system->nameservers};
+    rotate = rotate || system->rotate;
+  }
+  if (options.search.value_or(!lookup.inquiry.nameservers)) {
+    const auto system = system_.get(now_);
     lookup.search = {system, &system->search};
   }
-  if ((options.rotate || (asks_system && system->rotate)) && !lookup.nameservers->empty()) {
+  if (rotate && !lookup.nameservers->empty()) {
     lookup.first_server = state.rotation++ % lookup.nameservers->size();
   }
 }
@@ -224,11 +224,10 @@ void Worker::fire_timers() {
 
 void Worker::on_result(Lookup& lookup, Reply reply) {
   auto& state = *lookup.client;
-  const bool conclusive = is_conclusive(reply);
-  const bool out_of_time = !conclusive && lookup.deadline() <= now_;
+  const bool out_of_time = (reply.truncated || is_failure(reply)) && lookup.deadline() <= now_;
   // UDP in place of TCP: the answer may lack records that another one would have.
   const bool second_best = lookup.inquiry.transport == Transport::kTcpFirst && !reply.error && !reply.complete;
-  if (state.cache && conclusive && !second_best) {
+  if (state.cache && !second_best) {
     state.cache->put(lookup.inquiry, reply, now_);
   }
   const auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
@@ -255,17 +254,14 @@ void Worker::finish(const Waiter& waiter, const Reply& reply) {
 
 Lookup::Waiters Worker::close(Lookup& lookup) {
   auto& state = *lookup.client;
-  auto& stats = state.client->stats;
   if (lookup.joinable) {
     state.joinable.erase(&lookup);
   }
   if (lookup.active) {
     state.admission.leave(lookup.route());
-    stats.in_flight.fetch_sub(1, std::memory_order_relaxed);
-  } else if (lookup.queued) {
-    stats.queued.fetch_sub(1, std::memory_order_relaxed);
   }
   --state.lookups;
+  publish_counts(state);
   return lookups_.close(lookup);
 }
 

@@ -17,7 +17,7 @@ every_example_runs(Server) ->
     ok = application:set_env(caravan, nameservers, Nameservers),
     try
         Examples = [string:replace(Example, ?NAMESERVER, hd(Nameservers)) || Example <- examples()],
-        ?assert(length(Examples) >= 7),
+        ?assert(length(Examples) >= 8),
         lists:foreach(fun run/1, Examples)
     after
         application:unset_env(caravan, nameservers)
