@@ -190,10 +190,7 @@ TEST_CASE("there is nothing to give up where nothing is") {
 
 TEST_CASE("a late answer over a channel that was given up counts still") {
   test::Gate given_up;
-  MockDnsServer server{[&](auto& exchange) {
-    given_up.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(given_up, "n1.example")};
   Pool pool{server};
   auto* first = pool.ask();
   CHECK(pool.retire(first, pool.start, pool.start + seconds{1}));

@@ -100,10 +100,7 @@ TEST_CASE("a client that never asked can be closed and forsaken") {
 
 TEST_CASE("a forsaken client is answered what it has asked and nothing else") {
   test::Gate forsaken;
-  MockDnsServer server{[&](auto& exchange) {
-    forsaken.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(forsaken, "n1.example")};
   auto options = test::once_at(server);
   options.max_inflight = 2;
   test::LookupClient client{options};
@@ -119,10 +116,7 @@ TEST_CASE("a forsaken client is answered what it has asked and nothing else") {
 
 TEST_CASE("the end of one client is no matter of another") {
   test::Gate closed;
-  MockDnsServer server{[&](auto& exchange) {
-    closed.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(closed, "n1.example")};
   test::LookupClient client{test::once_at(server)};
   test::LookupClient other{client, test::once_at(server)};
   auto answer = client.start(kQuestion);
@@ -163,10 +157,7 @@ TEST_CASE("a client keeps the options that it was opened with") {
 
 TEST_CASE("a client with too many open lookups takes no more and says so at once") {
   test::Gate refused;
-  MockDnsServer server{[&](auto& exchange) {
-    refused.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(refused, "n1.example")};
   auto options = test::once_at(server);
   options.max_inflight = 2;
   options.max_queue = GENERATE(std::size_t{0}, std::size_t{3});

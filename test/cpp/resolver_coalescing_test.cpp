@@ -42,10 +42,7 @@ struct Held {
   std::uint64_t coalesced() const { return client.stats().get(Counter::kCoalesced); }
 
   test::Gate gate;
-  MockDnsServer server{[this](auto& exchange) {
-    gate.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(gate, "n1.example")};
   test::LookupClient client{test::once_at(server)};
 };
 

@@ -1,4 +1,8 @@
+#include <pthread.h>
+
 #include <atomic>
+#include <csignal>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -46,15 +50,57 @@ TEST_CASE("a lookup for which nobody waits any more is not tried again") {
 TEST_CASE("a receiver that has stopped waiting when the answer comes gets nothing") {
   test::LookupClient client;
   test::Gate cancelled;
-  MockDnsServer server{[&](auto& exchange) {
-    cancelled.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(cancelled, "n1.example")};
   const auto still_waiting = waiting(true);
   auto answer = client.start(kQuestion, at(Transport::kUdp, minutes{1}, server), still_waiting);
   *still_waiting = false;
   cancelled.open();
   CHECK_FALSE(test::await(std::move(answer)));
+}
+
+// Looks at the thread that delivers.
+class ThreadWitness final : public Receiver {
+ public:
+  struct Thread {
+    std::thread::id id;
+    std::vector<int> open_signals;
+  };
+
+  explicit ThreadWitness(std::promise<Thread> promise) : promise_{std::move(promise)} {}
+
+  Interest interest() const noexcept override { return Interest::kWaiting; }
+  Interest deliver(const Reply& /*reply*/) noexcept override {
+    sigset_t blocked;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    Thread thread{std::this_thread::get_id(), {}};
+    for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGPROF}) {
+      if (::sigismember(&blocked, signal) == 0) {
+        thread.open_signals.push_back(signal);
+      }
+    }
+    promise_.set_value(thread);
+    return Interest::kWaiting;
+  }
+
+ private:
+  std::promise<Thread> promise_;
+};
+
+ThreadWitness::Thread thread_of(test::LookupClient& client) {
+  std::promise<ThreadWitness::Thread> promise;
+  auto thread = promise.get_future();
+  REQUIRE_FALSE(
+      client.submit(LookupType::kAddresses, "127.0.0.1", {}, std::make_unique<ThreadWitness>(std::move(promise))));
+  return test::await(std::move(thread));
+}
+
+TEST_CASE("one thread answers all clients and takes no signal") {
+  test::LookupClient client;
+  test::LookupClient other{client, {}};
+  const auto thread = thread_of(client);
+  CHECK(thread.open_signals.empty());
+  CHECK(thread.id != std::this_thread::get_id());
+  CHECK(thread_of(other).id == thread.id);
 }
 
 TEST_CASE("a resolver that was never used can be destroyed") {

@@ -182,10 +182,7 @@ TEST_CASE("a lookup that was cancelled is counted as such and has no latency") {
 
 TEST_CASE("lookups on the wire and those that wait are known and none is left in the end") {
   test::Gate gate;
-  MockDnsServer server{[&](auto& exchange) {
-    gate.pass();
-    exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
-  }};
+  MockDnsServer server{test::answer_after(gate, "n1.example")};
   auto options = test::once_at(server);
   options.max_inflight = 5;
   test::LookupClient client{options};

@@ -43,7 +43,7 @@ nothing_has_happened_at_first(Server) ->
 outcomes_by_reason(Server) ->
     Resolver = open(Server, #{transport => udp}),
     Rcodes = [nxdomain, servfail, refused, formerr, notimp],
-    Answers = [{ok, [{a, 30, {10, 0, 0, 1}}]}, {nodata, []}, {timeout, drop}, {badresp, {raw, fun malformed/1}}] ++
+    Answers = [{ok, [{a, 30, {10, 0, 0, 1}}]}, {nodata, []}, {timeout, drop}, {badresp, {raw, fun caravan_dns_fixture:malformed/1}}] ++
         [{Rcode, Rcode} || Rcode <- Rcodes],
     [
         begin
@@ -61,13 +61,6 @@ outcomes_by_reason(Server) ->
 %% Of 100 ms each question gets a part, too little for the others on a slow machine.
 timeout_for(drop) -> 100;
 timeout_for(_) -> ?MINUTE.
-
-%% An answer that lacks the record it counts.
-malformed(<<Id:2/binary, _Flags:2/binary, _Counts:8/binary, Question/binary>>) ->
-    <<Id/binary, 16#8180:16, 1:16, 1:16, 0:32, (question(Question))/binary>>.
-
-question(<<0, Type:2/binary, Class:2/binary, _/binary>>) -> <<0, Type/binary, Class/binary>>;
-question(<<Size, Label:Size/binary, Rest/binary>>) -> <<Size, Label/binary, (question(Rest))/binary>>.
 
 refused_lookups_are_counted(Server) ->
     ok = caravan_dns_server:put(Server, "silent.test", a, drop),

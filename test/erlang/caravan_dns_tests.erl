@@ -2,6 +2,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(caravan_dns_fixture, [await/1]).
+
 -define(GUARD_MS, 50000).
 
 dns_test_() ->
@@ -131,15 +133,8 @@ silence_is_a_timeout(Server) ->
     ].
 
 garbage_is_badresp(Server) ->
-    %% The header and the question as they came, then a record that claims more than there is.
-    Lying = fun(<<Id:2/binary, _Flags:2/binary, _Counts:8/binary, Question/binary>>) ->
-        <<Id/binary, 16#8180:16, 1:16, 9:16, 0:32, (question(Question))/binary, 16#c00c:16, 33:16, 1:16, 1:32, 999:16>>
-    end,
-    ok = caravan_dns_server:put(Server, "garbage.test", srv, {raw, Lying}),
+    ok = caravan_dns_server:put(Server, "garbage.test", srv, {raw, fun caravan_dns_fixture:malformed/1}),
     ?assertEqual({error, badresp}, lookup(Server, "garbage.test", srv, #{transport => udp})).
-
-question(<<0, Type:2/binary, Class:2/binary, _/binary>>) -> <<0, Type/binary, Class/binary>>;
-question(<<Size, Label:Size/binary, Rest/binary>>) -> <<Size, Label/binary, (question(Rest))/binary>>.
 
 waiting_leaves_no_message(Server) ->
     put_service(Server),
@@ -154,12 +149,6 @@ answer_comes_as_message(Server) ->
     ?assertMatch({ok, #{complete := true}}, await(Ref)),
     Bad = caravan_dns:lookup_async("app.test", srv, [{timeout, 0}]),
     ?assertEqual({error, {bad_option, timeout, 0, "default, or an integer from 1 to 3600000"}}, await(Bad)).
-
-await(Ref) ->
-    receive
-        {caravan_dns, Ref, Result} -> Result
-    after ?GUARD_MS -> error(no_answer)
-    end.
 
 cancelled_lookup_sends_nothing(Server) ->
     Nameservers = [caravan_dns_server:nameserver(Server)],

@@ -1,7 +1,7 @@
 %% @doc EUnit tests of the running application, each with a DNS server of its own.
 -module(caravan_dns_fixture).
 
--export([tests/1, open/2, await/1, await_value/2]).
+-export([tests/1, open/2, await/1, await_value/2, malformed/1]).
 
 %% Waits that end so are failures of the test.
 -define(GUARD_MS, 30000).
@@ -53,3 +53,12 @@ await_value(Value, Fun, Polls) ->
         Other when Polls =:= 0 -> error({still, Other, instead_of, Value});
         _ -> receive after ?POLL_MS -> await_value(Value, Fun, Polls - 1) end
     end.
+
+%% @doc A reply that claims more than there is, for caravan_dns_server: `{raw, fun caravan_dns_fixture:malformed/1}'.
+-spec malformed(binary()) -> binary().
+malformed(<<Id:2/binary, _Flags:2/binary, _Counts:8/binary, Question/binary>>) ->
+    %% The header and the question as they came, then a record whose data is missing.
+    <<Id/binary, 16#8180:16, 1:16, 9:16, 0:32, (question(Question))/binary, 16#c00c:16, 33:16, 1:16, 1:32, 999:16>>.
+
+question(<<0, Type:2/binary, Class:2/binary, _/binary>>) -> <<0, Type/binary, Class/binary>>;
+question(<<Size, Label:Size/binary, Rest/binary>>) -> <<Size, Label/binary, (question(Rest))/binary>>.

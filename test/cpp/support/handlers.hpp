@@ -1,5 +1,6 @@
 #pragma once
 
+#include "support/gate.hpp"
 #include "support/mock_dns_server.hpp"
 
 // What the servers of several tests say.
@@ -14,6 +15,14 @@ inline DnsBuilder srv_reply_to(const Query& query, const WireName& target) {
 // One SRV record with this target.
 inline MockDnsServer::Handler answer_with(const char* target) {
   return [target](auto& exchange) { exchange.reply(srv_reply_to(exchange.query(), target)); };
+}
+
+// The same, not before the gate is open.
+inline MockDnsServer::Handler answer_after(const Gate& gate, const char* target) {
+  return [&gate, target](auto& exchange) {
+    gate.pass();
+    exchange.reply(srv_reply_to(exchange.query(), target));
+  };
 }
 
 inline MockDnsServer::Handler fail_with(unsigned rcode) {

@@ -13,12 +13,10 @@
 
 #include "core/cares.hpp"
 #include "core/resolver.hpp"
+#include "support/gate.hpp"
 #include "support/mock_dns_server.hpp"
 
 namespace caravan::test {
-
-// How long a test waits for what must happen: no test depends on it, but a hang ends as a failure.
-inline constexpr std::chrono::seconds kHangGuard{60};
 
 template <typename T>
 T await(std::future<T> future) {
@@ -30,21 +28,6 @@ T await(std::future<T> future) {
 
 // The reply that a receiver got; nothing when it was thrown away without one.
 using Answer = std::optional<Reply>;
-
-// Keeps one thread until another lets it pass.
-class Gate {
- public:
-  void open() { promise_.set_value(); }
-  void pass() const {
-    if (opened_.wait_for(kHangGuard) != std::future_status::ready) {
-      throw std::runtime_error{"hang: nobody opens the gate"};
-    }
-  }
-
- private:
-  std::promise<void> promise_;
-  std::shared_future<void> opened_{promise_.get_future()};
-};
 
 // Gives the answer to a future.
 class PromiseReceiver final : public Receiver {
