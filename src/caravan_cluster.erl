@@ -1,75 +1,119 @@
-%% @doc Forms a cluster from the SRV records of a name, and keeps it whole.
+%% @doc Forms a cluster from what DNS says of a name, and keeps it whole.
 %%
-%% A topology looks up `query', turns each record into a node name `node_basename-Port@Target', and connects to the
-%% nodes it is not connected to. It looks again every `poll_interval', at once when a node goes down, and more rarely
-%% while DNS fails. It never disconnects anybody: when DNS fails it keeps the last good answer, and when the answer is
-%% "none" it keeps the connections there are.
+%% A topology looks up `query', makes a node name of each record, by default `{basename}-{port}@{target}', and connects
+%% to the nodes that it is not connected to. It looks again every `poll_interval', at once when a node goes down, and
+%% more rarely while DNS fails. It disconnects nobody, unless `prune' says so: when DNS fails the last good answer stands,
+%% and when the answer is "none", too.
 %%
-%% Topologies are started from the configuration of the application, `{caravan, [{topologies, [{Name, Options}]}]}', or
-%% under a supervisor of one's own by `caravan_cluster:child_spec(Options#{name => Name})'.
+%% Topologies are started from the configuration of the application, `{caravan, [{topologies, [{Name, Options}]}]}', by
+%% {@link start/1}, or under a supervisor of one's own by {@link child_spec/1}. There may be many.
+%%
+%% Functions that ask a topology exit with `noproc' when there is none of that name, as gen_server:call/2 does.
 -module(caravan_cluster).
--behaviour(gen_server).
 
--export([start_link/1, child_spec/1, check_options/1, poll/1, status/1]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([start_link/1, child_spec/1, start/1, stop/1, change/2, topologies/0]).
+-export([poll/1, status/1, await/3, subscribe/1, unsubscribe/1]).
+-export([check_options/1]).
 
--export_type([options/0, status/0]).
+-export_type([options/0, status/0, last_lookup/0]).
 
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
     name := atom(),
-    %% The name that has the SRV records.
+    %% The name to look up.
     query := string() | binary(),
-    %% What stands before `-Port@Target' in the names of the nodes.
-    node_basename := string() | binary() | atom(),
-    %% As in caravan_dns:lookup/3, with what the resolver has as the default.
+    %% What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
+    %% `{port}' is in the template, they are taken as names for one listener: when one is connected, the others are not
+    %% tried any more.
+    node_basename := basename() | [basename(), ...],
+    %% The template of node names. Of `{basename}', `{port}', `{target}' and `{ip}', records of addresses have the first
+    %% and the last only. `default' is `"{basename}-{port}@{target}"' for SRV records, `"{basename}@{ip}"' for others.
+    node_name => default | string() | binary(),
+    %% What is looked up; default `srv'.
+    record => srv | a | aaaa,
+    %% As in caravan_dns:lookup/3, with what the resolver has as the default. Addresses, too, are asked for over TCP
+    %% first, as only TCP gives all of them.
     resolver => default | caravan_dns:resolver(),
     nameservers => default | system | [string() | binary(), ...],
     timeout => default | pos_integer(),
     transport => default | auto | udp | tcp,
-    %% Milliseconds between looks, 100 to 3,600,000, give or take a tenth; default 5000.
+    %% A module with get_nodes/1, which is given the query, a binary, and returns a list of `{Port, Host}', in a process
+    %% of its own. An empty list is an empty answer, an exception a failed poll. It may take `timeout', by default 15 s.
+    dns_client => default | module(),
+    %% Milliseconds between looks, 100 to 3,600,000, give or take a tenth; default 5000. A quarter of that after a
+    %% change, no less than the TTL of the answer (an hour at most).
     poll_interval => pos_integer(),
     %% Milliseconds for one node, 1 to 120,000; default 10000.
     connect_timeout => pos_integer(),
     %% Nodes connected to at a time, 1 to 1000; default 16.
     max_connecting => pos_integer(),
     %% Nodes taken from one answer, 1 to 10,000; default 1000.
-    max_nodes => pos_integer()
+    max_nodes => pos_integer(),
+    %% Atoms that the topology may make, in its life, of names that turn out to be no nodes', 1 to 100,000; default half
+    %% of `max_nodes'. A name that is connected once counts no more.
+    atom_budget => default | pos_integer(),
+    %% Whether nodes are disconnected that DNS does not list any more; default `false'.
+    prune => boolean(),
+    %% Milliseconds that a node must be absent from fresh and complete answers, 1000 to 86,400,000; default 300,000.
+    prune_after => pos_integer(),
+    %% The part of the cluster, this node included, that may be disconnected within `prune_after', above 0 and up to 1;
+    %% default 0.34. Rounded down: with the default, a cluster of two disconnects nobody.
+    prune_max_fraction => number(),
+    %% What connects and disconnects a node, which is appended to the arguments, and gives `true'; what gives the list
+    %% of nodes that are connected. Defaults: `{net_kernel, connect_node, []}', `{erlang, disconnect_node, []}',
+    %% `{erlang, nodes, [connected]}'.
+    connect => mfargs(),
+    disconnect => mfargs(),
+    list_nodes => mfargs()
 } | [{atom(), term()}].
+-type basename() :: string() | binary() | atom().
+-type mfargs() :: {module(), atom(), [term()]}.
+
+%% How the last lookup ended: with records; with a nameserver's word that there are none; not at all.
+-type last_lookup() ::
+    none | fresh | {empty, nxdomain | nodata} | {failed, caravan_dns:reason() | caravan_dns:error() | {client, term()}}.
 
 -type status() :: #{
     name := atom(),
-    %% How the last lookup ended.
-    last_lookup := none | fresh | {empty, nxdomain | nodata} | {failed, caravan_dns:reason()},
+    query := binary(),
+    last_lookup := last_lookup(),
+    %% Milliseconds since the last answer with records.
+    answer_age := none | non_neg_integer(),
+    %% Milliseconds until the next lookup; `now' while one is under way.
+    next_poll := now | non_neg_integer(),
     %% The nodes of the last good answer without this one, and whether it was complete. Nodes of later answers that are
     %% not complete are added to a complete one.
     wanted := [node()],
     complete := boolean(),
+    %% Whether that answer lists this node under its name: others look for it there.
+    self_listed := boolean(),
+    %% Those of the wanted nodes that are connected, that are being connected, and that could not be connected: how
+    %% often in a row, why, and in how many milliseconds they are tried again.
     connected := [node()],
     connecting := [node()],
-    failing := #{node() => #{count := pos_integer(), reason := refused | timeout}},
+    failing := #{
+        node() => #{
+            count := pos_integer(), reason := caravan_diagnosis:reason(), retry_in := non_neg_integer()
+        }
+    },
+    %% Connected nodes that DNS has listed and does not list any more, and for how many milliseconds.
+    absent := #{node() => non_neg_integer()},
+    %% How many nodes `prune' has disconnected; those that were due and stayed, by the last poll, and why; and how often
+    %% that has happened.
+    pruned := non_neg_integer(),
+    suppressed := #{node() => caravan_prune:suppression()},
+    suppressions := non_neg_integer(),
+    %% What is left of `atom_budget'; names that were refused, in all and of the last answer.
     atoms_left := non_neg_integer(),
-    names_refused := non_neg_integer()
+    names_refused := non_neg_integer(),
+    last_refused := #{invalid | max_nodes | atom_budget => non_neg_integer()}
 }.
-
--record(state, {
-    options :: map(),
-    lookup :: reference() | undefined,
-    timer :: reference() | undefined,
-    retry :: reference() | undefined,
-    last_lookup = none :: none | fresh | {empty, nxdomain | nodata} | {failed, term()},
-    failed_polls = 0 :: non_neg_integer(),
-    wanted = [] :: [node()],
-    complete = false :: boolean(),
-    names :: caravan_node_names:state(),
-    connector :: caravan_connector:state()
-}).
 
 %% @doc Starts a topology that is linked to the caller.
 -spec start_link(options()) -> {ok, pid()} | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
     case check_options(Options) of
-        {ok, #{name := Name} = Checked} -> gen_server:start_link({local, registered_name(Name)}, ?MODULE, Checked, []);
+        {ok, Checked} -> caravan_topology:start_link(Checked);
         {error, _} = Error -> Error
     end.
 
@@ -80,183 +124,135 @@ start_link(Options) ->
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
 child_spec(Options) ->
-    #{id => {?MODULE, given_name(Options)}, start => {?MODULE, start_link, [Options]}}.
+    #{id => child_id(given_name(Options)), start => {?MODULE, start_link, [Options]}}.
+
+child_id(Name) -> {?MODULE, Name}.
 
 given_name(#{name := Name}) -> Name;
 given_name(Options) when is_list(Options) -> proplists:get_value(name, Options);
 given_name(_Options) -> undefined.
 
-%% @doc The options with their defaults, or which of them is not allowed.
--spec check_options(options()) -> {ok, map()} | {error, caravan_option:error()}.
-check_options(Options) ->
-    caravan_option:validate(Options, [
-        {name, required, {fun(Name) when is_atom(Name) -> {ok, Name}; (_) -> error end, "an atom"}},
-        {query, required, caravan_option:dns_name()},
-        {node_basename, required, caravan_option:basename()},
-        {poll_interval, {default, 5000}, caravan_option:integer(100, 3600000)},
-        {connect_timeout, {default, 10000}, caravan_option:integer(1, 120000)},
-        {max_connecting, {default, 16}, caravan_option:integer(1, 1000)},
-        {max_nodes, {default, 1000}, caravan_option:integer(1, 10000)}
-        | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
-    ]).
+%% @doc Starts a topology under Caravan's own supervisor, as one of the configuration. Errors: `not_started' when the
+%% application is not, `{already_started, Pid}', and what is not allowed of the options.
+%%
+%% ```
+%% {ok, _} = caravan_cluster:start(#{name => app, query => "app.service.consul", node_basename => "app"}).
+%% '''
+-spec start(options()) ->
+    {ok, pid()} | {error, not_started | {already_started, pid()} | caravan_option:error()}.
+start(Options) ->
+    with_supervisor(fun() -> start_checked(Options, check_options(Options)) end).
 
-%% @doc Looks at once.
--spec poll(atom()) -> ok.
-poll(Name) ->
-    gen_server:cast(registered_name(Name), poll).
+start_checked(Options, {ok, _}) -> supervisor:start_child(caravan_sup, child_spec(Options));
+start_checked(_Options, {error, _} = Error) -> Error.
 
-%% @doc What the topology knows, wants and does. Exits with `noproc' when there is no such topology.
--spec status(atom()) -> status().
-status(Name) ->
-    gen_server:call(registered_name(Name), status).
+%% @doc Stops a topology that {@link start/1} or the configuration has started. The connections stay. Errors: `not_found'
+%% when Caravan's supervisor has none of that name, `not_started' when the application is not.
+%%
+%% ```
+%% ok = caravan_cluster:stop(app).
+%% '''
+-spec stop(atom()) -> ok | {error, not_found | not_started}.
+stop(Name) ->
+    with_supervisor(fun() -> stop_child(child_id(Name), supervisor:terminate_child(caravan_sup, child_id(Name))) end).
 
-%% One more atom for each that is used as a name.
-registered_name(Name) ->
-    list_to_atom("caravan_cluster." ++ atom_to_list(Name)).
+stop_child(Id, ok) -> supervisor:delete_child(caravan_sup, Id);
+stop_child(_Id, {error, not_found} = Error) -> Error.
 
-init(#{name := Name, node_basename := Basename, max_nodes := MaxNodes} = Options) ->
-    ok = logger:set_process_metadata(#{caravan_topology => Name}),
-    _ = net_kernel:monitor_nodes(true),
-    State = #state{
-        options = Options,
-        names = caravan_node_names:new(Basename, MaxNodes),
-        connector = caravan_connector:new(Options)
-    },
-    {ok, look(State)}.
-
-handle_call(status, _From, State) ->
-    {reply, status_of(State), State}.
-
-handle_cast(poll, State) ->
-    {noreply, look(State)}.
-
-handle_info({caravan_dns, Ref, Result}, #state{lookup = Ref} = State) ->
-    {noreply, schedule(connect(looked(Result, State#state{lookup = undefined})))};
-handle_info({timeout, Timer, look}, #state{timer = Timer} = State) ->
-    {noreply, look(State#state{timer = undefined})};
-handle_info({timeout, Timer, retry}, #state{retry = Timer} = State) ->
-    {noreply, connect(State#state{retry = undefined})};
-handle_info({nodeup, Node}, #state{connector = Connector} = State) ->
-    {noreply, State#state{connector = caravan_connector:forget(Node, Connector)}};
-handle_info({nodedown, Node}, State) ->
-    {noreply, node_is_down(Node, lists:member(Node, State#state.wanted), State)};
-handle_info(Info, #state{connector = Connector} = State) ->
-    case caravan_connector:handle_info(Info, Connector) of
-        {connected, Node, Next} ->
-            logger:notice("caravan ~ts: connected to ~ts", [name(State), Node]),
-            {noreply, connect(State#state{connector = Next})};
-        {failed, Node, Reason, Count, Next} ->
-            report_failure(Node, Reason, Count, State),
-            {noreply, connect(State#state{connector = Next})};
-        ignore ->
-            {noreply, State}
+with_supervisor(Fun) ->
+    case whereis(caravan_sup) of
+        undefined -> {error, not_started};
+        _ -> Fun()
     end.
 
-%% One lookup at a time: an answer that is on its way is as good as a new one.
-look(#state{lookup = undefined, options = #{query := Query} = Options} = State) ->
-    Ref = caravan_dns:lookup_async(Query, srv, maps:with([resolver, nameservers, timeout, transport], Options)),
-    cancel_timer(State#state{lookup = Ref});
-look(State) ->
-    State.
+%% @doc Gives a topology other options, all of them; it looks at once. Who waits or is subscribed stays so, and what was
+%% wanted stands until there is an answer. After a crash the supervisor starts the topology with its first options.
+%%
+%% ```
+%% ok = caravan_cluster:change(app, #{query => "app.service.consul", node_basename => "app", poll_interval => 1000}).
+%% '''
+-spec change(atom(), options() | map()) -> ok | {error, caravan_option:error()}.
+change(Name, Options) ->
+    case check_options(with_name(Name, Options)) of
+        {ok, Checked} -> call(Name, {change, Checked});
+        {error, _} = Error -> Error
+    end.
 
-looked({ok, Answer}, #state{names = Names, connector = Connector} = State) ->
-    ok = caravan_glue:learn(Answer),
-    {Nodes, NextNames} = caravan_node_names:from_answer(Answer, Names),
-    #{complete := Complete} = Answer,
-    Wanted = wanted(lists:delete(node(), Nodes), Complete, State),
-    report_lookup(fresh, State),
-    report_change(Wanted, State),
-    State#state{
-        last_lookup = fresh,
-        failed_polls = 0,
-        wanted = Wanted,
-        complete = Complete orelse State#state.complete,
-        names = NextNames,
-        connector = caravan_connector:keep(Wanted, Connector)
-    };
-%% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
-looked({error, Reason}, State) when Reason =:= nxdomain; Reason =:= nodata ->
-    report_lookup({empty, Reason}, State),
-    State#state{last_lookup = {empty, Reason}, failed_polls = 0};
-looked({error, Reason}, #state{failed_polls = Failed} = State) ->
-    report_lookup({failed, Reason}, State),
-    State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1}.
+with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
+with_name(Name, Options) when is_list(Options) -> lists:keystore(name, 1, Options, {name, Name});
+with_name(_Name, Options) -> Options.
 
-%% What an incomplete answer leaves out may still be there: it only adds to a complete one.
-wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(Nodes, Before);
-wanted(Nodes, _Complete, _State) -> Nodes.
+%% @doc The names of the topologies of this node. One that runs without the application is not among them.
+-spec topologies() -> [atom()].
+topologies() ->
+    caravan_topologies:names().
 
-connect(#state{wanted = Wanted, connector = Connector} = State) ->
-    Missing = missing(Wanted, is_alive()),
-    Next = caravan_connector:connect(Missing, Connector),
-    retry_in(caravan_connector:next_retry(Missing, Next), State#state{connector = Next}).
+%% @private
+%% The options with their defaults, or which of them is not allowed.
+-spec check_options(options()) -> {ok, map()} | {error, caravan_option:error()}.
+check_options(Options) ->
+    caravan_topology_options:check(Options).
 
-%% One timer for the node whose back-off ends first.
-retry_in(After, #state{retry = undefined} = State) when is_integer(After) ->
-    State#state{retry = erlang:start_timer(After, self(), retry)};
-retry_in(none, #state{retry = undefined} = State) ->
-    State;
-retry_in(After, #state{retry = Timer} = State) ->
-    _ = erlang:cancel_timer(Timer),
-    retry_in(After, State#state{retry = undefined}).
+%% @doc Makes the topology look at once, if there is one.
+-spec poll(atom()) -> ok.
+poll(Name) ->
+    gen_server:cast(caravan_topology:registered_name(Name), poll).
 
-missing(Wanted, true) -> Wanted -- nodes(connected);
-missing(_Wanted, false) -> [].
+%% @doc What the topology knows, wants and does.
+-spec status(atom()) -> status().
+status(Name) ->
+    call(Name, status).
 
-node_is_down(Node, true, State) ->
-    logger:warning("caravan ~ts: lost ~ts", [name(State), Node]),
-    arm_timer(caravan_schedule:look_after_nodedown(), State);
-node_is_down(_Node, false, State) ->
-    State.
+%% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of
+%% the topology or not. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or
+%% `infinity'.
+%%
+%% ```
+%% {ok, Nodes} = caravan_cluster:await(app, 2, 30000).
+%% '''
+-spec await(atom(), Goal :: non_neg_integer() | [node()], timeout()) ->
+    {ok, [node()]} | {error, timeout | caravan_option:error()}.
+await(Name, Goal, Timeout) ->
+    case {caravan_option:check(goal, Goal, goal()), caravan_option:check(timeout, Timeout, timeout())} of
+        {{ok, _}, {ok, _}} -> call(Name, {await, Goal, Timeout});
+        {{error, _} = Error, _} -> Error;
+        {_, {error, _} = Error} -> Error
+    end.
 
-schedule(#state{options = #{poll_interval := Interval}, failed_polls = Failed} = State) ->
-    arm_timer(caravan_schedule:next_poll(Interval, Failed), State).
+goal() ->
+    {fun goal/1, "a number of nodes, or a list of nodes"}.
 
-arm_timer(After, State) ->
-    Cleared = cancel_timer(State),
-    Cleared#state{timer = erlang:start_timer(After, self(), look)}.
+goal(Count) when is_integer(Count), Count >= 0 -> {ok, Count};
+goal(Nodes) when is_list(Nodes) -> all_atoms(Nodes, lists:all(fun is_atom/1, Nodes));
+goal(_) -> error.
 
-cancel_timer(#state{timer = undefined} = State) ->
-    State;
-cancel_timer(#state{timer = Timer} = State) ->
-    _ = erlang:cancel_timer(Timer),
-    State#state{timer = undefined}.
+all_atoms(Nodes, true) -> {ok, Nodes};
+all_atoms(_Nodes, false) -> error.
 
-status_of(#state{wanted = Wanted, connector = Connector, names = Names} = State) ->
-    maps:merge(caravan_node_names:stats(Names), #{
-        name => name(State),
-        last_lookup => State#state.last_lookup,
-        wanted => Wanted,
-        complete => State#state.complete,
-        connected => [Node || Node <- nodes(connected), lists:member(Node, Wanted)],
-        connecting => caravan_connector:connecting(Connector),
-        failing => caravan_connector:failing(Connector)
-    }).
+timeout() ->
+    {fun timeout/1, "infinity, or milliseconds from 0 to 4294967295"}.
 
-name(#state{options = #{name := Name}}) ->
-    Name.
+timeout(infinity) -> {ok, infinity};
+timeout(Timeout) when is_integer(Timeout), Timeout >= 0, Timeout =< 16#FFFFFFFF -> {ok, Timeout};
+timeout(_) -> error.
 
-%% Only what changes is logged: a steady state is silent.
-report_lookup(Same, #state{last_lookup = Same}) ->
-    ok;
-report_lookup(fresh, #state{last_lookup = none}) ->
-    ok;
-report_lookup(fresh, #state{options = #{query := Query}} = State) ->
-    logger:notice("caravan ~ts: ~ts has records again", [name(State), Query]);
-report_lookup({empty, Reason}, #state{options = #{query := Query}} = State) ->
-    logger:notice("caravan ~ts: ~ts has no records (~ts); nobody is disconnected", [name(State), Query, Reason]);
-report_lookup({failed, Reason}, #state{options = #{query := Query}} = State) ->
-    logger:warning("caravan ~ts: cannot look up ~ts: ~0tp; the last good answer stands", [name(State), Query, Reason]).
+%% @doc Tells the caller, from now on, of nodes of the topology that are connected or lost:
+%% `{caravan_cluster, Name, {up | down, Node}}'. Returns those that are connected now. The subscription ends with the
+%% caller, with {@link unsubscribe/1}, and with the topology.
+%%
+%% ```
+%% {ok, Nodes} = caravan_cluster:subscribe(app),
+%% receive {caravan_cluster, app, {up, Node}} -> Node end.
+%% '''
+-spec subscribe(atom()) -> {ok, [node()]}.
+subscribe(Name) ->
+    call(Name, subscribe).
 
-report_change(Wanted, #state{wanted = Wanted}) ->
-    ok;
-report_change(Wanted, #state{wanted = Before} = State) ->
-    logger:info("caravan ~ts: nodes in DNS now: ~0tp, gone: ~0tp", [name(State), Wanted, Before -- Wanted]).
+%% @doc Ends a subscription of the caller. Messages that have come already stay.
+-spec unsubscribe(atom()) -> ok.
+unsubscribe(Name) ->
+    call(Name, unsubscribe).
 
-report_failure(Node, Reason, 1, State) ->
-    logger:warning("caravan ~ts: cannot connect to ~ts: ~ts", [name(State), Node, failure_text(Reason)]);
-report_failure(_Node, _Reason, _Count, _State) ->
-    ok.
-
-failure_text(refused) -> "it is not reachable at the port of its name, or refuses us (cookie, name)";
-failure_text(timeout) -> "it does not answer".
+%% A topology answers at once, and an await ends by its own time-out.
+call(Name, Request) ->
+    gen_server:call(caravan_topology:registered_name(Name), Request, infinity).

@@ -9,7 +9,7 @@
 
 -export_type([key/0]).
 
--type key() :: default_port | port_range | nameservers | resolver | topologies.
+-type key() :: default_port | port_range | nameservers | resolver | topologies | debug.
 
 %% The value of a key, or its default when it is not set.
 -spec value(key()) -> {ok, term()} | {error, caravan_option:error()}.
@@ -44,6 +44,8 @@ option(port_range) -> {{1024, 65535}, caravan_option:port_range()};
 option(nameservers) -> {system, caravan_option:nameservers()};
 %% What is in it, caravan_dns:open/1 checks.
 option(resolver) -> {#{}, {fun resolver/1, "a map or a list of options"}};
+%% Whether topologies log what each poll finds, at level `debug'.
+option(debug) -> {false, caravan_option:boolean()};
 option(topologies) -> {[], {fun topologies/1, "a list of {Name, Options}"}}.
 
 resolver(Options) when is_map(Options); is_list(Options) -> {ok, Options};

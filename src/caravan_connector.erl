@@ -3,48 +3,87 @@
 %% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology.
 -module(caravan_connector).
 
--export([new/1, connect/2, handle_info/2, forget/2, keep/2, next_retry/2, connecting/1, failing/1]).
+-export([new/1, change/2, connect/2, handle_info/2, forget/2, keep/2, next_retry/2, connecting/1, failing/1]).
 
--export_type([state/0]).
+-export_type([state/0, options/0, event/0]).
 
 %% It hands its result over as the reason of its exit.
 -dialyzer({nowarn_function, start/2}).
 
--type options() :: #{connect_timeout := pos_integer(), max_connecting := pos_integer(), atom() => term()}.
+-type options() :: #{
+    connect := mfargs(),
+    connect_timeout := pos_integer(),
+    max_connecting := pos_integer(),
+    atom() => term()
+}.
+-type mfargs() :: {module(), atom(), [term()]}.
+
+%% How an attempt ended, after so much native time. A reason is `new' when it is the first of its kind since the node
+%% was last connected: who reports those alone does not repeat himself.
+-type event() ::
+    {connected, node(), Duration :: integer()}
+    | {failed, node(), caravan_diagnosis:reason(), new | known, Duration :: integer()}.
+
+-record(attempt, {
+    node :: node(),
+    pid :: pid(),
+    timer :: reference(),
+    began :: integer()
+}).
 
 -record(failure, {
     count :: pos_integer(),
     retry_at :: integer(),
-    reason :: refused | timeout
+    %% The last one first.
+    reasons :: [caravan_diagnosis:reason(), ...]
 }).
 
 -record(state, {
-    timeout :: pos_integer(),
-    limit :: pos_integer(),
-    attempts = #{} :: #{reference() => {node(), pid(), Timer :: reference()}},
+    options :: options(),
+    attempts = #{} :: #{reference() => #attempt{}},
     failures = #{} :: #{node() => #failure{}}
 }).
 
 -opaque state() :: #state{}.
 
 -spec new(options()) -> state().
-new(#{connect_timeout := Timeout, max_connecting := Limit}) ->
-    #state{timeout = Timeout, limit = Limit}.
+new(Options) ->
+    #state{options = Options}.
+
+-spec change(options(), state()) -> state().
+change(Options, State) ->
+    State#state{options = Options}.
 
 %% Starts connecting to those of the missing nodes that are not being connected, not in back-off, and within the limit.
 -spec connect([node()], state()) -> state().
-connect(Missing, #state{limit = Limit, attempts = Attempts} = State) ->
+connect(Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts} = State) ->
     Now = now_ms(),
-    Idle = [Node || Node <- Missing, not is_connecting(Node, State), is_due(Node, Now, State)],
-    lists:foldl(fun start/2, State, lists:sublist(Idle, Limit - map_size(Attempts))).
+    Busy = connecting(State),
+    Idle = [Node || Node <- Missing, not lists:member(Node, Busy), is_due(Node, Now, State)],
+    lists:foldl(fun start/2, State, lists:sublist(shuffled(Idle), max(0, Limit - map_size(Attempts)))).
 
-start(Node, #state{timeout = Timeout, attempts = Attempts} = State) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({connected, net_kernel:connect_node(Node)}) end),
+%% Nodes that start together do not all begin with the same one.
+shuffled(Nodes) ->
+    [Node || {_, Node} <- lists:sort([{rand:uniform(), Node} || Node <- Nodes])].
+
+start(Node, #state{options = #{connect := Connect, connect_timeout := Timeout}, attempts = Attempts} = State) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, attempt(Node, Connect)}) end),
     Timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor}),
-    State#state{attempts = Attempts#{Monitor => {Node, Pid, Timer}}}.
+    Attempt = #attempt{node = Node, pid = Pid, timer = Timer, began = erlang:monotonic_time()},
+    State#state{attempts = Attempts#{Monitor => Attempt}}.
 
-is_connecting(Node, State) ->
-    lists:member(Node, connecting(State)).
+attempt(Node, {Module, Function, Arguments} = Connect) ->
+    try apply(Module, Function, Arguments ++ [Node]) of
+        true -> connected;
+        ignored -> {failed, not_distributed};
+        false -> {failed, why(Node, Connect)};
+        Result -> {failed, {result, Result}}
+    catch
+        Class:Reason -> {failed, {raised, {Class, Reason}}}
+    end.
+
+why(Node, {net_kernel, connect_node, []}) -> caravan_diagnosis:why(Node);
+why(_Node, _Connect) -> {result, false}.
 
 is_due(Node, Now, #state{failures = Failures}) ->
     case Failures of
@@ -52,42 +91,55 @@ is_due(Node, Now, #state{failures = Failures}) ->
         #{} -> true
     end.
 
-%% The end of an attempt: `{connected, Node}', or `{failed, Node, Reason, Count}' for the Count-th failure in a row.
--spec handle_info(term(), state()) ->
-    {connected, node(), state()} | {failed, node(), refused | timeout, pos_integer(), state()} | ignore.
+-spec handle_info(term(), state()) -> {event(), state()} | ignore.
 handle_info({'DOWN', Monitor, process, _Pid, Result}, #state{attempts = Attempts} = State) ->
-    case Attempts of
-        #{Monitor := {Node, _, Timer}} ->
-            _ = erlang:cancel_timer(Timer),
-            ended(Node, Result, State#state{attempts = maps:remove(Monitor, Attempts)});
-        #{} ->
+    case maps:take(Monitor, Attempts) of
+        {Attempt, Left} ->
+            _ = erlang:cancel_timer(Attempt#attempt.timer),
+            ended(Result, Attempt, State#state{attempts = Left});
+        error ->
             ignore
     end;
 handle_info({timeout, _Timer, {?MODULE, Monitor}}, #state{attempts = Attempts} = State) ->
-    case Attempts of
-        #{Monitor := {Node, Pid, _}} ->
+    case maps:take(Monitor, Attempts) of
+        {#attempt{pid = Pid} = Attempt, Left} ->
             true = demonitor(Monitor, [flush]),
             true = exit(Pid, kill),
-            failed(Node, timeout, State#state{attempts = maps:remove(Monitor, Attempts)});
-        #{} ->
+            failed(timeout, Attempt, State#state{attempts = Left});
+        error ->
             ignore
     end;
 handle_info(_Other, _State) ->
     ignore.
 
-ended(Node, {connected, true}, State) -> {connected, Node, forget(Node, State)};
-ended(Node, _False, State) -> failed(Node, refused, State).
+ended({?MODULE, connected}, #attempt{node = Node} = Attempt, State) ->
+    {{connected, Node, duration(Attempt)}, forget(Node, State)};
+ended({?MODULE, {failed, Reason}}, Attempt, State) ->
+    failed(Reason, Attempt, State);
+ended(Reason, Attempt, State) ->
+    failed({raised, {exit, Reason}}, Attempt, State).
 
-failed(Node, Reason, #state{failures = Failures} = State) ->
-    Count = failure_count(Node, Failures) + 1,
-    Failure = #failure{count = Count, retry_at = now_ms() + caravan_schedule:backoff(Count), reason = Reason},
-    {failed, Node, Reason, Count, State#state{failures = Failures#{Node => Failure}}}.
+failed(Reason, #attempt{node = Node} = Attempt, #state{failures = Failures} = State) ->
+    {Count, Before} = failure_before(Node, Failures),
+    Failure = #failure{
+        count = Count + 1,
+        retry_at = now_ms() + caravan_schedule:backoff(Count + 1),
+        reasons = [Reason | lists:delete(Reason, Before)]
+    },
+    Event = {failed, Node, Reason, novelty(lists:member(Reason, Before)), duration(Attempt)},
+    {Event, State#state{failures = Failures#{Node => Failure}}}.
 
-failure_count(Node, Failures) ->
+failure_before(Node, Failures) ->
     case Failures of
-        #{Node := #failure{count = Count}} -> Count;
-        #{} -> 0
+        #{Node := #failure{count = Count, reasons = Reasons}} -> {Count, Reasons};
+        #{} -> {0, []}
     end.
+
+novelty(true) -> known;
+novelty(false) -> new.
+
+duration(#attempt{began = Began}) ->
+    erlang:monotonic_time() - Began.
 
 %% The node was up: its failures count no more.
 -spec forget(node(), state()) -> state().
@@ -102,7 +154,7 @@ keep(Nodes, #state{failures = Failures} = State) ->
 %% Milliseconds until the back-off of one of the missing nodes ends. None while no further attempt can start: the end of
 %% each one is an occasion to connect anyway.
 -spec next_retry([node()], state()) -> non_neg_integer() | none.
-next_retry(_Missing, #state{limit = Limit, attempts = Attempts}) when map_size(Attempts) >= Limit ->
+next_retry(_Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts}) when map_size(Attempts) >= Limit ->
     none;
 next_retry(Missing, #state{failures = Failures} = State) ->
     Waiting = maps:without(connecting(State), maps:with(Missing, Failures)),
@@ -113,11 +165,18 @@ next_retry(Missing, #state{failures = Failures} = State) ->
 
 -spec connecting(state()) -> [node()].
 connecting(#state{attempts = Attempts}) ->
-    [Node || {Node, _, _} <- maps:values(Attempts)].
+    [Node || #attempt{node = Node} <- maps:values(Attempts)].
 
--spec failing(state()) -> #{node() => #{count := pos_integer(), reason := refused | timeout}}.
+-spec failing(state()) ->
+    #{node() => #{count := pos_integer(), reason := caravan_diagnosis:reason(), retry_in := non_neg_integer()}}.
 failing(#state{failures = Failures}) ->
-    maps:map(fun(_Node, #failure{count = Count, reason = Reason}) -> #{count => Count, reason => Reason} end, Failures).
+    Now = now_ms(),
+    maps:map(
+        fun(_Node, #failure{count = Count, reasons = [Reason | _], retry_at = RetryAt}) ->
+            #{count => Count, reason => Reason, retry_in => max(0, RetryAt - Now)}
+        end,
+        Failures
+    ).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

@@ -4,14 +4,14 @@
 -module(caravan_nif).
 
 -export([load/0, format_error/1]).
--export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/3]).
+-export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/1]).
 -export([is_basename/1, is_dns_name/1, is_nameserver/1]).
 -export([open/1, close/1, stats/1, lookup/7, cancel/1]).
 
 -export_type([load_error/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 2).
+-define(ABI, 3).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
@@ -112,8 +112,9 @@ is_helper_name(_NodeName) -> erlang:nif_error(not_loaded).
 -spec set_port_rule(Default :: inet:port_number(), First :: inet:port_number(), Last :: inet:port_number()) -> ok.
 set_port_rule(_Default, _First, _Last) -> erlang:nif_error(not_loaded).
 
--spec node_name(Basename :: binary(), inet:port_number(), Target :: binary()) -> {ok, binary()} | {error, badname}.
-node_name(_Basename, _Port, _Target) -> erlang:nif_error(not_loaded).
+%% The name as it is used, the host in lower case and without a trailing dot, if it is fit for a node.
+-spec node_name(binary()) -> {ok, binary()} | {error, badname}.
+node_name(_Text) -> erlang:nif_error(not_loaded).
 
 -spec is_basename(term()) -> boolean().
 is_basename(_Text) -> erlang:nif_error(not_loaded).

@@ -1,55 +1,105 @@
 %% @private
-%% From the records of an answer to node names. Records come from the network and atoms are for ever, so names are
-%% checked before they become atoms, at most `max_nodes' of an answer, and a topology makes a limited number of new
-%% atoms in its life.
+%% From what DNS says to node names. Records come from the network and atoms are for ever, so names are checked before
+%% they become atoms, at most `max_nodes' of an answer, and a topology has a budget of new atoms for its whole life. A
+%% name that turns out to be a node's gives its atom back to the budget: a cluster may replace its nodes for years.
 -module(caravan_node_names).
 
--export([new/2, from_answer/2, stats/1]).
+-export([new/1, change/2, from_endpoints/2, is_a_node/2, same_listener/1, stats/1]).
 
--export_type([state/0]).
+-export_type([state/0, endpoint/0, options/0]).
+
+%% What an answer says of one node: some of port, target and address.
+-type endpoint() :: #{port => inet:port_number(), target => binary(), ip => inet:ip_address()}.
+
+-type options() :: #{
+    node_basename := [binary(), ...],
+    node_name := caravan_template:template(),
+    max_nodes := pos_integer(),
+    atom_budget := pos_integer(),
+    atom() => term()
+}.
+
+-type refusals() :: #{invalid := non_neg_integer(), max_nodes := non_neg_integer(), atom_budget := non_neg_integer()}.
 
 -record(state, {
-    basename :: binary(),
-    max_nodes :: pos_integer(),
-    atoms_left :: non_neg_integer(),
+    options :: options(),
+    %% Atoms made here of names that nobody has had so far.
+    unproven = #{} :: #{node() => []},
+    last_refused = #{invalid => 0, max_nodes => 0, atom_budget => 0} :: refusals(),
     refused = 0 :: non_neg_integer()
 }).
 
 -opaque state() :: #state{}.
 
-%% A cluster that replaces all its nodes ten times under new names fits.
--define(ATOMS_PER_NODE, 10).
+-spec new(options()) -> state().
+new(Options) ->
+    #state{options = Options}.
 
--spec new(binary(), pos_integer()) -> state().
-new(Basename, MaxNodes) ->
-    #state{basename = Basename, max_nodes = MaxNodes, atoms_left = MaxNodes * ?ATOMS_PER_NODE}.
+%% What has been spent stays spent.
+-spec change(options(), state()) -> state().
+change(Options, State) ->
+    State#state{options = Options}.
 
-%% The nodes of an answer, sorted and without duplicates. Records that make no node name are left out.
--spec from_answer(caravan_dns:answer(), state()) -> {[node()], state()}.
-from_answer(#{records := Records}, State) ->
-    Names = lists:usort(lists:flatmap(fun(Record) -> name(Record, State) end, Records)),
-    to_atoms(lists:sublist(Names, State#state.max_nodes), [], State).
+%% The nodes of an answer, sorted and without duplicates. What makes no node name is left out and counted.
+-spec from_endpoints([endpoint()], state()) -> {[node()], state()}.
+from_endpoints(Endpoints, #state{options = #{max_nodes := MaxNodes} = Options} = State) ->
+    Rendered = [name(Endpoint, Basename, Options) || Endpoint <- Endpoints, Basename <- basenames(Options)],
+    Names = lists:usort([Name || {ok, Name} <- Rendered]),
+    {Nodes, OverBudget, Unproven} = to_atoms(lists:sublist(Names, MaxNodes), State),
+    Refused = #{
+        invalid => length([Error || {error, _} = Error <- Rendered]),
+        max_nodes => max(0, length(Names) - MaxNodes),
+        atom_budget => OverBudget
+    },
+    {lists:sort(Nodes), State#state{
+        unproven = Unproven,
+        last_refused = Refused,
+        refused = State#state.refused + lists:sum(maps:values(Refused))
+    }}.
 
-name(#{port := Port, target := Target}, #state{basename = Basename}) ->
-    case caravan_nif:node_name(Basename, Port, Target) of
-        {ok, Name} -> [Name];
-        {error, badname} -> []
-    end.
+basenames(#{node_basename := Basenames}) -> Basenames.
 
-to_atoms([], Nodes, State) ->
-    {lists:sort(Nodes), State};
-to_atoms([Name | Names], Nodes, State) ->
+%% RFC 2782: port and target are those of a service; 0 and the root say that there is none.
+name(#{port := 0}, _Basename, _Options) ->
+    {error, badname};
+name(Endpoint, Basename, #{node_name := Template}) ->
+    caravan_nif:node_name(caravan_template:render(Template, maps:map(fun text/2, Endpoint#{basename => Basename}))).
+
+text(basename, Basename) -> Basename;
+text(target, Target) -> Target;
+text(port, Port) -> integer_to_binary(Port);
+text(ip, Ip) -> list_to_binary(inet:ntoa(Ip)).
+
+to_atoms(Names, #state{options = #{atom_budget := Budget}, unproven = Unproven}) ->
+    lists:foldl(fun(Name, Atoms) -> to_atom(Name, Budget, Atoms) end, {[], 0, Unproven}, Names).
+
+to_atom(Name, Budget, {Nodes, Refused, Unproven}) ->
     try binary_to_existing_atom(Name) of
-        Node -> to_atoms(Names, [Node | Nodes], State)
+        Node -> {[Node | Nodes], Refused, Unproven}
     catch
-        error:badarg -> new_atom(Name, Names, Nodes, State)
+        error:badarg when map_size(Unproven) < Budget ->
+            Node = binary_to_atom(Name),
+            {[Node | Nodes], Refused, Unproven#{Node => []}};
+        error:badarg ->
+            {Nodes, Refused + 1, Unproven}
     end.
 
-new_atom(Name, Names, Nodes, #state{atoms_left = Left} = State) when Left > 0 ->
-    to_atoms(Names, [binary_to_atom(Name) | Nodes], State#state{atoms_left = Left - 1});
-new_atom(_Name, Names, Nodes, #state{refused = Refused} = State) ->
-    to_atoms(Names, Nodes, State#state{refused = Refused + 1}).
+%% The node has been connected.
+-spec is_a_node(node(), state()) -> state().
+is_a_node(Node, #state{unproven = Unproven} = State) ->
+    State#state{unproven = maps:remove(Node, Unproven)}.
 
--spec stats(state()) -> #{atoms_left := non_neg_integer(), names_refused := non_neg_integer()}.
-stats(#state{atoms_left = Left, refused = Refused}) ->
-    #{atoms_left => Left, names_refused => Refused}.
+%% Whether names of one host and port are names for the same listener, of which one at most is right: with several
+%% basenames, each record gives as many names.
+-spec same_listener(options()) -> boolean().
+same_listener(#{node_basename := [_, _ | _], node_name := Template}) -> caravan_template:uses(port, Template);
+same_listener(_Options) -> false.
+
+-spec stats(state()) ->
+    #{atoms_left := non_neg_integer(), names_refused := non_neg_integer(), last_refused := refusals()}.
+stats(#state{options = #{atom_budget := Budget}, unproven = Unproven} = State) ->
+    #{
+        atoms_left => max(0, Budget - map_size(Unproven)),
+        names_refused => State#state.refused,
+        last_refused => State#state.last_refused
+    }.

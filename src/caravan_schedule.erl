@@ -5,20 +5,44 @@
 
 -export([next_poll/2, look_after_nodedown/0, backoff/1]).
 
+-export_type([pace/0]).
+
+%% How the last poll ended: it failed as the Count-th in a row, it changed what is wanted, or it did not.
+-type pace() :: {failed, Count :: pos_integer()} | {changed, TtlSeconds :: non_neg_integer()}
+    | {steady, TtlSeconds :: non_neg_integer()}.
+
 -define(MAX_FAILED_INTERVAL, 60000).
+-define(LEAST_INTERVAL, 100).
 -define(NODEDOWN_SPREAD, 200).
 -define(FIRST_BACKOFF, 1000).
 -define(MAX_BACKOFF, 60000).
 
+%% No TTL keeps a topology from looking for longer than the longest poll_interval.
+-define(MAX_TTL, 3600000).
+
+%% What changes once often goes on changing: nodes are deployed one after the other.
+-define(SOONER, 4).
+
 %% After that many failures in a row every limit is reached; a larger shift would make large numbers of no use.
 -define(MAX_DOUBLINGS, 16).
 
-%% The interval, doubled for each failed poll in a row, and a tenth up or down: nodes that started together do not ask
-%% together for ever. An interval above a minute is kept as it is.
--spec next_poll(pos_integer(), FailedPolls :: non_neg_integer()) -> pos_integer().
-next_poll(Interval, FailedPolls) ->
-    Wait = doubled(Interval, FailedPolls, max(Interval, ?MAX_FAILED_INTERVAL)),
+%% A tenth up or down: nodes that started together do not ask together for ever. While polls fail the interval is
+%% doubled each time, up to a minute, or kept if it is longer. No answer is asked for again while its TTL runs: whoever
+%% gave it would give the same.
+-spec next_poll(Interval :: pos_integer(), pace()) -> pos_integer().
+next_poll(Interval, {failed, Count}) ->
+    jittered(doubled(Interval, Count, max(Interval, ?MAX_FAILED_INTERVAL)));
+next_poll(Interval, {changed, Ttl}) ->
+    not_before(Ttl, jittered(max(?LEAST_INTERVAL, Interval div ?SOONER)));
+next_poll(Interval, {steady, Ttl}) ->
+    not_before(Ttl, jittered(Interval)).
+
+jittered(Wait) ->
     Wait - Wait div 10 + rand:uniform(max(1, Wait div 5)).
+
+not_before(Ttl, Wait) when Ttl * 1000 =< Wait -> Wait;
+%% Those that got an answer together do not ask for the next one together.
+not_before(Ttl, _Wait) -> min(Ttl * 1000, ?MAX_TTL) + rand:uniform(?LEAST_INTERVAL).
 
 %% All nodes see that one went down; not all of them look in the same instant.
 -spec look_after_nodedown() -> pos_integer().

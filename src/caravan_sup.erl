@@ -7,9 +7,10 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% The table of addresses belongs to the supervisor, so that no crash of a topology takes it along.
+%% The tables belong to the supervisor, so that no crash of a topology takes them along.
 init([]) ->
     ok = caravan_glue:create(),
+    ok = caravan_topologies:create(),
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, topologies(caravan_config:value(topologies))}}.
 
 topologies({ok, Topologies}) ->

@@ -1,9 +1,10 @@
 #include "core/node_name.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
 
 #include "core/dns_name.hpp"
+#include "core/ip_address.hpp"
 
 namespace caravan {
 namespace {
@@ -112,21 +113,24 @@ bool is_valid_basename(std::string_view text) noexcept {
   return !text.empty() && text.size() <= kMaxAtomCharacters && leading(text, is_name_character) == text.size();
 }
 
-std::optional<std::string> make_node_name(std::string_view basename, std::uint16_t port, std::string_view target) {
-  if (port == 0 || !is_valid_basename(basename) || !is_dns_name(target)) {
+std::optional<std::string> normalize_node_name(std::string_view text) {
+  const auto at = text.find('@');
+  if (at == std::string_view::npos || !is_valid_basename(text.substr(0, at))) {
     return std::nullopt;
   }
-  if (target.ends_with('.')) {
-    target.remove_suffix(1);
-  }
-  std::string name{basename};
-  name += '-';
-  name += std::to_string(port);
-  name += '@';
-  std::transform(target.begin(), target.end(), std::back_inserter(name), to_lower_ascii);
-  if (name.size() > kMaxAtomCharacters) {
+  const auto host = text.substr(at + 1);
+  if (!is_dns_name(host) && !parse_ip_address(host)) {
     return std::nullopt;
   }
+  if (text.ends_with('.')) {
+    text.remove_suffix(1);
+  }
+  if (text.size() > kMaxAtomCharacters) {
+    return std::nullopt;
+  }
+  std::string name{text};
+  std::transform(name.begin() + static_cast<std::ptrdiff_t>(at), name.end(),
+                 name.begin() + static_cast<std::ptrdiff_t>(at), to_lower_ascii);
   return name;
 }
 

@@ -41,8 +41,8 @@ bool is_helper_name(std::string_view node_name) noexcept;
 // Whether `text` may stand before the '@' of a node name (net_kernel:valid_name_head).
 bool is_valid_basename(std::string_view text) noexcept;
 
-// "basename-port@target", the target in lower case and without a trailing dot; nothing when a part is not fit for a
-// node name or the whole would not fit into an atom.
-std::optional<std::string> make_node_name(std::string_view basename, std::uint16_t port, std::string_view target);
+// The node name as it is used, the host in lower case and without a trailing dot; nothing when the part before '@' is
+// no basename, when the host is neither a DNS name nor an IP address, or when the whole would not fit into an atom.
+std::optional<std::string> normalize_node_name(std::string_view text);
 
 }  // namespace caravan

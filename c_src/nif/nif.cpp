@@ -24,7 +24,7 @@ namespace {
 
 // Raised with the functions below; caravan_nif.erl passes its own number as load_info, so that a library left over from
 // another version is refused instead of misunderstood.
-constexpr int kAbi = 2;
+constexpr int kAbi = 3;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));
@@ -85,13 +85,11 @@ ERL_NIF_TERM set_port_rule(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
 
 ERL_NIF_TERM node_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   const auto& atoms = engine_of(env).atoms;
-  const auto basename = read_binary(env, argv[0]);
-  const auto port = read_port(env, argv[1]);
-  const auto target = read_binary(env, argv[2]);
-  if (!basename || !port || !target) {
+  const auto text = read_binary(env, argv[0]);
+  if (!text) {
     return enif_make_badarg(env);
   }
-  const auto name = make_node_name(*basename, *port, *target);
+  const auto name = normalize_node_name(*text);
   return name ? enif_make_tuple2(env, atoms.ok, make_binary(env, *name)) : make_error(env, atoms, Error::kBadname);
 }
 
@@ -231,7 +229,7 @@ ErlNifFunc functions[] = {
     {"port_origin", 1, guarded<port_origin>, 0},
     {"is_helper_name", 1, guarded<is_helper_name>, 0},
     {"set_port_rule", 3, guarded<set_port_rule>, 0},
-    {"node_name", 3, guarded<node_name>, 0},
+    {"node_name", 1, guarded<node_name>, 0},
     {"is_basename", 1, guarded<is_basename>, 0},
     {"is_dns_name", 1, guarded<is_dns_name>, 0},
     {"is_nameserver", 1, guarded<is_nameserver>, 0},

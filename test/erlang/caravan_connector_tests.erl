@@ -4,20 +4,39 @@
 
 -define(GUARD_MS, 10000).
 
-%% This VM is not distributed: every attempt to connect ends at once and in vain. A process for each test, as attempts
-%% that a test leaves behind report to it.
+%% Functions of the tests connect, so that no attempt depends on the machine. A process for each test, as attempts that
+%% a test leaves behind report to it.
+-export([result/2, hang/2, raise/1]).
+
 connector_test_() ->
     [
         {spawn, fun attempts_are_limited/0},
+        {spawn, fun a_node_that_is_connected_is_an_event/0},
         {spawn, fun a_node_that_failed_is_left_alone_for_a_while/0},
+        {spawn, {timeout, 30, fun a_reason_is_new_once/0}},
         {spawn, fun the_end_of_a_backoff_is_known/0},
         {spawn, fun no_retry_is_due_while_no_attempt_can_start/0},
-        {spawn, fun a_node_that_does_not_answer_is_given_up/0},
+        {spawn, fun a_node_that_does_not_answer_is_given_up_and_delays_nobody/0},
+        {spawn, fun what_the_connect_function_does_is_the_reason/0},
+        {spawn, fun a_node_that_is_not_distributed_connects_to_nobody/0},
         {spawn, fun strangers_messages_are_ignored/0}
     ].
 
+result(Result, _Node) -> Result.
+
+raise(_Node) -> error(on_purpose).
+
+%% Tells the test that it has begun, and never ends.
+hang(Pid, Node) ->
+    Pid ! {hangs, Node},
+    receive never -> true end.
+
 new(Overrides) ->
-    caravan_connector:new(maps:merge(#{connect_timeout => ?GUARD_MS, max_connecting => 2}, Overrides)).
+    caravan_connector:new(maps:merge(
+        #{connect => connect_gives(false), connect_timeout => ?GUARD_MS, max_connecting => 2}, Overrides
+    )).
+
+connect_gives(Result) -> {?MODULE, result, [Result]}.
 
 next_event(State) ->
     receive
@@ -27,46 +46,94 @@ next_event(State) ->
 
 attempts_are_limited() ->
     State = caravan_connector:connect(['a@x', 'b@x', 'c@x'], new(#{})),
-    ?assertEqual(['a@x', 'b@x'], lists:sort(caravan_connector:connecting(State))),
-    {failed, _, refused, 1, Next} = next_event(State),
+    ?assertEqual(2, length(caravan_connector:connecting(State))),
+    {{failed, _, {result, false}, new, _}, Next} = next_event(State),
     Full = caravan_connector:connect(['a@x', 'b@x', 'c@x'], Next),
-    ?assertEqual(2, length(caravan_connector:connecting(Full))),
-    ?assert(lists:member('c@x', caravan_connector:connecting(Full))).
+    ?assertEqual(2, length(caravan_connector:connecting(Full))).
+
+a_node_that_is_connected_is_an_event() ->
+    State = caravan_connector:connect(['a@x'], new(#{connect => connect_gives(true)})),
+    {{connected, 'a@x', Duration}, Next} = next_event(State),
+    ?assert(Duration > 0),
+    ?assertEqual([], caravan_connector:connecting(Next)),
+    ?assertEqual(#{}, caravan_connector:failing(Next)).
 
 a_node_that_failed_is_left_alone_for_a_while() ->
-    {failed, 'a@x', refused, 1, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
-    ?assertEqual(#{'a@x' => #{count => 1, reason => refused}}, caravan_connector:failing(State)),
+    {{failed, 'a@x', _, new, _}, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
+    ?assertMatch(#{'a@x' := #{count := 1, reason := {result, false}}}, caravan_connector:failing(State)),
     ?assertEqual([], caravan_connector:connecting(caravan_connector:connect(['a@x'], State))),
     Forgotten = caravan_connector:forget('a@x', State),
     ?assertEqual(#{}, caravan_connector:failing(Forgotten)),
     ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], Forgotten))).
 
+a_reason_is_new_once() ->
+    Fail = fun(Result, State) ->
+        Changed = caravan_connector:change(#{
+            connect => connect_gives(Result), connect_timeout => ?GUARD_MS, max_connecting => 2
+        }, State),
+        {{failed, 'a@x', _, Novelty, _}, Next} = next_event(retry('a@x', Changed)),
+        {Novelty, Next}
+    end,
+    {Novelties, State} = lists:mapfoldl(Fail, new(#{}), [no, other, no]),
+    ?assertEqual([new, new, known], Novelties),
+    ?assertMatch(#{'a@x' := #{count := 3, reason := {result, no}}}, caravan_connector:failing(State)),
+    {Again, _} = Fail(no, caravan_connector:forget('a@x', State)),
+    ?assertEqual(new, Again).
+
+%% Awaits the end of the back-off.
+retry(Node, State) ->
+    case caravan_connector:next_retry([Node], State) of
+        none ->
+            caravan_connector:connect([Node], State);
+        After ->
+            Timer = erlang:start_timer(After, self(), retry),
+            receive {timeout, Timer, retry} -> caravan_connector:connect([Node], State) end
+    end.
+
 the_end_of_a_backoff_is_known() ->
     ?assertEqual(none, caravan_connector:next_retry(['a@x'], new(#{}))),
-    {failed, 'a@x', refused, 1, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
+    {{failed, 'a@x', _, _, _}, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
     First = caravan_connector:next_retry(['a@x', 'b@x'], State),
     ?assert(First > 0 andalso First =< 1000),
+    #{'a@x' := #{retry_in := RetryIn}} = caravan_connector:failing(State),
+    ?assert(RetryIn > 0 andalso RetryIn =< 1000),
     ?assertEqual(none, caravan_connector:next_retry(['b@x'], State)),
     ?assertEqual(none, caravan_connector:next_retry(['a@x'], caravan_connector:keep(['b@x'], State))).
 
 no_retry_is_due_while_no_attempt_can_start() ->
-    {failed, 'a@x', refused, 1, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
+    {{failed, 'a@x', _, _, _}, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),
     Full = caravan_connector:connect(['b@x', 'c@x'], State),
     ?assertEqual(2, length(caravan_connector:connecting(Full))),
     ?assertEqual(none, caravan_connector:next_retry(['a@x', 'b@x', 'c@x'], Full)).
 
-a_node_that_does_not_answer_is_given_up() ->
-    State = caravan_connector:connect(['a@x'], new(#{})),
-    %% The message that the timer of the attempt would send, with the attempt still running as far as anybody knows.
-    {Monitor, Others} =
-        receive
-            {'DOWN', Ref, process, _, _} = Down -> {Ref, [Down]}
-        after ?GUARD_MS -> error(no_event)
-        end,
-    Timeout = {timeout, make_ref(), {caravan_connector, Monitor}},
-    {failed, 'a@x', timeout, 1, Next} = caravan_connector:handle_info(Timeout, State),
-    ?assertEqual([], caravan_connector:connecting(Next)),
-    ?assertEqual([ignore], [caravan_connector:handle_info(Other, Next) || Other <- Others]).
+%% Both attempts have begun before the first is given up.
+a_node_that_does_not_answer_is_given_up_and_delays_nobody() ->
+    State = caravan_connector:connect(['a@x', 'b@x'], new(#{connect => {?MODULE, hang, [self()]}, connect_timeout => 1})),
+    [receive {hangs, Node} -> ok end || Node <- ['a@x', 'b@x']],
+    {{failed, One, timeout, new, _}, Next} = next_event(State),
+    {{failed, Other, timeout, new, _}, Last} = next_event(Next),
+    ?assertEqual(['a@x', 'b@x'], lists:sort([One, Other])),
+    ?assertEqual([], caravan_connector:connecting(Last)).
+
+what_the_connect_function_does_is_the_reason() ->
+    [
+        begin
+            {{failed, 'a@x', Reason, new, _}, _} = next_event(caravan_connector:connect(['a@x'], new(#{connect => Connect}))),
+            ?assertEqual(Expected, Reason)
+        end
+     || {Connect, Expected} <- [
+            {connect_gives(ignored), not_distributed},
+            {connect_gives(whatever), {result, whatever}},
+            {{?MODULE, raise, []}, {raised, {error, on_purpose}}},
+            {{erlang, exit, []}, {raised, {exit, 'a@x'}}},
+            {{no_such_module, connect, []}, {raised, {error, undef}}}
+        ]
+    ].
+
+a_node_that_is_not_distributed_connects_to_nobody() ->
+    ?assertNot(is_alive()),
+    State = new(#{connect => {net_kernel, connect_node, []}}),
+    ?assertMatch({{failed, 'a@x', not_distributed, new, _}, _}, next_event(caravan_connector:connect(['a@x'], State))).
 
 strangers_messages_are_ignored() ->
     State = new(#{}),

@@ -5,57 +5,109 @@
 names_test_() ->
     {setup, fun caravan_nif:load/0, [
         fun names_are_made_from_port_and_target/0,
-        fun records_that_make_no_name_are_left_out/0,
+        fun targets_of_consul_and_kubernetes_make_names/0,
+        fun a_template_says_what_names_are_like/0,
+        fun each_basename_gives_a_name/0,
+        fun what_makes_no_name_is_left_out_and_counted/0,
         fun one_answer_gives_at_most_max_nodes/0,
-        fun a_life_of_hostile_answers_makes_a_limited_number_of_atoms/0,
+        fun hostile_names_cost_less_atoms_than_max_nodes/0,
+        fun a_name_that_is_a_node_gives_its_atom_back/0,
         fun known_atoms_cost_nothing/0
     ]}.
 
-answer(Records) ->
-    Srv = #{priority => 1, weight => 1, ttl => 0},
-    #{
-        records => [Srv#{port => Port, target => Target} || {Port, Target} <- Records],
-        addresses => #{},
-        ttl => 0,
-        complete => true
-    }.
+options(Overrides) ->
+    {ok, Options} = caravan_topology_options:check(
+        maps:merge(#{name => test, query => "app.test", node_basename => "app"}, Overrides)
+    ),
+    Options.
 
-nodes_of(Records) ->
-    {Nodes, _} = caravan_node_names:from_answer(answer(Records), caravan_node_names:new(<<"app">>, 100)),
+new(Overrides) ->
+    caravan_node_names:new(options(Overrides)).
+
+srv(Records) ->
+    [#{port => Port, target => Target} || {Port, Target} <- Records].
+
+nodes_of(Endpoints, Overrides) ->
+    {Nodes, _} = caravan_node_names:from_endpoints(Endpoints, new(Overrides)),
     Nodes.
 
 names_are_made_from_port_and_target() ->
     ?assertEqual(
-        ['app-4371@7f000001.addr.dc1.consul', 'app-4372@n2.test'],
-        nodes_of([{4372, <<"N2.test.">>}, {4371, <<"7f000001.addr.dc1.consul">>}, {4372, <<"n2.test">>}])
+        ['app-4371@n1.test', 'app-4372@n2.test'],
+        nodes_of(srv([{4372, <<"N2.test.">>}, {4371, <<"n1.test">>}, {4372, <<"n2.test">>}]), #{})
     ).
 
-records_that_make_no_name_are_left_out() ->
-    ?assertEqual([], nodes_of([{0, <<"n1.test">>}, {1, <<"n1@test">>}, {1, <<"a b">>}, {1, <<"\\000.test">>}])).
+targets_of_consul_and_kubernetes_make_names() ->
+    [
+        ?assertEqual([Node], nodes_of(srv([{4370, Target}]), #{}))
+     || {Node, Target} <- [
+            {'app-4370@7f000001.addr.dc1.consul', <<"7f000001.addr.dc1.consul.">>},
+            {'app-4370@host.node.dc1.consul', <<"host.node.dc1.consul">>},
+            {'app-4370@app-0.svc.ns.svc.cluster.local', <<"app-0.svc.ns.svc.cluster.local">>},
+            {'app-4370@10-0-0-1.svc.ns.svc.cluster.local', <<"10-0-0-1.svc.ns.svc.cluster.local.">>}
+        ]
+    ].
+
+a_template_says_what_names_are_like() ->
+    Endpoint = #{port => 4371, target => <<"n1.test">>, ip => {10, 0, 0, 1}},
+    [
+        ?assertEqual([Node], nodes_of([Endpoint], #{node_name => Template}))
+     || {Template, Node} <- [
+            {default, 'app-4371@n1.test'},
+            {"{basename}@{target}", 'app@n1.test'},
+            {"{basename}-{port}@{ip}", 'app-4371@10.0.0.1'},
+            {"x{port}@{ip}", 'x4371@10.0.0.1'},
+            {"{basename}-4380@{target}", 'app-4380@n1.test'}
+        ]
+    ],
+    ?assertEqual(['app@10.0.0.1'], nodes_of([#{ip => {10, 0, 0, 1}}], #{record => a})),
+    ?assertEqual(['app@fd00::1'], nodes_of([#{ip => {16#fd00, 0, 0, 0, 0, 0, 0, 1}}], #{record => aaaa})).
+
+each_basename_gives_a_name() ->
+    ?assertEqual(
+        ['app-4371@n1.test', 'worker-4371@n1.test'],
+        nodes_of(srv([{4371, <<"n1.test">>}]), #{node_basename => ["app", worker, <<"app">>]})
+    ).
+
+what_makes_no_name_is_left_out_and_counted() ->
+    Endpoints = srv([{0, <<"n1.test">>}, {1, <<"n1@test">>}, {1, <<"a b">>}, {1, <<"\\000.test">>}, {1, <<".">>}]),
+    {[], State} = caravan_node_names:from_endpoints(Endpoints, new(#{})),
+    ?assertMatch(
+        #{names_refused := 5, last_refused := #{invalid := 5, max_nodes := 0, atom_budget := 0}},
+        caravan_node_names:stats(State)
+    ).
 
 one_answer_gives_at_most_max_nodes() ->
-    Answer = answer([{Port, <<"limit.test">>} || Port <- lists:seq(2000, 2100)]),
-    {Nodes, _} = caravan_node_names:from_answer(Answer, caravan_node_names:new(<<"app">>, 10)),
-    ?assertEqual(10, length(Nodes)).
+    Endpoints = srv([{Port, <<"limit.test">>} || Port <- lists:seq(2000, 2100)]),
+    {Nodes, State} = caravan_node_names:from_endpoints(Endpoints, new(#{max_nodes => 10, atom_budget => 100})),
+    ?assertEqual(10, length(Nodes)),
+    ?assertMatch(#{last_refused := #{max_nodes := 91, atom_budget := 0}}, caravan_node_names:stats(State)).
 
-%% Ten names of other targets in each answer, a thousand answers; ten times max_nodes may become atoms.
-a_life_of_hostile_answers_makes_a_limited_number_of_atoms() ->
+%% A hundred answers of a thousand names that no two have in common.
+hostile_names_cost_less_atoms_than_max_nodes() ->
     Before = erlang:system_info(atom_count),
     State = lists:foldl(
         fun(N, State) ->
-            Hostile = [{2000 + I, <<"h", (integer_to_binary(N))/binary, ".hostile">>} || I <- lists:seq(1, 10)],
-            {Nodes, Next} = caravan_node_names:from_answer(answer(Hostile), State),
-            ?assert(length(Nodes) =< 10),
+            Target = <<"h", (integer_to_binary(N))/binary, ".hostile">>,
+            {_, Next} = caravan_node_names:from_endpoints(srv([{2000 + I, Target} || I <- lists:seq(1, 1000)]), State),
             Next
         end,
-        caravan_node_names:new(<<"hostile">>, 10),
-        lists:seq(1, 1000)
+        new(#{max_nodes => 1000}),
+        lists:seq(1, 100)
     ),
-    ?assertEqual(100, erlang:system_info(atom_count) - Before),
-    ?assertEqual(#{atoms_left => 0, names_refused => 9900}, caravan_node_names:stats(State)).
+    ?assert(erlang:system_info(atom_count) - Before < 1000),
+    ?assertMatch(#{atoms_left := 0, names_refused := 99500}, caravan_node_names:stats(State)).
+
+a_name_that_is_a_node_gives_its_atom_back() ->
+    State0 = new(#{max_nodes => 10, atom_budget => 1}),
+    {[Node], State1} = caravan_node_names:from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State0),
+    ?assertMatch(#{atoms_left := 0, last_refused := #{atom_budget := 1}}, caravan_node_names:stats(State1)),
+    State2 = caravan_node_names:is_a_node(Node, State1),
+    ?assertMatch(#{atoms_left := 1}, caravan_node_names:stats(State2)),
+    {Both, State3} = caravan_node_names:from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State2),
+    ?assertEqual(2, length(Both)),
+    ?assertMatch(#{atoms_left := 0, last_refused := #{atom_budget := 0}}, caravan_node_names:stats(State3)).
 
 known_atoms_cost_nothing() ->
-    _ = 'app-2999@known.test',
-    {['app-2999@known.test'], State} =
-        caravan_node_names:from_answer(answer([{2999, <<"known.test">>}]), caravan_node_names:new(<<"app">>, 10)),
-    ?assertMatch(#{atoms_left := 100, names_refused := 0}, caravan_node_names:stats(State)).
+    {['app-4371@known.test'], State} = caravan_node_names:from_endpoints(srv([{4371, <<"known.test">>}]), new(#{})),
+    ?assertMatch(#{atoms_left := 500, names_refused := 0}, caravan_node_names:stats(State)).

@@ -15,20 +15,41 @@ assert_within(Least, Most, Draw) ->
     ?assert(Different > 10).
 
 a_poll_comes_within_a_tenth_of_the_interval_test() ->
-    assert_within(4500, 5500, fun() -> caravan_schedule:next_poll(5000, 0) end).
+    assert_within(4500, 5500, fun() -> caravan_schedule:next_poll(5000, {steady, 0}) end).
+
+a_poll_comes_sooner_after_a_change_test() ->
+    assert_within(1125, 1375, fun() -> caravan_schedule:next_poll(5000, {changed, 0}) end),
+    {Min, _, _} = draws(fun() -> caravan_schedule:next_poll(100, {changed, 0}) end),
+    ?assert(Min >= 90).
+
+no_answer_is_asked_for_again_while_its_ttl_runs_test() ->
+    [assert_within(30000, 30100, fun() -> caravan_schedule:next_poll(5000, {Pace, 30}) end) || Pace <- [steady, changed]],
+    assert_within(4500, 5500, fun() -> caravan_schedule:next_poll(5000, {steady, 4}) end).
+
+no_ttl_is_longer_than_an_hour_test() ->
+    assert_within(3600000, 3600100, fun() -> caravan_schedule:next_poll(5000, {steady, 16#7FFFFFFF}) end).
 
 polls_become_rarer_while_they_fail_test() ->
-    assert_within(9000, 11000, fun() -> caravan_schedule:next_poll(5000, 1) end),
-    assert_within(36000, 44000, fun() -> caravan_schedule:next_poll(5000, 3) end).
+    assert_within(9000, 11000, fun() -> caravan_schedule:next_poll(5000, {failed, 1}) end),
+    assert_within(36000, 44000, fun() -> caravan_schedule:next_poll(5000, {failed, 3}) end).
 
 they_come_once_a_minute_at_the_least_test() ->
     [
-        assert_within(54000, 66000, fun() -> caravan_schedule:next_poll(5000, Failed) end)
-     || Failed <- [4, 100, 1 bsl 70]
+        assert_within(54000, 66000, fun() -> caravan_schedule:next_poll(5000, {failed, Count}) end)
+     || Count <- [4, 100, 1 bsl 70]
     ].
 
 a_long_interval_is_kept_test() ->
-    [assert_within(540000, 660000, fun() -> caravan_schedule:next_poll(600000, Failed) end) || Failed <- [0, 1, 100]].
+    [
+        assert_within(540000, 660000, fun() -> caravan_schedule:next_poll(600000, Pace) end)
+     || Pace <- [{steady, 0}, {failed, 1}, {failed, 100}]
+    ].
+
+%% The spread of the tenth poll after a common start, of 500 nodes.
+nodes_that_start_together_do_not_poll_in_step_test() ->
+    Tenth = fun() -> lists:sum([caravan_schedule:next_poll(5000, {steady, 0}) || _ <- lists:seq(1, 10)]) end,
+    Seconds = lists:usort([Tenth() div 250 || _ <- lists:seq(1, 500)]),
+    ?assert(length(Seconds) > 8).
 
 nodes_look_at_once_but_not_together_after_one_went_down_test() ->
     assert_within(1, 200, fun caravan_schedule:look_after_nodedown/0).

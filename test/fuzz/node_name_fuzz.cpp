@@ -5,10 +5,10 @@
 #include <string_view>
 
 #include "core/dns_name.hpp"
+#include "core/ip_address.hpp"
 #include "core/node_name.hpp"
 
-// The rules for names over any bytes: four octets of port range, one that divides the rest into a basename and a
-// target, and the rest, which is a node name as well.
+// The rules for names over any bytes: four octets of port range, one that is not used, and the name.
 namespace {
 
 constexpr std::size_t kParameters = 5;
@@ -46,20 +46,18 @@ void check_port(std::string_view name, const caravan::PortRule& rule) {
   }
 }
 
-void check_made_name(std::string_view basename, std::uint16_t port, std::string_view target) {
-  const auto name = caravan::make_node_name(basename, port, target);
+void check_normalized(std::string_view text) {
+  const auto name = caravan::normalize_node_name(text);
   if (!name) {
     return;
   }
   require(name->size() <= 255 && std::count(name->begin(), name->end(), '@') == 1);
-  require(name->starts_with(basename) && caravan::is_valid_basename(basename));
-  const auto host = std::string_view{*name}.substr(name->find('@') + 1);
-  require(caravan::is_dns_name(host) && !host.ends_with('.'));
-  require(caravan::equal_names(host, target.substr(0, host.size())));
+  const auto at = name->find('@');
+  const auto host = std::string_view{*name}.substr(at + 1);
+  require(caravan::is_valid_basename(name->substr(0, at)) && text.starts_with(name->substr(0, at + 1)));
+  require((caravan::is_dns_name(host) && !host.ends_with('.')) || caravan::parse_ip_address(host));
   require(std::none_of(host.begin(), host.end(), [](char c) { return c >= 'A' && c <= 'Z'; }));
-  constexpr caravan::PortRule kAnyPort{4370, 1, 65535};
-  const auto choice = caravan::choose_port(*name, kAnyPort);
-  require(choice.port == port && choice.origin == caravan::PortOrigin::kName);
+  require(caravan::normalize_node_name(*name) == name);
 }
 
 }  // namespace
@@ -75,8 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto before_at = text.substr(0, text.find('@'));
   require(caravan::is_helper_name(text) ==
           caravan::is_helper_name(before_at.substr(0, std::min(before_at.size(), caravan::kMaxNodeNameBytes))));
-
-  const auto split = std::min<std::size_t>(data[4], text.size());
-  check_made_name(text.substr(0, split), first, text.substr(split));
+  check_normalized(text);
   return 0;
 }

@@ -1,0 +1,94 @@
+%% @private
+%% Who wants to hear of a topology's members: processes that wait until there are enough of them, and processes that are
+%% told of each. A functional state, owned by a topology.
+-module(caravan_audience).
+
+-export([new/0, await/4, subscribe/2, unsubscribe/2, tell/3, connected/3, handle_info/2]).
+
+-export_type([state/0, goal/0]).
+
+%% So many members, or these nodes.
+-type goal() :: non_neg_integer() | [node()].
+
+-record(waiter, {
+    from :: gen_server:from(),
+    goal :: goal(),
+    timer :: reference() | undefined
+}).
+
+%% Both by the monitor of the process.
+-record(state, {
+    waiters = #{} :: #{reference() => #waiter{}},
+    subscribers = #{} :: #{reference() => pid()}
+}).
+
+-opaque state() :: #state{}.
+
+-spec new() -> state().
+new() ->
+    #state{}.
+
+%% The caller of gen_server:call/3 is answered by connected/3, or by handle_info/2 when the time is over.
+-spec await(gen_server:from(), goal(), timeout(), state()) -> state().
+await({Pid, _} = From, Goal, Timeout, #state{waiters = Waiters} = State) ->
+    Monitor = monitor(process, Pid),
+    Waiter = #waiter{from = From, goal = Goal, timer = start_timer(Timeout, Monitor)},
+    State#state{waiters = Waiters#{Monitor => Waiter}}.
+
+start_timer(infinity, _Monitor) -> undefined;
+start_timer(Timeout, Monitor) -> erlang:start_timer(Timeout, self(), {?MODULE, Monitor}).
+
+%% Once is enough.
+-spec subscribe(pid(), state()) -> state().
+subscribe(Pid, #state{subscribers = Subscribers} = State) ->
+    case lists:member(Pid, maps:values(Subscribers)) of
+        true -> State;
+        false -> State#state{subscribers = Subscribers#{monitor(process, Pid) => Pid}}
+    end.
+
+-spec unsubscribe(pid(), state()) -> state().
+unsubscribe(Pid, #state{subscribers = Subscribers} = State) ->
+    {Gone, Left} = lists:partition(fun({_, Subscriber}) -> Subscriber =:= Pid end, maps:to_list(Subscribers)),
+    _ = [demonitor(Monitor, [flush]) || {Monitor, _} <- Gone],
+    State#state{subscribers = maps:from_list(Left)}.
+
+-spec tell(atom(), {up | down, node()}, state()) -> ok.
+tell(Topology, Event, #state{subscribers = Subscribers}) ->
+    lists:foreach(fun(Pid) -> Pid ! {caravan_cluster, Topology, Event} end, maps:values(Subscribers)).
+
+%% Answers those who have waited for this.
+-spec connected(Members :: [node()], Connected :: [node()], state()) -> state().
+connected(Members, Connected, #state{waiters = Waiters} = State) ->
+    Left = maps:filter(
+        fun(Monitor, #waiter{goal = Goal} = Waiter) ->
+            case is_reached(Goal, Members, Connected) of
+                true -> answer(Monitor, Waiter, {ok, Members}), false;
+                false -> true
+            end
+        end,
+        Waiters
+    ),
+    State#state{waiters = Left}.
+
+is_reached(Count, Members, _Connected) when is_integer(Count) -> length(Members) >= Count;
+is_reached(Nodes, _Members, Connected) -> Nodes -- [node() | Connected] =:= [].
+
+answer(Monitor, #waiter{from = From, timer = Timer}, Answer) ->
+    true = demonitor(Monitor, [flush]),
+    _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
+    gen_server:reply(From, Answer).
+
+-spec handle_info(term(), state()) -> {handled, state()} | ignore.
+handle_info({timeout, _, {?MODULE, Monitor}}, #state{waiters = Waiters} = State) when is_map_key(Monitor, Waiters) ->
+    {Waiter, Left} = maps:take(Monitor, Waiters),
+    answer(Monitor, Waiter, {error, timeout}),
+    {handled, State#state{waiters = Left}};
+handle_info({'DOWN', Monitor, process, _, _}, #state{waiters = Waiters, subscribers = Subscribers} = State) when
+    is_map_key(Monitor, Waiters); is_map_key(Monitor, Subscribers)
+->
+    _ = [erlang:cancel_timer(Timer) || #{Monitor := #waiter{timer = Timer}} <- [Waiters], Timer =/= undefined],
+    {handled, State#state{
+        waiters = maps:remove(Monitor, Waiters), subscribers = maps:remove(Monitor, Subscribers)
+    }};
+handle_info(_Message, _State) ->
+    ignore.

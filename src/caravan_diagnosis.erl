@@ -1,0 +1,91 @@
+%% @private
+%% Why a node could not be connected: net_kernel says no more than `false'.
+-module(caravan_diagnosis).
+
+-export([why/1, format/1]).
+
+-export_type([reason/0]).
+
+-type reason() ::
+    no_address
+    | no_port
+    | {unreachable, inet:posix()}
+    | handshake
+    | this_node
+    | needs_long_names
+    | needs_short_names
+    | not_distributed
+    | timeout
+    | {result, term()}
+    | {raised, term()}.
+
+-define(CONNECT_TIMEOUT_MS, 1000).
+
+%% Takes the steps of OTP's net_kernel once more. To be called by a process that may wait.
+-spec why(node()) -> reason().
+why(Node) ->
+    case string:split(atom_to_list(Node), "@") of
+        [Name, Host] -> why(Name, Host, net_kernel:longnames());
+        [_NoHost] -> no_address
+    end.
+
+why(Name, Host, LongNames) ->
+    case {LongNames, is_long(Host)} of
+        {true, false} -> needs_short_names;
+        {false, true} -> needs_long_names;
+        _ -> reach(Name, Host, net_kernel:epmd_module())
+    end.
+
+is_long(Host) ->
+    lists:member($., Host) orelse lists:member($:, Host).
+
+reach(Name, Host, Epmd) ->
+    case Epmd:address_please(Name, Host, family()) of
+        {ok, Ip, Port, _Version} -> try_port(Ip, Port);
+        {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip);
+        {error, noport} -> no_port;
+        _NoAddress -> no_address
+    end.
+
+reach_port({port, Port, _Version}, Ip) -> try_port(Ip, Port);
+reach_port(_NoPort, _Ip) -> no_port.
+
+%% The protocol that net_kernel tries first.
+family() ->
+    case init:get_argument(proto_dist) of
+        {ok, [["inet6" ++ _ | _] | _]} -> inet6;
+        _ -> inet
+    end.
+
+try_port(Ip, Port) ->
+    case gen_tcp:connect(Ip, Port, [], ?CONNECT_TIMEOUT_MS) of
+        {ok, Socket} ->
+            Reason = who_listens(inet:sockname(Socket), Ip, Port),
+            ok = gen_tcp:close(Socket),
+            Reason;
+        {error, Posix} ->
+            {unreachable, Posix}
+    end.
+
+%% A connection to an address of this machine comes from that address.
+who_listens({ok, {Ip, _}}, Ip, Port) ->
+    case caravan_epmd:port_please(node(), Ip) of
+        {port, Port, _} -> this_node;
+        _ -> handshake
+    end;
+who_listens(_Elsewhere, _Ip, _Port) ->
+    handshake.
+
+%% A clause that goes on after "cannot connect to app@host: ".
+-spec format(reason()) -> iodata().
+format(no_address) -> "its host has no address";
+format(no_port) -> "its name has no port";
+format({unreachable, Posix}) -> io_lib:format("nothing accepts connections at the port of its name (~ts)", [Posix]);
+format(handshake) -> "it is reachable and refuses the handshake: another cookie, or another name";
+format(this_node) -> "its address and port are those of this node, which has another name";
+format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
+format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
+format(not_distributed) -> "this node is not distributed";
+format(timeout) -> "it does not answer";
+format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
+format({raised, What}) -> io_lib:format("the configured connect function raised ~0tp", [What]).

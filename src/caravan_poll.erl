@@ -1,0 +1,162 @@
+%% @private
+%% One look at DNS, from its first question to its outcome. A functional state: its owner passes messages on.
+-module(caravan_poll).
+
+-export([start/1, handle_info/2, cancel/1]).
+
+-export_type([poll/0, outcome/0, finding/0]).
+
+%% It hands its result over as the reason of its exit.
+-dialyzer({nowarn_function, ask_client/3}).
+
+-type finding() :: #{
+    endpoints := [caravan_node_names:endpoint()],
+    %% Seconds.
+    ttl := non_neg_integer(),
+    complete := boolean()
+}.
+-type outcome() :: {ok, finding()} | {error, reason()}.
+-type reason() :: caravan_dns:reason() | caravan_dns:error() | {client, term()}.
+
+-record(poll, {
+    options :: map(),
+    waits_for :: {lookup, reference()} | {client, reference(), pid(), Timer :: reference()} | {targets, map()},
+    transport = default :: default | auto | udp | tcp,
+    finding :: finding() | undefined
+}).
+
+-opaque poll() :: #poll{}.
+
+-spec start(map()) -> poll().
+start(#{dns_client := default, record := srv, transport := Transport} = Options) ->
+    look_up(Transport, #poll{options = Options});
+%% Addresses are asked for over UDP by default, and over that nobody knows whether they are all there: Consul leaves
+%% out what does not fit.
+start(#{dns_client := default, transport := Transport} = Options) when Transport =:= default; Transport =:= auto ->
+    look_up(tcp, #poll{options = Options});
+start(#{dns_client := default, transport := Transport} = Options) ->
+    look_up(Transport, #poll{options = Options});
+start(#{dns_client := Client, query := Query, timeout := Timeout} = Options) ->
+    #poll{options = Options, waits_for = ask_client(Client, Query, client_timeout(Timeout))}.
+
+look_up(Transport, #poll{options = #{query := Query, record := Record} = Options} = Poll) ->
+    Ref = caravan_dns:lookup_async(Query, Record, (lookup_options(Options))#{transport => Transport}),
+    Poll#poll{waits_for = {lookup, Ref}, transport = Transport}.
+
+lookup_options(Options) ->
+    maps:with([resolver, nameservers, timeout, transport], Options).
+
+ask_client(Client, Query, Timeout) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, client_answer(Client, Query)}) end),
+    {client, Monitor, Pid, erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
+
+client_answer(Client, Query) ->
+    try
+        {answer, Client:get_nodes(Query)}
+    catch
+        Class:Reason -> {raised, {Class, Reason}}
+    end.
+
+%% inet_res takes 9.4 s until it gives up on one nameserver, asked for a name with a search list.
+client_timeout(default) -> 15000;
+client_timeout(Timeout) -> Timeout.
+
+-spec handle_info(term(), poll()) -> {done, outcome()} | {more, poll()} | ignore.
+handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {lookup, Ref}} = Poll) ->
+    looked_up(Result, Poll);
+handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {targets, Targets}} = Poll) when is_map_key(Ref, Targets) ->
+    {Endpoint, Left} = maps:take(Ref, Targets),
+    with_target(Left, add_addresses(Result, Endpoint, Poll));
+handle_info({'DOWN', Monitor, process, _, Result}, #poll{waits_for = {client, Monitor, _, Timer}}) ->
+    _ = erlang:cancel_timer(Timer),
+    {done, client_outcome(Result)};
+handle_info({timeout, _, {?MODULE, Monitor}}, #poll{waits_for = {client, Monitor, _, _}} = Poll) ->
+    ok = cancel(Poll),
+    {done, {error, timeout}};
+handle_info(_Message, _Poll) ->
+    ignore.
+
+%% Ends it without an outcome; no message of it comes after this.
+-spec cancel(poll()) -> ok.
+cancel(#poll{waits_for = {lookup, Ref}}) ->
+    caravan_dns:cancel(Ref);
+cancel(#poll{waits_for = {targets, Targets}}) ->
+    lists:foreach(fun caravan_dns:cancel/1, maps:keys(Targets));
+cancel(#poll{waits_for = {client, Monitor, Pid, Timer}}) ->
+    true = demonitor(Monitor, [flush]),
+    true = exit(Pid, kill),
+    _ = erlang:cancel_timer(Timer),
+    ok.
+
+looked_up({ok, #{ttl := Ttl, complete := Complete} = Answer}, #poll{options = #{record := srv} = Options} = Poll) ->
+    ok = caravan_glue:learn(Answer),
+    found(srv_endpoints(Answer, Options), #{ttl => Ttl, complete => Complete, endpoints => []}, Poll);
+looked_up({ok, #{records := Records, ttl := Ttl, complete := Complete}}, _Poll) ->
+    {done, {ok, #{ttl => Ttl, complete => Complete, endpoints => [#{ip => Ip} || #{address := Ip} <- Records]}}};
+looked_up({error, Reason}, #poll{options = #{record := Record, transport := Transport}, transport = tcp} = Poll)
+  when Record =/= srv, Transport =/= tcp, Reason =/= nxdomain, Reason =/= nodata ->
+    {more, look_up(udp, Poll)};
+looked_up({error, _} = Error, _Poll) ->
+    {done, Error}.
+
+srv_endpoints(#{records := Records, addresses := Addresses}, #{node_name := Template, family := Family}) ->
+    NeedsIp = caravan_template:uses(ip, Template),
+    lists:flatmap(
+        fun(#{port := Port, target := Target}) ->
+            Endpoint = #{port => Port, target => Target},
+            with_ips(NeedsIp, of_family(Family, maps:get(Target, Addresses, [])), Endpoint)
+        end,
+        Records
+    ).
+
+with_ips(false, _Ips, Endpoint) -> [Endpoint];
+with_ips(true, [], Endpoint) -> [{without_ip, Endpoint}];
+with_ips(true, Ips, Endpoint) -> [Endpoint#{ip => Ip} || Ip <- Ips].
+
+%% The host of a node name that is an address is of the family that the distribution speaks.
+of_family(inet, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 4];
+of_family(inet6, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 8].
+
+%% Most nameservers send the addresses of the targets along; those of the others are asked for.
+found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
+    Without = lists:sublist([Endpoint || {without_ip, Endpoint} <- Endpoints], MaxNodes),
+    Ready = [Endpoint || #{} = Endpoint <- Endpoints],
+    with_target(ask_for_targets(Without, Poll), Poll#poll{finding = Finding#{endpoints := Ready}}).
+
+ask_for_targets(Endpoints, #poll{options = #{family := Family} = Options}) ->
+    maps:from_list([
+        {caravan_dns:lookup_async(Target, record_type(Family), lookup_options(Options)), Endpoint}
+     || #{target := Target} = Endpoint <- Endpoints
+    ]).
+
+record_type(inet) -> a;
+record_type(inet6) -> aaaa.
+
+with_target(Left, #poll{finding = Finding}) when map_size(Left) =:= 0 -> {done, {ok, Finding}};
+with_target(Left, Poll) -> {more, Poll#poll{waits_for = {targets, Left}}}.
+
+add_addresses({ok, #{records := Records}}, Endpoint, #poll{finding = #{endpoints := Endpoints} = Finding} = Poll) ->
+    Found = [Endpoint#{ip => Ip} || #{address := Ip} <- Records],
+    Poll#poll{finding = Finding#{endpoints := Found ++ Endpoints}};
+add_addresses({error, Reason}, _Endpoint, Poll) when Reason =:= nxdomain; Reason =:= nodata ->
+    Poll;
+%% Nobody knows what is missing now.
+add_addresses({error, _Reason}, _Endpoint, #poll{finding = Finding} = Poll) ->
+    Poll#poll{finding = Finding#{complete := false}}.
+
+%% A client gives no difference between "none" and "could not ask", so an empty list is taken as what does no harm.
+client_outcome({?MODULE, {answer, []}}) ->
+    {error, nodata};
+client_outcome({?MODULE, {answer, Answer}}) ->
+    try
+        {ok, #{endpoints => [client_endpoint(Record) || Record <- Answer], ttl => 0, complete => true}}
+    catch
+        error:_ -> {error, {client, {bad_answer, Answer}}}
+    end;
+client_outcome({?MODULE, {raised, What}}) ->
+    {error, {client, What}};
+client_outcome(Reason) ->
+    {error, {client, {exit, Reason}}}.
+
+client_endpoint({Port, Host}) when is_integer(Port), Port >= 0, Port =< 65535 ->
+    #{port => Port, target => iolist_to_binary(Host)}.

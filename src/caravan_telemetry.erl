@@ -1,0 +1,19 @@
+%% @private
+%% Events for the `telemetry' application, where a node has it: Caravan does not depend on it.
+-module(caravan_telemetry).
+
+-export([execute/3]).
+
+%% A handler that fails is telemetry's concern, an application that has stopped nobody's.
+-spec execute([atom(), ...], #{atom() => number()}, #{atom() => term()}) -> ok.
+execute(Event, Measurements, Metadata) ->
+    call(telemetry, erlang:function_exported(telemetry, execute, 3), [Event, Measurements, Metadata]).
+
+call(_Telemetry, false, _Arguments) ->
+    ok;
+call(Telemetry, true, Arguments) ->
+    try
+        apply(Telemetry, execute, Arguments)
+    catch
+        _:_ -> ok
+    end.

@@ -1,0 +1,116 @@
+%% @private
+%% The options of a topology: each once, with its default and what is allowed.
+-module(caravan_topology_options).
+
+-export([check/1]).
+
+%% The options with their defaults, and `family', the address family of the distribution.
+-spec check(caravan_cluster:options()) -> {ok, map()} | {error, caravan_option:error()}.
+check(Options) ->
+    case caravan_option:validate(Options, options()) of
+        {ok, Checked} -> with_node_name(with_defaults(Checked));
+        {error, _} = Error -> Error
+    end.
+
+options() ->
+    [
+        {name, required, {fun name/1, "an atom"}},
+        {query, required, caravan_option:dns_name()},
+        {node_basename, required, {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}},
+        {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
+        {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
+        {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},
+        {poll_interval, {default, 5000}, caravan_option:integer(100, 3600000)},
+        {connect_timeout, {default, 10000}, caravan_option:integer(1, 120000)},
+        {max_connecting, {default, 16}, caravan_option:integer(1, 1000)},
+        {max_nodes, {default, 1000}, caravan_option:integer(1, 10000)},
+        {atom_budget, {default, default}, caravan_option:or_default(caravan_option:integer(1, 100000))},
+        {prune, {default, false}, caravan_option:boolean()},
+        {prune_after, {default, 300000}, caravan_option:integer(1000, 86400000)},
+        {prune_max_fraction, {default, 0.34}, {fun fraction/1, "a number above 0, up to 1"}},
+        {connect, {default, {net_kernel, connect_node, []}}, mfargs()},
+        {disconnect, {default, {erlang, disconnect_node, []}}, mfargs()},
+        {list_nodes, {default, {erlang, nodes, [connected]}}, mfargs()}
+        | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
+    ].
+
+name(Name) when is_atom(Name) -> {ok, Name};
+name(_) -> error.
+
+module(Module) when is_atom(Module) -> {ok, Module};
+module(_) -> error.
+
+%% A string is a list, too.
+basenames([First | _] = List) when not is_integer(First) ->
+    Basenames = [basename(Basename) || Basename <- List],
+    case lists:member(error, Basenames) of
+        true -> error;
+        false -> {ok, lists:usort([Basename || {ok, Basename} <- Basenames])}
+    end;
+basenames(Text) ->
+    case basename(Text) of
+        {ok, Basename} -> {ok, [Basename]};
+        error -> error
+    end.
+
+basename(Text) ->
+    {Parse, _Allowed} = caravan_option:basename(),
+    Parse(Text).
+
+fraction(Number) when is_number(Number), Number > 0, Number =< 1 -> {ok, Number};
+fraction(_) -> error.
+
+mfargs() ->
+    {fun mfargs/1, "{Module, Function, Arguments}"}.
+
+mfargs({Module, Function, Arguments} = MFArgs) when is_atom(Module), is_atom(Function), is_list(Arguments) ->
+    {ok, MFArgs};
+mfargs(_) ->
+    error.
+
+%% Half of what an answer may give: hostile names use that up before they are as many as one answer can hold.
+with_defaults(#{atom_budget := default, max_nodes := MaxNodes} = Options) ->
+    with_defaults(Options#{atom_budget := max(1, MaxNodes div 2)});
+with_defaults(#{node_name := default, record := srv} = Options) ->
+    with_defaults(Options#{node_name := <<"{basename}-{port}@{target}">>});
+with_defaults(#{node_name := default} = Options) ->
+    with_defaults(Options#{node_name := <<"{basename}@{ip}">>});
+with_defaults(#{record := Record} = Options) ->
+    Options#{family => family(Record, init:get_argument(proto_dist))}.
+
+family(a, _) -> inet;
+family(aaaa, _) -> inet6;
+family(srv, {ok, [["inet6" ++ _ | _] | _]}) -> inet6;
+family(srv, _) -> inet.
+
+with_node_name(#{node_name := Text, record := Record} = Options) ->
+    case template(Text, Record, Options) of
+        {ok, Template} -> {ok, Options#{node_name := Template}};
+        error -> {error, {bad_option, node_name, Text, allowed(Record)}}
+    end.
+
+%% One that is no template, or gives no node name for any record, is found out here.
+template(Text, Record, Options) ->
+    case caravan_template:parse(Text) of
+        {ok, Template} -> usable(Template, Record, Options);
+        error -> error
+    end.
+
+usable(Template, Record, #{node_basename := [Basename | _]}) ->
+    Example = maps:with(
+        placeholders(Record),
+        #{basename => Basename, port => <<"4370">>, target => <<"host">>, ip => <<"10.0.0.1">>}
+    ),
+    case [Piece || Piece <- Template, is_atom(Piece), not is_map_key(Piece, Example)] of
+        [] -> named(Template, caravan_nif:node_name(caravan_template:render(Template, Example)));
+        _ -> error
+    end.
+
+named(Template, {ok, _}) -> {ok, Template};
+named(_Template, {error, badname}) -> error.
+
+placeholders(srv) -> [basename, port, target, ip];
+placeholders(_Address) -> [basename, ip].
+
+allowed(srv) -> "a node name with {basename}, {port}, {target} or {ip} in it";
+allowed(_Address) -> "a node name with {basename} or {ip} in it; records of addresses have no port or target".
