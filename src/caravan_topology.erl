@@ -22,10 +22,7 @@
     answer_complete = false :: boolean(),
     self_listed = false :: boolean(),
     own_aliases = [] :: [node()],
-    %% Nodes that DNS has listed, and when each was last wanted or connected.
-    known = #{} :: #{node() => integer()},
-    %% Those of them that are connected.
-    members = [] :: [node()],
+    members = caravan_members:new() :: caravan_members:state(),
     names :: caravan_node_names:state(),
     connector :: caravan_connector:state(),
     prune :: caravan_prune:state(),
@@ -62,7 +59,7 @@ handle_call(status, _From, State) ->
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, refresh(State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} = State) ->
-    {reply, {ok, Members}, State#state{audience = caravan_audience:subscribe(Pid, Audience)}};
+    {reply, {ok, caravan_members:connected(Members)}, State#state{audience = caravan_audience:subscribe(Pid, Audience)}};
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
 handle_call({change, Options}, _From, State) ->
@@ -147,7 +144,7 @@ remember({ok, #{endpoints := Endpoints, complete := Complete}}, #state{names = N
         answer_complete = Complete,
         self_listed = lists:member(node(), Own),
         own_aliases = Aliases,
-        known = maps:merge(State#state.known, maps:from_keys(Wanted, now_ms())),
+        members = caravan_members:list(Wanted, State#state.members),
         names = NextNames,
         connector = caravan_connector:keep(Wanted, State#state.connector),
         prune = listed(Wanted, Complete, State)
@@ -173,7 +170,7 @@ wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(N
 wanted(Nodes, _Complete, _State) -> Nodes.
 
 listed(Wanted, true, #state{prune = Prune, members = Members}) ->
-    caravan_prune:listed(Wanted, Members, now_ms(), Prune);
+    caravan_prune:listed(Wanted, caravan_members:connected(Members), now_ms(), Prune);
 listed(_Wanted, false, #state{prune = Prune}) ->
     Prune.
 
@@ -183,7 +180,7 @@ pace({ok, #{ttl := Ttl}}, true, _State) -> {changed, Ttl};
 pace({ok, #{ttl := Ttl}}, false, _State) -> {steady, Ttl}.
 
 prune(#state{members = Members, prune = Prune, options = Options} = State) ->
-    {Nodes, Next} = caravan_prune:due(certainty(State), Members, now_ms(), Prune),
+    {Nodes, Next} = caravan_prune:due(certainty(State), caravan_members:connected(Members), now_ms(), Prune),
     Absent = caravan_prune:absent(now_ms(), Prune),
     lists:foreach(fun(Node) -> disconnect(Node, maps:get(Node, Absent), Options) end, Nodes),
     State#state{prune = Next}.
@@ -203,36 +200,30 @@ disconnect(Node, AbsentMs, #{disconnect := {Module, Function, Arguments}} = Opti
 refresh(State) ->
     refresh(connected_nodes(State), connection_closed, State).
 
-refresh(Connected, Reason, #state{known = Known, members = Before, options = #{name := Name} = Options} = State) ->
-    Members = lists:sort([Node || Node <- Connected, is_map_key(Node, Known)]),
-    Count = length(Members),
-    Came = Members -- Before,
-    Went = Before -- Members,
-    lists:foreach(fun(Node) -> caravan_report:up(Node, Count, Options) end, Came),
-    lists:foreach(
-        fun(Node) -> caravan_report:down(Node, Reason, lists:member(Node, State#state.wanted), Count, Options) end, Went
-    ),
-    Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
-    lists:foreach(fun(Event) -> caravan_audience:tell(Name, Event, State#state.audience) end, Events),
+%% What is wanted is listed still: no answer has said otherwise.
+refresh(Connected, Reason, #state{wanted = Wanted, options = #{prune_after := Memory}, members = Before} = State) ->
+    {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(Wanted, Before)),
+    ok = report_members(Came, Went, Reason, length(caravan_members:connected(Members)), State),
     State#state{
         members = Members,
-        known = known(Members, State),
         names = lists:foldl(fun caravan_node_names:is_a_node/2, State#state.names, Came),
         connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Came),
-        audience = caravan_audience:connected(Members, Connected, State#state.audience)
+        audience = caravan_audience:connected(caravan_members:connected(Members), Connected, State#state.audience)
     }.
 
-%% A node that was disconnected and comes back by itself is still one of this topology.
-known(Members, #state{known = Known, wanted = Wanted, options = #{prune_after := After}}) ->
-    Now = now_ms(),
-    Recent = maps:filter(fun(_Node, Seen) -> Now - Seen =< After end, Known),
-    maps:merge(Recent, maps:from_keys(Wanted ++ Members, Now)).
+report_members(Came, Went, Reason, Count, #state{options = #{name := Name} = Options, wanted = Wanted} = State) ->
+    lists:foreach(
+        fun(Node) -> caravan_report:down(Node, Reason, lists:member(Node, Wanted), Count, Options) end, Went
+    ),
+    lists:foreach(fun(Node) -> caravan_report:up(Node, Count, Options) end, Came),
+    Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
+    lists:foreach(fun(Event) -> caravan_audience:tell(Name, Event, State#state.audience) end, Events).
 
 connected_nodes(#state{options = #{list_nodes := {Module, Function, Arguments}}} = State) ->
     try
         lists:usort(apply(Module, Function, Arguments))
     catch
-        _:_ -> State#state.members
+        _:_ -> caravan_members:connected(State#state.members)
     end.
 
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
