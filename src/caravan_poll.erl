@@ -20,7 +20,9 @@
 
 -record(poll, {
     options :: map(),
-    waits_for :: {lookup, reference()} | {client, reference(), pid(), Timer :: reference()} | {targets, map()},
+    waits_for ::
+        undefined | {lookup, reference()} | {targets, #{reference() => caravan_node_names:endpoint()}}
+        | {client, Monitor :: reference(), pid(), Timer :: reference()},
     transport = default :: default | auto | udp | tcp,
     finding :: finding() | undefined
 }).
@@ -119,9 +121,13 @@ of_family(inet6, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 8].
 
 %% Most nameservers send the addresses of the targets along; those of the others are asked for.
 found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
-    Without = lists:sublist([Endpoint || {without_ip, Endpoint} <- Endpoints], MaxNodes),
+    Without = [Endpoint || {without_ip, Endpoint} <- Endpoints],
     Ready = [Endpoint || #{} = Endpoint <- Endpoints],
-    with_target(ask_for_targets(Without, Poll), Poll#poll{finding = Finding#{endpoints := Ready}}).
+    #{complete := Complete} = Finding,
+    with_target(
+        ask_for_targets(lists:sublist(Without, MaxNodes), Poll),
+        Poll#poll{finding = Finding#{endpoints := Ready, complete := Complete andalso length(Without) =< MaxNodes}}
+    ).
 
 ask_for_targets(Endpoints, #poll{options = #{family := Family} = Options}) ->
     maps:from_list([

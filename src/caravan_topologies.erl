@@ -13,12 +13,12 @@ create() ->
 %% Said by the process of a topology.
 -spec publish(atom(), [node()]) -> ok.
 publish(Name, Wanted) ->
-    with_table(fun() -> ets:insert(?MODULE, {Name, self(), Wanted}) end, true),
+    _ = with_table(fun() -> ets:insert(?MODULE, {Name, self(), Wanted}) end, true),
     ok.
 
 -spec withdraw(atom()) -> ok.
 withdraw(Name) ->
-    with_table(fun() -> ets:delete(?MODULE, Name) end, true),
+    _ = with_table(fun() -> ets:delete(?MODULE, Name) end, true),
     ok.
 
 -spec names() -> [atom()].
