@@ -16,9 +16,15 @@ resolve(Host, Family, Budget) ->
     Deadline = erlang:monotonic_time(millisecond) + Budget,
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, Name} -> first_answer([fun glue/3, fun nameservers/3, fun system/3], Name, Family, Deadline);
+        {name, Name} -> noting_lack(first_answer([fun glue/3, fun nameservers/3, fun system/3], Name, Family, Deadline), Name, Family);
         invalid -> {error, address}
     end.
+
+noting_lack({ok, _} = Found, _Host, _Family) ->
+    Found;
+noting_lack({error, _} = Error, Host, Family) ->
+    ok = caravan_glue:note_lack(Host, Family),
+    Error.
 
 %% Whether the host can have an address of the family, for who ignores the address and must not wait.
 -spec resolve_at_once(string() | atom() | inet:ip_address(), inet | inet6) ->
@@ -26,8 +32,18 @@ resolve(Host, Family, Budget) ->
 resolve_at_once(Host, Family) ->
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, _} -> {ok, any(Family)};
+        {name, Name} -> unless_lacking(caravan_glue:lacks(Name, Family) andalso is_dual(), Family);
         invalid -> {error, address}
+    end.
+
+unless_lacking(false, Family) -> {ok, any(Family)};
+unless_lacking(true, _Family) -> {error, address}.
+
+%% `-proto_dist inet_tcp inet6_tcp': the first protocol whose address OTP is given is the one it takes.
+is_dual() ->
+    case init:get_argument(proto_dist) of
+        {ok, [[_, _ | _] | _]} -> true;
+        _ -> false
     end.
 
 any(inet) -> {0, 0, 0, 0};

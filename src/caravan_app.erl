@@ -9,6 +9,7 @@ start(_Type, _Args) ->
     case caravan_config:prepare() of
         ok ->
             warn_of_another_port(Listening, listening()),
+            tell_of_port(is_alive(), net_kernel:epmd_module()),
             warn_of_bad_resolver(caravan_dns:check_default()),
             caravan_sup:start_link();
         {error, Line} ->
@@ -22,6 +23,11 @@ stop(_State) ->
 %% A node without lookups runs, and says why they fail.
 warn_of_bad_resolver(ok) -> ok;
 warn_of_bad_resolver({error, Error}) -> logger:error("~ts", [caravan_dns:format_error(Error)]).
+
+tell_of_port(true, Epmd) when Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client' ->
+    caravan_epmd:tell_of_port(node());
+tell_of_port(_IsAlive, _Epmd) ->
+    ok.
 
 %% The port that others look for this node at.
 listening() ->

@@ -44,12 +44,13 @@
 
 -export([lookup/2, lookup/3, lookup_async/2, lookup_async/3, cancel/1]).
 -export([open/1, close/1, stats/0, stats/1, format_error/1]).
--export([lookup_options/0, check_default/0, drop_default/0]).
+-export([lookup_options/0, check_default/0, drop_default/0, uncached/0]).
 
 -export_type([name/0, type/0, options/0, resolver/0, resolver_options/0, cache_options/0]).
 -export_type([answer/0, srv_record/0, address_record/0, reason/0, error/0, stats/0]).
 
 -define(DEFAULT, {?MODULE, default_resolver}).
+-define(UNCACHED, {?MODULE, uncached_resolver}).
 -define(ONLY(Resolver), #{
     resolver => Resolver, nameservers => default, timeout => default, transport => default, srv_order => default
 }).
@@ -342,20 +343,38 @@ call_renewed({error, _} = Error, _Call) -> Error.
 
 %% The default resolver is as the configuration is now; a change of it makes another one.
 default() ->
+    kept(?DEFAULT, fun open_configured/1).
+
+renew_default() ->
+    renew(?DEFAULT, configured(), fun open_configured/1).
+
+%% @private
+%% The default resolver without its cache, if it has one.
+-spec uncached() -> {ok, resolver()} | {error, closed | system | error()}.
+uncached() ->
+    case caravan_config:value(resolver) of
+        {ok, #{cache := Cache}} when Cache =/= false -> kept(?UNCACHED, fun open_uncached/1);
+        {ok, Options} when is_list(Options) -> uncached(proplists:get_value(cache, Options, false));
+        _ -> default()
+    end.
+
+uncached(false) -> default();
+uncached(_Cache) -> kept(?UNCACHED, fun open_uncached/1).
+
+kept(Key, Open) ->
     Configured = configured(),
-    case persistent_term:get(?DEFAULT, none) of
+    case persistent_term:get(Key, none) of
         {Configured, Resolver} -> {ok, Resolver};
-        _ -> renew_default()
+        _ -> renew(Key, Configured, Open)
     end.
 
 configured() ->
     {application:get_env(caravan, nameservers), application:get_env(caravan, resolver)}.
 
-renew_default() ->
-    Configured = configured(),
-    case open_configured(caravan_config:value(resolver)) of
+renew(Key, Configured, Open) ->
+    case Open(caravan_config:value(resolver)) of
         {ok, Resolver} ->
-            ok = persistent_term:put(?DEFAULT, {Configured, Resolver}),
+            ok = persistent_term:put(Key, {Configured, Resolver}),
             {ok, Resolver};
         {error, _} = Error ->
             Error
@@ -363,6 +382,10 @@ renew_default() ->
 
 open_configured({ok, Options}) -> open(Options);
 open_configured({error, _} = Error) -> Error.
+
+open_uncached({ok, Options}) when is_map(Options) -> open(Options#{cache => false});
+open_uncached({ok, Options}) -> open(lists:keystore(cache, 1, Options, {cache, false}));
+open_uncached({error, _} = Error) -> Error.
 
 %% @private
 %% Whether the configuration makes a resolver.
@@ -378,6 +401,7 @@ check_default() ->
 -spec drop_default() -> ok.
 drop_default() ->
     _ = persistent_term:erase(?DEFAULT),
+    _ = persistent_term:erase(?UNCACHED),
     ok.
 
 with_nameservers({ok, #{nameservers := default} = Options}) ->

@@ -10,7 +10,7 @@
 
 -export([start_link/0, listen_port_please/2, register_node/2, register_node/3]).
 -export([address_please/3, port_please/2, port_please/3, names/0, names/1]).
--export([dist_port/1]).
+-export([dist_port/1, explain/1, tell_of_port/1]).
 
 %% Both ends speak version 6 of the handshake from OTP 25 on; 5 would make OTP 24 send a message that OTP 25.0 to 25.2
 %% refuse (OTP GH-6595).
@@ -31,17 +31,45 @@
 dist_port(NodeName) ->
     caravan_nif:dist_port(NodeName).
 
-%% @doc Loads the library. There is no process: one that died would take the node down with it (net_sup restarts
-%% nothing). What makes the distribution unusable stops the boot with one line on standard error, and is returned as an
-%% error from a later net_kernel:start/2.
--spec start_link() -> ignore | {error, {caravan, string()}}.
+%% @doc Which port a name stands for, by which rule, and why, in words. Asks nobody: where `port_srv' or epmd would be
+%% asked, the port is the one that holds when they know nothing. Other terms than names are badarg.
+%%
+%% ```
+%% #{port := 4834, rule := name} = caravan_epmd:explain('app-4834@host').
+%% '''
+-spec explain(name()) -> #{
+    port := inet:port_number() | noport,
+    rule := name | helper | port_srv | epmd | erl_epmd_port | erl_dist_port | default_port,
+    explanation := string()
+}.
+explain(NodeName) ->
+    caravan_port:explain(NodeName).
+
+%% @doc Loads the library and checks what is configured. There is no process of ours: one that died would take the node
+%% down with it (net_sup restarts nothing); with `fallback' epmd it is the one of erl_epmd that ordinary nodes have. What
+%% makes the distribution unusable stops the boot with one line on standard error, and is returned as an error from a
+%% later net_kernel:start/2.
+-spec start_link() -> ignore | {ok, pid()} | {error, term()}.
 start_link() ->
     try caravan_config:prepare() of
-        ok -> ignore;
+        ok -> start_protocols(init:get_argument(proto_dist));
         {error, Line} -> refuse(Line, is_booting())
     catch
         Class:Reason -> refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting())
     end.
+
+start_protocols({ok, [Protocols | _]}) ->
+    ok = caravan_listen:before_protocol(Protocols),
+    start_fallback(fallback());
+start_protocols(error) ->
+    start_fallback(fallback()).
+
+start_fallback(epmd) -> erl_epmd:start_link();
+start_fallback(none) -> ignore.
+
+fallback() ->
+    {ok, Fallback} = caravan_config:value(fallback),
+    Fallback.
 
 %% While the system boots, an error would end it as well, with pages of supervisor reports around our line. There is no
 %% `user' process yet that could print it.
@@ -61,19 +89,16 @@ is_booting() ->
 %% another one: nobody would find the node there.
 -spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()}.
 listen_port_please(Name, _Host) ->
-    safely(fun() -> listen_port(Name) end, {ok, 0}).
+    safely(fun() -> listen_port(Name, caravan_listen:port(Name)) end, {ok, 0}).
 
 %% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
 %% The VM picks a port for it, as nobody looks for it.
-listen_port(Name) ->
-    case caravan_nif:is_helper_name(Name) of
-        true ->
-            tell_of_helper(Name, init:get_argument(hidden)),
-            {ok, 0};
-        false ->
-            warn_of_ignored_digits(Name, caravan_nif:port_origin(Name)),
-            {ok, caravan_nif:dist_port(Name)}
-    end.
+listen_port(Name, {Port, helper}) ->
+    tell_of_helper(Name, init:get_argument(hidden)),
+    {ok, Port};
+listen_port(Name, {Port, _Rule}) ->
+    warn_of_ignored_digits(Name, caravan_nif:port_origin(Name), Port),
+    {ok, Port}.
 
 %% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
 tell_of_helper(Name, error) ->
@@ -85,59 +110,102 @@ tell_of_helper(Name, error) ->
 tell_of_helper(_Name, {ok, _}) ->
     ok.
 
-warn_of_ignored_digits(Name, digits_ignored) ->
+warn_of_ignored_digits(Name, digits_ignored, Port) ->
     logger:warning(
         "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
-        [Name, caravan_nif:dist_port(Name)]
+        [Name, Port]
     );
-warn_of_ignored_digits(_Name, _Origin) ->
+warn_of_ignored_digits(_Name, _Origin, _Port) ->
     ok.
 
 %% @equiv register_node(Name, Port, inet)
--spec register_node(atom(), inet:port_number()) -> {ok, -1}.
+-spec register_node(atom(), inet:port_number()) -> {ok, -1} | {error, duplicate_name}.
 register_node(Name, Port) ->
     register_node(Name, Port, inet).
 
 %% @doc -1 makes net_kernel draw a random creation (OTP 23 and later). With a constant one, pids of a restarted node
-%% would pass for those of its former life.
--spec register_node(atom(), inet:port_number(), atom()) -> {ok, -1}.
-register_node(_Name, _Port, _Family) ->
+%% would pass for those of its former life. With `fallback' epmd, ordinary nodes find this one there; where no epmd runs,
+%% that is logged, and nodes of Caravan find it still. `duplicate_name' is what epmd says of a name that is taken.
+-spec register_node(atom(), inet:port_number(), atom()) -> {ok, -1} | {error, duplicate_name}.
+register_node(Name, Port, Family) ->
+    safely(fun() -> registered(Name, Port, Family) end, {ok, -1}).
+
+registered(Name, Port, Family) ->
+    ok = caravan_listen:after_protocol(Family),
+    ok = tell_of_port(Name, is_booting()),
+    case fallback() of
+        epmd -> in_epmd(Name, Port, erl_epmd:register_node(Name, Port, Family));
+        none -> {ok, -1}
+    end.
+
+%% While the system boots there is no handler yet, and what is logged appears twice; the application says it then.
+tell_of_port(_Name, true) -> ok;
+tell_of_port(Name, false) -> tell_of_port(Name).
+
+%% @private
+%% One line at each start of the distribution, so that nobody has to guess.
+-spec tell_of_port(atom()) -> ok.
+tell_of_port(Name) ->
+    tell_of_ports(Name, caravan_listen:port(Name), caravan_port:of_name(Name)).
+
+tell_of_ports(_Name, {_, helper}, _OfName) ->
+    ok;
+tell_of_ports(Name, {Port, ListenRule}, {Advertised, NameRule}) ->
+    logger:notice(
+        "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
+        [Name, Port, ListenRule, Advertised, NameRule]
+    ).
+
+in_epmd(_Name, _Port, {ok, _Creation}) ->
+    {ok, -1};
+in_epmd(_Name, _Port, {error, duplicate_name} = Error) ->
+    Error;
+in_epmd(Name, Port, {error, Reason}) ->
+    ok = logger:warning(
+        "caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it", [Name, Port, Reason]
+    ),
     {ok, -1}.
 
-%% @doc Address and port of a node. Asked in turn, 2.5 s in all: the host itself if it is an IP address; addresses that
-%% came with SRV answers; the `nameservers' that are configured; the system.
+%% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name; `port_srv'; with `fallback' epmd,
+%% the epmd of the host; the port that a name without digits stands for. For the address, unless it came along: the host
+%% itself if it is an IP address; addresses that came with SRV answers; the `nameservers' that are configured; the system.
 -spec address_please(Name :: string() | atom(), Host :: string() | atom() | inet:ip_address(), inet | inet6) ->
     {ok, inet:ip_address(), inet:port_number(), ?DIST_VERSION} | {error, noport | address | inet:posix()}.
 address_please(Name, Host, Family) ->
     safely(fun() -> endpoint(Name, Host, Family) end, {error, address}).
 
 endpoint(Name, Host, Family) ->
-    case port_please(Name, Host) of
-        {port, Port, Version} ->
-            case address(Host, Family, self() =:= whereis(net_kernel)) of
-                {ok, Ip} -> {ok, Ip, Port, Version};
-                {error, _} = Error -> Error
-            end;
-        noport ->
-            {error, noport}
+    endpoint(text(Name), Host, Family, self() =:= whereis(net_kernel)).
+
+%% OTP before PR 10029 asks inside net_kernel whether the protocol fits, and ignores address and port. Waiting for DNS
+%% there would stop all connects, accepts and ticks of the node.
+endpoint(Name, Host, Family, true) ->
+    case caravan_port:of_name(Name) of
+        {noport, helper} -> {error, noport};
+        {Port, _Rule} -> with_port(caravan_address:resolve_at_once(Host, Family), Port)
+    end;
+endpoint(Name, Host, Family, false) ->
+    Deadline = erlang:monotonic_time(millisecond) + ?ADDRESS_BUDGET,
+    case caravan_port:find(Name, host_text(Host), Family, Deadline) of
+        {ok, Ip, Port} -> {ok, Ip, Port, ?DIST_VERSION};
+        {ok, Port} -> with_port(caravan_address:resolve(Host, Family, ?ADDRESS_BUDGET), Port);
+        {error, _} = Error -> Error
     end.
 
-%% OTP before PR 10029 asks inside net_kernel whether the protocol fits, and ignores the address. Waiting for DNS there
-%% would stop all connects, accepts and ticks of the node.
-address(Host, Family, true) -> caravan_address:resolve_at_once(Host, Family);
-address(Host, Family, false) -> caravan_address:resolve(Host, Family, ?ADDRESS_BUDGET).
+with_port({ok, Ip}, Port) -> {ok, Ip, Port, ?DIST_VERSION};
+with_port({error, _} = Error, _Port) -> Error.
 
-%% @doc The port of a node; noport for helper nodes: their digits are another node's, and who dialled them would reach
-%% that.
+text(Name) when is_atom(Name) -> atom_to_list(Name);
+text(Name) -> Name.
+
+%% @doc The port of a node, as far as its name says it; noport for helper nodes: their digits are another node's, and who
+%% dialled them would reach that.
 -spec port_please(name(), term()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
 port_please(Name, _Host) ->
-    safely(fun() -> port(Name) end, noport).
+    safely(fun() -> port(caravan_port:of_name(Name)) end, noport).
 
-port(Name) ->
-    case caravan_nif:is_helper_name(Name) of
-        true -> noport;
-        false -> {port, caravan_nif:dist_port(Name), ?DIST_VERSION}
-    end.
+port({noport, helper}) -> noport;
+port({Port, _Rule}) -> {port, Port, ?DIST_VERSION}.
 
 %% @equiv port_please(Name, Host)
 -spec port_please(name(), term(), timeout()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
@@ -149,17 +217,33 @@ port_please(Name, Host, _Timeout) ->
 names() ->
     safely(fun() -> known_names(net_adm:localhost()) end, {error, address}).
 
-%% @doc The nodes on a host that are known here: this one and those it is connected to.
+%% @doc The nodes on a host that are known here: this one, those it is connected to, those that DNS lists for a topology,
+%% and with `fallback' epmd those that the epmd of the host knows.
 -spec names(Host :: string() | atom() | inet:ip_address()) ->
     {ok, [{string(), inet:port_number()}]} | {error, address}.
 names(Host) ->
     safely(fun() -> known_names(host_text(Host)) end, {error, address}).
 
 known_names(Host) ->
-    Nodes = [string:split(atom_to_list(Node), "@") || Node <- [node() | nodes()], is_alive()],
-    case [{Name, Port} || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {port, Port, _} <- [port(Name)]] of
+    Nodes = [string:split(atom_to_list(Node), "@") || Node <- known_nodes(is_alive())],
+    Known = [
+        {Name, Port}
+     || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {port, Port, _} <- [port(caravan_port:of_name(Name))]
+    ],
+    case lists:usort(Known ++ epmd_names(fallback(), Host)) of
         [] -> {error, address};
         Names -> {ok, Names}
+    end.
+
+known_nodes(true) -> [node() | nodes()] ++ caravan_topologies:listed();
+known_nodes(false) -> [].
+
+epmd_names(none, _Host) ->
+    [];
+epmd_names(epmd, Host) ->
+    case erl_epmd:names(Host) of
+        {ok, Names} -> Names;
+        {error, _} -> []
     end.
 
 is_host(Host, Host) -> true;

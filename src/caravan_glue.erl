@@ -3,7 +3,7 @@
 %% nameserver may know the targets, and each saved A query counts when a node joins a large cluster.
 -module(caravan_glue).
 
--export([create/0, learn/1, address/2]).
+-export([create/0, learn/1, address/2, lacks/2, note_lack/2, family/1]).
 
 %% Consul's answers have a TTL of 0 by default, which leaves no time to connect.
 -define(MIN_TTL_MS, 10000).
@@ -39,7 +39,7 @@ make_room(Count) ->
 %% Before the application has started there is no table.
 -spec address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
 address(Host, Family) ->
-    try ets:lookup(?MODULE, string:lowercase(unicode:characters_to_binary(Host))) of
+    try ets:lookup(?MODULE, key(Host)) of
         [{_, Ips, Expires}] -> first_of(Family, Ips, Expires > now_ms());
         [] -> {error, address}
     catch
@@ -54,6 +54,36 @@ first_of(Family, Ips, true) ->
 first_of(_Family, _Ips, false) ->
     {error, address}.
 
+%% Whether the host is known to have no address of the family: where the distribution speaks both, the other one is then
+%% to be tried.
+-spec lacks(string(), inet | inet6) -> boolean().
+lacks(Host, Family) ->
+    try ets:lookup(?MODULE, key(Host)) of
+        [{_, Ips, Expires}] -> Expires > now_ms() andalso [Ip || Ip <- Ips, family(Ip) =:= Family] =:= [];
+        [] -> is_noted({lacks, Family, key(Host)})
+    catch
+        error:badarg -> false
+    end.
+
+is_noted(Lack) ->
+    [Expires || {_, _, Expires} <- ets:lookup(?MODULE, Lack), Expires > now_ms()] =/= [].
+
+%% Nobody knew an address of this family for the host.
+-spec note_lack(string(), inet | inet6) -> ok.
+note_lack(Host, Family) ->
+    note_lack(Host, Family, ets:whereis(?MODULE)).
+
+note_lack(_Host, _Family, undefined) ->
+    ok;
+note_lack(Host, Family, _Table) ->
+    make_room(1),
+    true = ets:insert(?MODULE, {{lacks, Family, key(Host)}, [], now_ms() + ?MIN_TTL_MS}),
+    ok.
+
+key(Host) ->
+    string:lowercase(unicode:characters_to_binary(Host)).
+
+-spec family(inet:ip_address()) -> inet | inet6.
 family(Ip) when tuple_size(Ip) =:= 4 -> inet;
 family(Ip) when tuple_size(Ip) =:= 8 -> inet6.
 

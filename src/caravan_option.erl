@@ -3,7 +3,7 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, port_number/0, port_range/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
+-export([integer/2, port_number/0, port_range/0, listen_port/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
 -export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
 -export_type([option/0, type/0, error/0]).
@@ -85,6 +85,20 @@ port_range({First, Last} = Range) when is_integer(First), is_integer(Last), 1 =<
     {ok, Range};
 port_range(_) ->
     error.
+
+%% A port; that of the name; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.
+-spec listen_port() -> type().
+listen_port() ->
+    {fun listen_port/1, "an integer from 1 to 65535, name, or {env, Variable}"}.
+
+listen_port(name) -> {ok, name};
+listen_port({env, [_ | _] = Variable}) -> env(Variable, io_lib:latin1_char_list(Variable));
+listen_port({env, Variable}) when is_binary(Variable) -> listen_port({env, binary_to_list(Variable)});
+listen_port(Port) when is_integer(Port), Port >= 1, Port =< 65535 -> {ok, Port};
+listen_port(_) -> error.
+
+env(Variable, true) -> {ok, {env, Variable}};
+env(_Variable, false) -> error.
 
 -spec one_of([atom()]) -> type().
 one_of(Values) ->

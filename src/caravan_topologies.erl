@@ -2,7 +2,7 @@
 %% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
 -module(caravan_topologies).
 
--export([create/0, publish/2, withdraw/1, names/0, is_listed/1]).
+-export([create/0, publish/2, withdraw/1, names/0, listed/0, is_listed/1]).
 
 %% The table belongs to the calling process and goes with it.
 -spec create() -> ok.
@@ -24,6 +24,11 @@ withdraw(Name) ->
 -spec names() -> [atom()].
 names() ->
     lists:sort([Name || {Name, _, _} <- living()]).
+
+%% All nodes that DNS lists for one of them.
+-spec listed() -> [node()].
+listed() ->
+    lists:usort(lists:append([Wanted || {_, _, Wanted} <- living()])).
 
 %% Whether a topology other than the calling process lists the node.
 -spec is_listed(node()) -> boolean().
