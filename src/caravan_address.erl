@@ -16,9 +16,12 @@ resolve(Host, Family, Budget) ->
     Deadline = erlang:monotonic_time(millisecond) + Budget,
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, Name} -> noting_lack(first_answer([fun glue/3, fun nameservers/3, fun system/3], Name, Family, Deadline), Name, Family);
+        {name, Name} -> noting_lack(ask(Name, Family, Deadline), Name, Family);
         invalid -> {error, address}
     end.
+
+ask(Host, Family, Deadline) ->
+    first_answer([fun glue/3, fun nameservers/3, fun system/3, fun last_glue/3], Host, Family, Deadline).
 
 noting_lack({ok, _} = Found, _Host, _Family) ->
     Found;
@@ -78,6 +81,10 @@ first_answer([Source | Sources], Host, Family, Deadline) ->
 
 glue(Host, Family, _Deadline) ->
     caravan_glue:address(Host, Family).
+
+%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
+last_glue(Host, Family, _Deadline) ->
+    caravan_glue:last_address(Host, Family).
 
 %% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
 nameservers(Host, Family, Deadline) ->

@@ -15,6 +15,7 @@
     | needs_long_names
     | needs_short_names
     | not_distributed
+    | not_listed
     | timeout
     | {result, term()}
     | {raised, term()}.
@@ -86,6 +87,7 @@ format(this_node) -> "its address and port are those of this node, which has ano
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
 format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
 format(not_distributed) -> "this node is not distributed";
+format(not_listed) -> "it was connected, and the configured list_nodes does not have it";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
 format({raised, What}) -> io_lib:format("the configured connect function raised ~0tp", [What]).

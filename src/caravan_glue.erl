@@ -3,7 +3,7 @@
 %% nameserver may know the targets, and each saved A query counts when a node joins a large cluster.
 -module(caravan_glue).
 
--export([create/0, learn/1, address/2, lacks/2, note_lack/2, family/1]).
+-export([create/0, learn/1, address/2, last_address/2, lacks/2, note_lack/2, family/1]).
 
 %% Consul's answers have a TTL of 0 by default, which leaves no time to connect.
 -define(MIN_TTL_MS, 10000).
@@ -36,11 +36,19 @@ make_room(Count) ->
         false -> true
     end.
 
-%% Before the application has started there is no table.
 -spec address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
 address(Host, Family) ->
+    address(Host, Family, fun(Expires) -> Expires > now_ms() end).
+
+%% An address that may have expired, for when nobody can be asked for a newer one.
+-spec last_address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
+last_address(Host, Family) ->
+    address(Host, Family, fun(_Expires) -> true end).
+
+%% Before the application has started there is no table.
+address(Host, Family, IsValid) ->
     try ets:lookup(?MODULE, key(Host)) of
-        [{_, Ips, Expires}] -> first_of(Family, Ips, Expires > now_ms());
+        [{_, Ips, Expires}] -> first_of(Family, Ips, IsValid(Expires));
         [] -> {error, address}
     catch
         error:badarg -> {error, address}

@@ -207,7 +207,7 @@ refresh(Connected, Reason, #state{wanted = Wanted, options = #{prune_after := Me
     State#state{
         members = Members,
         names = lists:foldl(fun caravan_node_names:is_a_node/2, State#state.names, Came),
-        connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Came),
+        connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Connected),
         audience = caravan_audience:connected(caravan_members:connected(Members), Connected, State#state.audience)
     }.
 

@@ -4,15 +4,18 @@
 -behaviour(caravan_demo_registry).
 
 -export([title/0, start/1, facts/1, name/0, nameserver/1, query/0, host/1, add/2, remove/2, stop/1, log/1]).
+-export([os_pid/1, ports/1]).
 
 -record(state, {
     agent :: port(),
     os_pid :: string(),
     version :: string(),
-    http :: inet:port_number(),
-    dns :: inet:port_number(),
+    ports :: ports(),
     log :: file:filename()
 }).
+
+%% For HTTP, DNS, Serf in the LAN and in the WAN, and the server's RPC.
+-type ports() :: [inet:port_number()].
 
 -define(QUERY, "app.service.consul").
 -define(ATTEMPTS, 3).
@@ -55,21 +58,20 @@ start(#{timeout := Timeout} = Settings, Attempts) ->
             {error, reason(Failure, State)}
     end.
 
-run_agent(#{directory := Directory, consul := Consul}) ->
-    [Http, Dns, SerfLan, SerfWan, Server] = caravan_demo_net:free_ports(5),
+run_agent(#{directory := Directory, consul := Consul} = Settings) ->
+    Ports = maps:get(ports, Settings, caravan_demo_net:free_ports(5)),
     Log = filename:join(Directory, "consul.log"),
-    Ports = io_lib:format(
-        "ports { http = ~b dns = ~b serf_lan = ~b serf_wan = ~b server = ~b grpc = -1 }",
-        [Http, Dns, SerfLan, SerfWan, Server]
+    PortsOption = io_lib:format(
+        "ports { http = ~b dns = ~b serf_lan = ~b serf_wan = ~b server = ~b grpc = -1 }", Ports
     ),
     Arguments =
         ["agent", "-dev", "-node", "demo", "-bind", "127.0.0.1", "-client", "127.0.0.1"] ++
-            ["-hcl", "disable_update_check = true", "-hcl", lists:flatten(Ports)],
+            ["-hcl", "disable_update_check = true", "-hcl", lists:flatten(PortsOption)],
     Agent = open_port({spawn_executable, "/bin/sh"}, [
         {args, ["-c", ?RUN_UNTIL_INPUT, "sh", Log, Consul | Arguments]}, {line, 80}, exit_status
     ]),
     OsPid = receive {Agent, {data, {eol, Line}}} -> Line end,
-    #state{agent = Agent, os_pid = OsPid, version = version(Consul), http = Http, dns = Dns, log = Log}.
+    #state{agent = Agent, os_pid = OsPid, version = version(Consul), ports = Ports, log = Log}.
 
 version(Consul) ->
     hd(string:split(os:cmd("'" ++ Consul ++ "' version"), "\n")).
@@ -103,10 +105,10 @@ last_line(State) ->
     end.
 
 -spec facts(#state{}) -> [{string(), unicode:chardata()}].
-facts(#state{version = Version, os_pid = OsPid, http = Http} = State) ->
+facts(#state{version = Version, os_pid = OsPid} = State) ->
     [
         {"Consul", [Version, ", agent -dev, OS process ", OsPid]},
-        {"HTTP API", url("", Http)},
+        {"HTTP API", url("", State)},
         {"DNS", nameserver(State)}
     ].
 
@@ -115,7 +117,7 @@ name() ->
     "consul".
 
 -spec nameserver(#state{}) -> string().
-nameserver(#state{dns = Dns}) ->
+nameserver(#state{ports = [_Http, Dns | _]}) ->
     "127.0.0.1:" ++ integer_to_list(Dns).
 
 -spec query() -> string().
@@ -140,8 +142,8 @@ put(Path, Body, State) ->
     {ok, _} = request(put, Path, Body, State),
     {string:trim(["PUT ", Path, " ", Body]), State}.
 
-request(Method, Path, Body, #state{http = Http}) ->
-    Url = url(Path, Http),
+request(Method, Path, Body, State) ->
+    Url = url(Path, State),
     Request = case Method of get -> {Url, []}; put -> {Url, [], "application/json", Body} end,
     case httpc:request(Method, Request, [{timeout, ?HTTP_TIMEOUT_MS}], []) of
         {ok, {{_, 200, _}, _, Answer}} -> {ok, string:trim(Answer)};
@@ -149,8 +151,18 @@ request(Method, Path, Body, #state{http = Http}) ->
         {error, Reason} -> {error, Reason}
     end.
 
-url(Path, Http) ->
+url(Path, #state{ports = [Http | _]}) ->
     "http://127.0.0.1:" ++ integer_to_list(Http) ++ Path.
+
+%% The process of the agent.
+-spec os_pid(#state{}) -> string().
+os_pid(#state{os_pid = OsPid}) ->
+    OsPid.
+
+%% Where it listens; as a setting, `ports', they make an agent take the place of one that has ended.
+-spec ports(#state{}) -> ports().
+ports(#state{ports = Ports}) ->
+    Ports.
 
 -spec stop(#state{}) -> {ok, unicode:chardata()} | {error, unicode:chardata()}.
 stop(#state{agent = Agent, os_pid = OsPid}) ->

@@ -5,7 +5,9 @@
 
 %% `id' is what stands before the `@' of the node name, `host' what stands after it.
 -type instance() :: #{number := pos_integer(), id := string(), host := string(), port := inet:port_number()}.
--type settings() :: #{timeout := pos_integer(), directory := file:filename(), consul := file:filename()}.
+-type settings() :: #{
+    timeout := pos_integer(), directory := file:filename(), consul := file:filename(), ports => [inet:port_number()]
+}.
 -type state() :: term().
 
 -callback title() -> unicode:chardata().

@@ -1,12 +1,16 @@
 defmodule Caravan.Cluster do
   @moduledoc """
-  Forms a cluster from the SRV records of a name, and keeps it whole.
+  Forms a cluster from the DNS records of a name, and keeps it whole.
 
   From the configuration of the `:caravan` application:
 
       config :caravan,
         topologies: [
-          app: [query: "app.service.consul", node_basename: "app", nameservers: ["127.0.0.1:8600"]]
+          app: [
+            query: "app.service.consul",
+            node_basename: "app",
+            nameservers: ["127.0.0.1:8600"]
+          ]
         ]
 
   or under a supervisor of one's own:
@@ -15,19 +19,61 @@ defmodule Caravan.Cluster do
         {Caravan.Cluster, name: :app, query: "app.service.consul", node_basename: "app"}
       ]
 
-  Each record becomes the node `node_basename-port@target`. Nodes that are missing are connected to, several at a
-  time; nobody is ever disconnected. When DNS fails, the last good answer stands.
+  Each record becomes the name of a node, `node_basename-port@target` if nothing else is said.
+  Nodes that are missing are connected to, several at a time. When DNS fails, the last good answer
+  stands. Nobody is disconnected, unless `:prune` says so.
+
+  Functions that ask a topology exit with `:noproc` when the node has none of that name.
+
+  `Caravan.Cluster.DnsStrategy` is the same for applications with libcluster.
 
   ## Options
 
+  A keyword list or a map. What to look for:
+
     * `:name` - names the topology, an atom. Required; from the configuration, it is the key.
-    * `:query` - the name that has the SRV records. Required.
-    * `:node_basename` - what stands before `-port@target` in the names of the nodes. Required.
-    * `:nameservers`, `:timeout`, `:transport` - as in `Caravan.DNS`.
-    * `:poll_interval` - milliseconds between lookups, 100 to 3,600,000. Default: 5000.
+    * `:query` - the name that has the records. Required.
+    * `:node_basename` - what stands before `-port@target` in the names of the nodes: a string, a
+      binary or an atom, of letters, digits, `-` and `_`. With a list of them, a record gives a
+      name for each; where `{port}` is in the template, they are taken as names of one listener,
+      and tried until one is connected. Required.
+    * `:record` - the type of the records: `:srv`, `:a` or `:aaaa`. Default: `:srv`.
+    * `:node_name` - a template for the names of the nodes, with the placeholders `{basename}`,
+      `{port}`, `{target}` and `{ip}`; or `:default`, which is `"{basename}-{port}@{target}"`.
+      Records of the types `:a` and `:aaaa` have no port and no target; their default is
+      `"{basename}@{ip}"`.
+
+  How to look:
+
+    * `:resolver`, `:nameservers`, `:timeout`, `:transport` - as in `Caravan.DNS`. Default: those
+      of the default resolver.
+    * `:dns_client` - `:default`, a lookup as the options above say; or a module of
+      `Caravan.DnsClient`, for which only `:timeout` counts, with a default of 15 s.
+      Default: `:default`.
+    * `:poll_interval` - milliseconds between lookups, 100 to 3,600,000, give or take a tenth; a
+      quarter of that after a change, and not before the TTL of the answer is over. Default: 5000.
+
+  How to connect:
+
     * `:connect_timeout` - milliseconds for one node, 1 to 120,000. Default: 10000.
     * `:max_connecting` - nodes connected to at a time, 1 to 1000. Default: 16.
+    * `:connect` - `{module, function, arguments}` that connects to a node, which is appended to
+      the arguments. Default: `{:net_kernel, :connect_node, []}`.
+    * `:disconnect` - the same for disconnecting. Default: `{:erlang, :disconnect_node, []}`.
+    * `:list_nodes` - `{module, function, arguments}` that returns the nodes connected to.
+      Default: `{:erlang, :nodes, [:connected]}`.
+
+  How much to believe:
+
     * `:max_nodes` - nodes taken from one answer, 1 to 10,000. Default: 1000.
+    * `:atom_budget` - atoms that the topology may make in its life of names that turn out to be
+      no nodes', 1 to 100,000. A name that is connected once counts no more. Default: half of
+      `:max_nodes`.
+    * `:prune` - whether nodes are disconnected that DNS does not list any more. Default: `false`.
+    * `:prune_after` - milliseconds that a node must be absent from fresh and complete answers
+      before, 1000 to 86,400,000. Default: 300,000.
+    * `:prune_max_fraction` - the part of the cluster, this node included, that may be
+      disconnected within `:prune_after`, above 0 and up to 1. Default: 0.34.
   """
 
   @type options :: :caravan_cluster.options()
@@ -35,30 +81,177 @@ defmodule Caravan.Cluster do
   @doc """
   Starts a topology that is linked to the caller.
 
+  Returns `{:ok, pid}`; `{:error, {:bad_option, key, value, allowed}}` for an option that is
+  missing, unknown or not allowed; `{:error, {:already_started, pid}}` when the node has a
+  topology of that name.
+
   ## Examples
 
-      iex> Caravan.Cluster.start_link(name: :app, query: "app.service.consul", node_basename: "my app")
-      {:error, {:bad_option, :node_basename, "my app", ~c"letters, digits, - and _, as a string, binary or atom"}}
+      iex> options = [name: :app, query: "app.service.consul", node_basename: "app"]
+      iex> Caravan.Cluster.start_link([poll_interval: 5] ++ options)
+      {:error, {:bad_option, :poll_interval, 5, ~c"an integer from 100 to 3600000"}}
 
   """
   @spec start_link(options()) :: {:ok, pid()} | {:error, term()}
   defdelegate start_link(options), to: :caravan_cluster
 
   @doc """
-  Returns a child specification for a supervisor.
+  Returns a child specification for a supervisor. Options that are not allowed show when the child
+  is started.
+
+  ## Examples
+
+      iex> options = [name: :app, query: "app.service.consul", node_basename: "app"]
+      iex> Caravan.Cluster.child_spec(options).id
+      {:caravan_cluster, :app}
+
   """
   @spec child_spec(options()) :: :supervisor.child_spec()
   defdelegate child_spec(options), to: :caravan_cluster
 
   @doc """
-  Makes the topology look at once.
+  Starts a topology under Caravan's own supervisor, as one of the configuration.
+
+  Returns and errors as `start_link/1`, and `{:error, :not_started}` when the `:caravan`
+  application is not.
+
+  ## Examples
+
+      {:ok, _pid} =
+        Caravan.Cluster.start(name: :app, query: "app.service.consul", node_basename: "app")
+
   """
-  @spec poll(atom()) :: :ok
+  @spec start(options()) :: {:ok, pid()} | {:error, term()}
+  defdelegate start(options), to: :caravan_cluster
+
+  @doc """
+  Stops a topology that `start/1` or the configuration has started. The connections stay.
+
+  Returns `:ok`; `{:error, :not_found}` when Caravan's supervisor has none of that name;
+  `{:error, :not_started}` when the `:caravan` application is not.
+
+  ## Examples
+
+      iex> Caravan.Cluster.stop(:nobody)
+      {:error, :not_found}
+
+  """
+  @spec stop(name :: atom()) :: :ok | {:error, :not_found | :not_started}
+  defdelegate stop(name), to: :caravan_cluster
+
+  @doc """
+  Gives a topology other options, all of them; it looks at once.
+
+  What is left out gets its default, not its former value. Who waits or is subscribed stays so,
+  and what was wanted stands until there is an answer. After a crash the supervisor starts the
+  topology with its first options.
+
+  Returns `:ok`, or `{:error, {:bad_option, key, value, allowed}}`, and then nothing has changed.
+
+  ## Examples
+
+      Caravan.Cluster.change(:app, query: "app.service.consul", node_basename: "app", prune: true)
+      #=> :ok
+
+  """
+  @spec change(name :: atom(), options()) :: :ok | {:error, term()}
+  defdelegate change(name, options), to: :caravan_cluster
+
+  @doc """
+  Returns the names of the topologies of this node, while the `:caravan` application runs.
+
+  ## Examples
+
+      Caravan.Cluster.topologies()
+      #=> [:app, :db]
+
+  """
+  @spec topologies() :: [name :: atom()]
+  defdelegate topologies(), to: :caravan_cluster
+
+  @doc """
+  Makes the topology look at once, if there is one. Returns `:ok`.
+
+  ## Examples
+
+      iex> Caravan.Cluster.poll(:nobody)
+      :ok
+
+  """
+  @spec poll(name :: atom()) :: :ok
   defdelegate poll(name), to: :caravan_cluster
 
   @doc """
-  Returns what the topology knows, wants and does; see `t::caravan_cluster.status/0`.
+  Returns what the topology knows, wants and does; `t::caravan_cluster.status/0` says what each
+  key means.
+
+  ## Examples
+
+      Caravan.Cluster.status(:app)
+      #=> %{
+      #=>   name: :app,
+      #=>   last_lookup: :fresh,
+      #=>   wanted: [:"app-4370@10.0.0.1", :"app-4370@10.0.0.2"],
+      #=>   connected: [:"app-4370@10.0.0.1"],
+      #=>   failing: %{"app-4370@10.0.0.2": %{count: 3, reason: :timeout, retry_in: 3120}},
+      #=>   ...
+      #=> }
+
   """
-  @spec status(atom()) :: :caravan_cluster.status()
+  @spec status(name :: atom()) :: :caravan_cluster.status()
   defdelegate status(name), to: :caravan_cluster
+
+  @doc """
+  Waits until so many other nodes of the topology are connected, or until the given nodes are,
+  whether they are of the topology or not.
+
+  The time-out is in milliseconds, or `:infinity`. Returns `{:ok, nodes}` with the nodes of the
+  topology that are connected then; `{:error, :timeout}`; for an argument that is not allowed
+  `{:error, {:bad_option, key, value, allowed}}`.
+
+  ## Examples
+
+      Caravan.Cluster.await(:app, 2, 30_000)
+      #=> {:ok, [:"app-4370@10.0.0.1", :"app-4370@10.0.0.2"]}
+
+      Caravan.Cluster.await(:app, [:"app-4370@10.0.0.9"], 500)
+      #=> {:error, :timeout}
+
+  """
+  @spec await(name :: atom(), non_neg_integer() | [node()], timeout()) ::
+          {:ok, [node()]} | {:error, :timeout | :caravan_option.error()}
+  defdelegate await(name, count_or_nodes, timeout), to: :caravan_cluster
+
+  @doc """
+  Tells the caller, from now on, of nodes of the topology that are connected or lost:
+  `{:caravan_cluster, name, {:up, node}}` and `{:caravan_cluster, name, {:down, node}}`.
+
+  Returns `{:ok, nodes}` with those that are connected now. The subscription ends with the caller,
+  with `unsubscribe/1`, and with the topology.
+
+  ## Examples
+
+      {:ok, nodes} = Caravan.Cluster.subscribe(:app)
+
+      receive do
+        {:caravan_cluster, :app, {:up, node}} -> [node | nodes]
+        {:caravan_cluster, :app, {:down, node}} -> List.delete(nodes, node)
+      end
+
+  """
+  @spec subscribe(name :: atom()) :: {:ok, [node()]}
+  defdelegate subscribe(name), to: :caravan_cluster
+
+  @doc """
+  Ends a subscription of the caller, if there is one. Messages that have come already stay.
+  Returns `:ok`.
+
+  ## Examples
+
+      Caravan.Cluster.unsubscribe(:app)
+      #=> :ok
+
+  """
+  @spec unsubscribe(name :: atom()) :: :ok
+  defdelegate unsubscribe(name), to: :caravan_cluster
 end

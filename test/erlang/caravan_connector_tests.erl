@@ -11,7 +11,7 @@
 connector_test_() ->
     [
         {spawn, fun attempts_are_limited/0},
-        {spawn, fun a_node_that_is_connected_is_an_event/0},
+        {spawn, fun a_node_that_is_connected_is_an_event_and_left_alone_until_it_is_seen/0},
         {spawn, fun a_node_that_failed_is_left_alone_for_a_while/0},
         {spawn, {timeout, 30, fun a_reason_is_new_once/0}},
         {spawn, fun the_end_of_a_backoff_is_known/0},
@@ -51,12 +51,13 @@ attempts_are_limited() ->
     Full = caravan_connector:connect(['a@x', 'b@x', 'c@x'], Next),
     ?assertEqual(2, length(caravan_connector:connecting(Full))).
 
-a_node_that_is_connected_is_an_event() ->
+a_node_that_is_connected_is_an_event_and_left_alone_until_it_is_seen() ->
     State = caravan_connector:connect(['a@x'], new(#{connect => connect_gives(true)})),
     {{connected, 'a@x', Duration}, Next} = next_event(State),
     ?assert(Duration > 0),
-    ?assertEqual([], caravan_connector:connecting(Next)),
-    ?assertEqual(#{}, caravan_connector:failing(Next)).
+    ?assertMatch(#{'a@x' := #{reason := not_listed}}, caravan_connector:failing(Next)),
+    ?assertEqual([], caravan_connector:connecting(caravan_connector:connect(['a@x'], Next))),
+    ?assertEqual(#{}, caravan_connector:failing(caravan_connector:forget('a@x', Next))).
 
 a_node_that_failed_is_left_alone_for_a_while() ->
     {{failed, 'a@x', _, new, _}, State} = next_event(caravan_connector:connect(['a@x'], new(#{}))),

@@ -1,6 +1,6 @@
 %% @doc A real `erl' process, for tests of what a node does while it boots and of what nodes do to each other.
 %%
-%% The test talks to the node over a TCP connection on loopback, so that it needs no distribution. The node
+%% The test talks to the node over a TCP connection, so that it needs no distribution. The node
 %% connects when its boot is over, and anew after `init:restart/0'; `await_boot/2' waits for that. When the
 %% connection closes, the node halts: none outlives the VM that has started it. A node that never comes so
 %% far is killed when the process ends that started it.
@@ -8,14 +8,15 @@
 -behaviour(gen_server).
 
 -export([start_link/1, await_boot/1, await_boot/2, await_exit/1, await_output/2]).
--export([await_peer/2, listening_ports/1, call/4, run/2, async/2, write/2, stop/1, kill/1]).
--export([serve/1, connected/1, listening_ports/0]).
+-export([await_peer/2, await_peers/2, listening_ports/1, call/4, run/2, async/2, write/2, stop/1, kill/1]).
+-export([serve/2, connected/1, connected_to/1, listening_ports/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([options/0, ended/0]).
 
 -type options() :: #{flags => [string()], env => [{string(), string()}], code_path => [file:filename()],
-                     cd => file:filename(), pty => boolean()}.
+                     cd => file:filename(), pty => boolean(), prefix => [string()],
+                     control_ip => inet:ip4_address()}.
 
 -type ended() :: {exited, Status :: non_neg_integer(), Output :: binary()}.
 
@@ -34,8 +35,6 @@
 %% A wait that ends so is a failure of the test: whatever is waited for comes, and much sooner.
 -define(HANG_GUARD, 60000).
 
--define(LOCALHOST, {127, 0, 0, 1}).
-
 %% @doc Starts a node and does not wait for its boot. Options:
 %%
 %% <ul>
@@ -44,6 +43,8 @@
 %% <li>`code_path': directories for `-pa'; those of Caravan's modules.</li>
 %% <li>`cd': the working directory; that of the test.</li>
 %% <li>`pty': whether the node has a terminal and thus a shell; `false'.</li>
+%% <li>`prefix': a command that runs the node, with its arguments; `[]'.</li>
+%% <li>`control_ip': an address of the test that the node reaches; `{127,0,0,1}'.</li>
 %% </ul>
 -spec start_link(options()) -> {ok, pid()}.
 start_link(Options) ->
@@ -73,6 +74,11 @@ await_output(Node, Pattern) ->
 -spec await_peer(pid(), node()) -> ok.
 await_peer(Node, Peer) ->
     call(Node, ?MODULE, connected, [Peer]).
+
+%% @doc Waits until the node is connected to some others, and to nobody else.
+-spec await_peers(pid(), [node()]) -> ok.
+await_peers(Node, Peers) ->
+    call(Node, ?MODULE, connected_to, [lists:sort(Peers)]).
 
 %% @doc The TCP ports that the node listens on.
 -spec listening_ports(pid()) -> [inet:port_number()].
@@ -127,32 +133,34 @@ answer({Class, Reason, Stack}) -> erlang:raise(Class, Reason, Stack).
 %% @private
 init(Options) ->
     process_flag(trap_exit, true),
-    {ok, Listen} = gen_tcp:listen(0, [binary, {packet, 4}, {active, false}, {ip, ?LOCALHOST}]),
+    ControlIp = maps:get(control_ip, Options, {127, 0, 0, 1}),
+    {ok, Listen} = gen_tcp:listen(0, [binary, {packet, 4}, {active, false}, {ip, ControlIp}]),
     {ok, ControlPort} = inet:port(Listen),
     Server = self(),
     _ = spawn_link(fun() -> accept(Listen, Server) end),
-    {ok, #state{port = open(ControlPort, Options)}}.
+    {ok, #state{port = open(ControlIp, ControlPort, Options)}}.
 
-open(ControlPort, Options) ->
+open(ControlIp, ControlPort, Options) ->
     Flags = code_path(Options) ++ maps:get(flags, Options, []),
-    Serve = ["-eval", serve_expression(ControlPort)],
-    {Program, Arguments} = program(maps:get(pty, Options, false), Flags ++ Serve),
+    Serve = ["-eval", serve_expression(ControlIp, ControlPort)],
+    Command = program(maps:get(pty, Options, false), Flags ++ Serve),
+    [Program | Arguments] = maps:get(prefix, Options, []) ++ Command,
     open_port({spawn_executable, os:find_executable(Program)},
               [{args, [unicode:characters_to_binary(Argument) || Argument <- Arguments]},
                {env, environment(maps:get(env, Options, []))}, {cd, maps:get(cd, Options, ".")},
                binary, exit_status, stderr_to_stdout, use_stdio, hide]).
 
 program(false, Arguments) ->
-    {"erl", ["-noshell" | Arguments]};
+    ["erl", "-noshell" | Arguments];
 program(true, Arguments) ->
     Quoted = [["'", string:replace(Argument, "'", "'\\''", all), "' "] || Argument <- Arguments],
-    {"script", ["-qefc", lists:flatten(["exec erl ", Quoted]), "/dev/null"]}.
+    ["script", "-qefc", lists:flatten(["exec erl ", Quoted]), "/dev/null"].
 
 %% A path, because a node with -mode embedded looks for no module.
-serve_expression(ControlPort) ->
+serve_expression(ControlIp, ControlPort) ->
     File = filename:rootname(code:where_is_file(?MODULE_STRING ".beam")),
-    Expression = "{module, _} = code:load_abs(~p), ~p:serve(~b).",
-    lists:flatten(io_lib:format(Expression, [File, ?MODULE, ControlPort])).
+    Expression = "{module, _} = code:load_abs(~p), ~p:serve(~w, ~b).",
+    lists:flatten(io_lib:format(Expression, [File, ?MODULE, ControlIp, ControlPort])).
 
 code_path(Options) ->
     Directories = maps:get(code_path, Options, [filename:dirname(code:where_is_file("caravan_epmd.beam"))]),
@@ -248,11 +256,11 @@ terminate(_, _) ->
     ok.
 
 %% @doc Runs in the node: connects to the test as soon as the boot is over, and does what that asks for.
--spec serve(inet:port_number()) -> pid().
-serve(ControlPort) ->
+-spec serve(inet:ip4_address(), inet:port_number()) -> pid().
+serve(ControlIp, ControlPort) ->
     spawn(fun() ->
                   ok = await_started(),
-                  case gen_tcp:connect(?LOCALHOST, ControlPort, [binary, {packet, 4}, {active, false}]) of
+                  case gen_tcp:connect(ControlIp, ControlPort, [binary, {packet, 4}, {active, false}]) of
                       {ok, Socket} -> serve_requests(Socket);
                       {error, _} -> halt(1)
                   end
@@ -288,6 +296,18 @@ connected(Peer) ->
     case lists:member(Peer, nodes(connected)) of
         true -> ok;
         false -> receive {nodeup, Peer, _} -> ok end
+    end.
+
+%% @doc Runs in the node: returns when that is connected to the given ones, and to nobody else.
+-spec connected_to([node()]) -> ok.
+connected_to(Peers) ->
+    ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
+    await_connected(Peers).
+
+await_connected(Peers) ->
+    case lists:sort(nodes(connected)) of
+        Peers -> ok;
+        _ -> receive {Change, _, _} when Change =:= nodeup; Change =:= nodedown -> await_connected(Peers) end
     end.
 
 %% @doc Runs in the node: the ports of its sockets that have no peer.

@@ -1,7 +1,7 @@
-%% @doc Waits until a topology is as a test wants it, from one answer that it gets to the next.
+%% @doc Follows a topology from one answer that it gets to the next.
 -module(caravan_test_topology).
 
--export([await/3]).
+-export([await/3, looks/2]).
 
 %% A wait that ends so is a failure of the test.
 -define(HANG_GUARD, 30000).
@@ -9,22 +9,34 @@
 %% @doc Waits until a key of the status has a value, making the topology look again and again; gives the status.
 -spec await(Name :: atom(), Key :: atom(), Value :: term()) -> caravan_cluster:status().
 await(Name, Key, Value) ->
-    Topology = whereis(list_to_atom("caravan_cluster." ++ atom_to_list(Name))),
-    1 = erlang:trace(Topology, true, ['receive']),
-    try
-        await(Name, Key, Value, Topology)
-    after
-        erlang:trace(Topology, false, ['receive'])
-    end.
+    traced(Name, fun(Topology) -> await(Name, Key, Value, Topology) end).
 
 await(Name, Key, Value, Topology) ->
     case caravan_cluster:status(Name) of
         #{Key := Value} = Status ->
             Status;
-        Status ->
-            ok = caravan_cluster:poll(Name),
-            receive
-                {trace, Topology, 'receive', {caravan_dns, _, _}} -> await(Name, Key, Value, Topology)
-            after ?HANG_GUARD -> error({status, Status})
-            end
+        _ ->
+            _ = look(Name, Topology),
+            await(Name, Key, Value, Topology)
+    end.
+
+%% @doc Makes the topology look some times, one after the other, and gives how each look ended.
+-spec looks(Name :: atom(), Count :: pos_integer()) -> [LastLookup :: term()].
+looks(Name, Count) ->
+    traced(Name, fun(Topology) -> [look(Name, Topology) || _ <- lists:seq(1, Count)] end).
+
+look(Name, Topology) ->
+    ok = caravan_cluster:poll(Name),
+    receive
+        {trace, Topology, 'receive', {caravan_dns, _, _}} -> maps:get(last_lookup, caravan_cluster:status(Name))
+    after ?HANG_GUARD -> error({no_answer, caravan_cluster:status(Name)})
+    end.
+
+traced(Name, Fun) ->
+    Topology = whereis(list_to_atom("caravan_cluster." ++ atom_to_list(Name))),
+    1 = erlang:trace(Topology, true, ['receive']),
+    try
+        Fun(Topology)
+    after
+        erlang:trace(Topology, false, ['receive'])
     end.

@@ -1,0 +1,104 @@
+%% Started by bench/mesh: how long nodes take to find each other, and what they ask, beside a strategy like that of
+%% Caravan 1.0.
+-module(bench_mesh).
+-behaviour(supervisor).
+
+-export([main/1, init/1]).
+
+-define(ROUNDS, 5).
+-define(CONTENDERS, [caravan, rival]).
+
+-define(TIME_AIM, 0.5).
+-define(QUERIES_AIM, 2).
+
+%% The arguments are the number of nodes and a directory for files.
+-spec main([string()]) -> no_return().
+main([Count, Directory]) ->
+    ok = caravan_demo_signal:forward_sigterm(self()),
+    ok = caravan_nif:load(),
+    {ok, Nodes} = supervisor:start_link(?MODULE, []),
+    {Runner, Monitor} = spawn_monitor(fun() -> run(list_to_integer(Count), Directory, Nodes) end),
+    Status =
+        receive
+            {'DOWN', Monitor, process, Runner, normal} -> 0;
+            {'DOWN', Monitor, process, Runner, Reason} -> failed(Reason);
+            interrupted -> exit(Runner, shutdown), 1
+        end,
+    ok = gen_server:stop(Nodes, shutdown, infinity),
+    halt(Status).
+
+failed(Reason) ->
+    io:format(standard_error, "bench/mesh: ~tp~n", [Reason]),
+    1.
+
+%% The nodes: what stops this supervisor waits until there are none.
+init([]) ->
+    Node = #{id => node, start => {caravan_test_node, start_link, []}, restart => temporary, shutdown => infinity},
+    {ok, {#{strategy => simple_one_for_one}, [Node]}}.
+
+%% A node of a release has loaded all modules when it starts to look; here the first meshes tell which are needed.
+run(Count, Directory, Nodes) ->
+    Run = fun(Contender, Size, Modules) -> bench_mesh_round:run(Contender, Size, Modules, Directory, Nodes) end,
+    Modules = lists:usort(lists:append([maps:get(loaded, Run(Contender, 3, [])) || Contender <- ?CONTENDERS])),
+    io:format(
+        "~b nodes, each an OS process, and one nameserver on this machine: medians of ~b interleaved rounds, and the~n"
+        "range in brackets; the ratio is the median of those within the rounds.~n"
+        "Rival: inet_res, a poll every 5 s, one connect after the other, addresses from inet:getaddr/2.~n"
+        "Caravan: poll_interval 5000. Both with connect_all true, the default. Load average before: ~ts.~n~n",
+        [Count, ?ROUNDS, load_average()]
+    ),
+    Rounds = [
+        maps:from_list([{Contender, per_node(Run(Contender, Count, Modules), Count)} || Contender <- ?CONTENDERS])
+     || _ <- lists:seq(1, ?ROUNDS)
+    ],
+    row("", ["Caravan", "rival", "ratio"]),
+    lists:foreach(fun({Label, Key, Format}) -> print(Label, Key, Format, Rounds) end, [
+        {"last start to full mesh, ms", start, "~.1f"},
+        {"last launch to full mesh, ms", launch, "~.1f"},
+        {"user CPU time per node, ms", cpu, "~.1f"},
+        {"queries per node", queries, "~.2f"},
+        {"  SRV", srv, "~.2f"},
+        {"  A and AAAA", address, "~.2f"}
+    ]),
+    io:format("~n"),
+    aim("half the rival's time", "ratio ~.2f", ratio(start, Rounds), ?TIME_AIM),
+    aim("at most 2 queries per node", "~.2f", median(values(caravan, queries, Rounds)), ?QUERIES_AIM).
+
+per_node(#{start := Start, launch := Launch, cpu := Cpu, srv := Srv, address := Address}, Count) ->
+    #{
+        start => Start / 1000,
+        launch => Launch / 1000,
+        cpu => Cpu / Count,
+        queries => (Srv + Address) / Count,
+        srv => Srv / Count,
+        address => Address / Count
+    }.
+
+%% Where it exceeds the number of cores, other programs decide who runs.
+load_average() ->
+    {ok, Text} = file:read_file("/proc/loadavg"),
+    hd(binary:split(Text, <<" ">>)).
+
+print(Label, Key, Format, Rounds) ->
+    Cells = [range(Format, values(Contender, Key, Rounds)) || Contender <- ?CONTENDERS],
+    row(Label, Cells ++ [io_lib:format("~.2f", [ratio(Key, Rounds)])]).
+
+range(Format, Values) ->
+    Shown = [io_lib:format(Format, [Value]) || Value <- [median(Values), lists:min(Values), lists:max(Values)]],
+    io_lib:format("~s (~s - ~s)", Shown).
+
+row(Label, [Caravan, Rival, Ratio]) ->
+    io:format("~-30s ~24s ~24s ~7s~n", [Label, Caravan, Rival, Ratio]).
+
+aim(Label, Format, Value, Aim) when Value =< Aim -> aim(Label, Format, Value, Aim, "reached");
+aim(Label, Format, Value, Aim) -> aim(Label, Format, Value, Aim, "missed").
+
+aim(Label, Format, Value, _Aim, Outcome) ->
+    io:format("Aim: ~-30s ~s: " ++ Format ++ "~n", [Label, Outcome, Value]).
+
+values(Contender, Key, Rounds) -> [maps:get(Key, maps:get(Contender, Round)) || Round <- Rounds].
+
+ratio(Key, Rounds) ->
+    median([Caravan / max(Rival, 1.0e-9) || #{caravan := #{Key := Caravan}, rival := #{Key := Rival}} <- Rounds]).
+
+median(Values) -> lists:nth((length(Values) + 1) div 2, lists:sort(Values)).

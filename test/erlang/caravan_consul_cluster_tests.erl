@@ -1,0 +1,134 @@
+%% Real nodes that find each other through a real Consul agent, and what becomes of them when that hangs, dies or says
+%% that nobody is well.
+-module(caravan_consul_cluster_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_test_mesh, [
+    assert_full/1, assert_kept/2, assert_kept/3, await_full/1, connections/1, looks/2, names/2, start/4
+]).
+
+-define(NODES, 5).
+-define(LOOKS, 3).
+-define(START_TIMEOUT_MS, 30000).
+-define(HTTP_TIMEOUT_MS, 5000).
+
+%% Where scripts/setup could get an agent; it cannot only where Debian's archive has none.
+a_mesh_outlives_its_consul_agent_test_() ->
+    Consul = filename:absname("_build/consul/usr/bin/consul"),
+    case filelib:is_regular(Consul) of
+        true ->
+            {atom_to_list(?FUNCTION_NAME), {timeout, 240, fun() ->
+                caravan_test_directory:with(fun(Directory) ->
+                    Settings = #{directory => Directory, consul => Consul, timeout => ?START_TIMEOUT_MS},
+                    caravan_test_network:with(network(), fun(Network) -> outlives(Network, Settings) end)
+                end)
+            end}};
+        false ->
+            ?debugMsg("SKIP: there is no Consul at _build/consul; scripts/setup consul says why"),
+            []
+    end.
+
+%% The target that Consul makes of the address of the services.
+network() ->
+    (caravan_test_mesh:network())#{host => caravan_demo_consul:host(1)}.
+
+outlives(Network, Settings) ->
+    ok = caravan_nif:load(),
+    {Mesh, Ports} = with_agent(Settings, fun(Agent) ->
+        Names = names(Network, ?NODES),
+        register_nodes(Names, Agent),
+        Nodes = start(Network, caravan_demo_consul:nameserver(Agent), caravan_demo_consul:query(), Names),
+        await_full(Nodes),
+        assert_kept(Nodes, fresh),
+        Connections = connections(Nodes),
+        agent_hangs(Agent, Nodes),
+        agent_is_killed(Agent, Nodes),
+        ?assertEqual(Connections, connections(Nodes)),
+        {Nodes, caravan_demo_consul:ports(Agent)}
+    end),
+    with_agent(Settings#{ports => Ports}, fun(Agent) ->
+        Connections = connections(Mesh),
+        Larger = agent_comes_back(Agent, Mesh, Network),
+        ?assertEqual(Connections, connections(Mesh)),
+        Joined = connections(Larger),
+        instances_are_not_well(Agent, Larger),
+        ?assertEqual(Joined, connections(Larger))
+    end).
+
+with_agent(Settings, Test) ->
+    {ok, Agent} = caravan_demo_consul:start(Settings),
+    try
+        Test(Agent)
+    after
+        %% One that has been stopped by a signal would not end.
+        signal("CONT", Agent),
+        caravan_demo_consul:stop(Agent)
+    end.
+
+agent_hangs(Agent, Mesh) ->
+    signal("STOP", Agent),
+    assert_looks(Mesh, {failed, timeout}),
+    signal("CONT", Agent),
+    assert_kept(Mesh, fresh).
+
+agent_is_killed(Agent, Mesh) ->
+    signal("KILL", Agent),
+    assert_looks(Mesh, {failed, connrefused}).
+
+%% It knows nobody at first.
+agent_comes_back(Agent, Mesh, Network) ->
+    assert_looks(Mesh, {empty, nxdomain}),
+    register_nodes(names_of(Mesh), Agent),
+    assert_kept(Mesh, fresh),
+    Added = names(Network, 1),
+    register_nodes(Added, Agent),
+    Larger = Mesh ++ start(Network, caravan_demo_consul:nameserver(Agent), caravan_demo_consul:query(), Added),
+    await_full(Larger),
+    assert_kept(Larger, fresh),
+    Larger.
+
+%% Consul leaves out who is gone or critical. When nobody is left it says that there is no such name, and that is no
+%% reason to forget those who were there last.
+instances_are_not_well(Agent, Mesh) ->
+    [Gone, Critical | Well] = names_of(Mesh),
+    deregister(Gone, Agent),
+    assert_kept(Mesh, fresh, [Critical | Well]),
+    make_critical(Critical, Agent),
+    assert_kept(Mesh, fresh, Well),
+    {Left, [Last]} = lists:split(length(Well) - 1, Well),
+    [deregister(Name, Agent) || Name <- Left],
+    assert_kept(Mesh, fresh, [Last]),
+    make_critical(Last, Agent),
+    assert_kept(Mesh, {empty, nxdomain}, [Last]),
+    ?assertEqual([lists:duplicate(?LOOKS, {empty, nxdomain}) || _ <- Mesh], looks(Mesh, ?LOOKS)),
+    assert_kept(Mesh, {empty, nxdomain}, [Last]).
+
+assert_looks(Mesh, Outcome) ->
+    assert_kept(Mesh, Outcome),
+    ?assertEqual([lists:duplicate(?LOOKS, Outcome) || _ <- Mesh], looks(Mesh, ?LOOKS)),
+    assert_kept(Mesh, Outcome).
+
+names_of(Mesh) ->
+    [Name || {Name, _} <- Mesh].
+
+register_nodes(Names, Agent) ->
+    [caravan_demo_consul:add(instance(Name), Agent) || Name <- Names].
+
+deregister(Name, Agent) ->
+    caravan_demo_consul:remove(instance(Name), Agent).
+
+instance(Name) ->
+    [Id, Host] = string:split(atom_to_list(Name), "@"),
+    #{number => 1, id => Id, host => Host, port => caravan_epmd:dist_port(Name)}.
+
+%% An instance under maintenance fails a check of Consul's own.
+make_critical(Name, Agent) ->
+    #{id := Id} = instance(Name),
+    {_, Api} = lists:keyfind("HTTP API", 1, caravan_demo_consul:facts(Agent)),
+    Url = lists:concat([Api, "/v1/agent/service/maintenance/", Id, "?enable=true"]),
+    {ok, {{_, 200, _}, _, _}} =
+        httpc:request(put, {Url, [], "application/json", ""}, [{timeout, ?HTTP_TIMEOUT_MS}], []).
+
+signal(Signal, Agent) ->
+    os:cmd(lists:concat(["kill -", Signal, " ", caravan_demo_consul:os_pid(Agent)])).

@@ -1,0 +1,53 @@
+%% @doc Tests in a VM with a network and mounts of its own (namespaces(7)): nobody else sees what becomes of those, and
+%% nothing of them is left when the VM has ended.
+-module(caravan_test_namespace).
+
+-export([call/3, enter/1]).
+
+%% A wait that ends so is a failure of the test.
+-define(HANG_GUARD, 110000).
+
+%% @doc Calls a function without arguments in such a VM, after a shell command that needs the namespaces. Where that
+%% fails, or there are none, the test is skipped and says so. Raises when the function does.
+-spec call(Prepare :: string(), module(), Function :: atom()) -> ok.
+call(Prepare, Module, Function) ->
+    case unshare(Prepare) of
+        {0, _} ->
+            {Status, Output} = unshare(Prepare ++ " && exec " ++ vm(Module, Function)),
+            Status =:= 0 orelse error({Module, Function, unicode:characters_to_list(Output)}),
+            ok;
+        {_, Why} ->
+            io:format(user, "SKIP: no network namespaces: ~ts~n", [Why])
+    end.
+
+vm(Module, Function) ->
+    Paths = lists:usort([filename:dirname(code:which(Each)) || Each <- [caravan_nif, ?MODULE, Module]]),
+    Words = ["erl", "-noshell", "-pa"] ++ Paths ++ ["-run", ?MODULE, "enter", Module, Function],
+    lists:concat(lists:join(" ", Words)).
+
+unshare(Command) ->
+    case os:find_executable("unshare") of
+        false -> {127, "there is no unshare(1)"};
+        Unshare -> run(Unshare, ["--net", "--mount", "--map-root-user", "sh", "-c", Command])
+    end.
+
+run(Program, Arguments) ->
+    Options = [{args, Arguments}, {env, [{"ERL_CRASH_DUMP", "/dev/null"}]}, exit_status, stderr_to_stdout, binary],
+    output(open_port({spawn_executable, Program}, Options), <<>>).
+
+output(Port, Text) ->
+    receive
+        {Port, {data, Data}} -> output(Port, <<Text/binary, Data/binary>>);
+        {Port, {exit_status, Status}} -> {Status, string:trim(Text)}
+    after ?HANG_GUARD -> error({hangs, Text})
+    end.
+
+%% @doc Runs in the VM, which ends with the one that has started it.
+-spec enter([string()]) -> no_return().
+enter([Module, Function]) ->
+    _ = spawn(fun() -> eof = io:get_line(""), halt(1) end),
+    {_, Monitor} = spawn_monitor(list_to_atom(Module), list_to_atom(Function), []),
+    receive
+        {'DOWN', Monitor, process, _, normal} -> halt(0);
+        {'DOWN', Monitor, process, _, Reason} -> io:format("~0tp~n", [Reason]), halt(1)
+    end.
