@@ -21,7 +21,16 @@ resolve(Host, Family, Budget) ->
     end.
 
 ask(Host, Family, Deadline) ->
-    first_answer([fun glue/3, fun nameservers/3, fun system/3, fun last_glue/3], Host, Family, Deadline).
+    or_last_glue(first_answer([fun glue/3, fun nameservers/3, fun system/3], Host, Family, Deadline), Host, Family).
+
+%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
+or_last_glue({ok, _} = Found, _Host, _Family) ->
+    Found;
+or_last_glue({error, _} = Error, Host, Family) ->
+    case caravan_glue:last_address(Host, Family) of
+        {ok, _} = Found -> Found;
+        {error, _} -> Error
+    end.
 
 noting_lack({ok, _} = Found, _Host, _Family) ->
     Found;
@@ -81,10 +90,6 @@ first_answer([Source | Sources], Host, Family, Deadline) ->
 
 glue(Host, Family, _Deadline) ->
     caravan_glue:address(Host, Family).
-
-%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
-last_glue(Host, Family, _Deadline) ->
-    caravan_glue:last_address(Host, Family).
 
 %% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
 nameservers(Host, Family, Deadline) ->
