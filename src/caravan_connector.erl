@@ -56,15 +56,19 @@ change(Options, State) ->
 
 %% Starts connecting to those of the missing nodes that are not being connected, not in back-off, and within the limit.
 -spec connect([node()], state()) -> state().
-connect(Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts} = State) ->
+connect(Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts} = State)
+  when map_size(Attempts) < Limit, Missing =/= [] ->
     Now = now_ms(),
     Busy = connecting(State),
     Idle = [Node || Node <- Missing, not lists:member(Node, Busy), is_due(Node, Now, State)],
-    lists:foldl(fun start/2, State, lists:sublist(shuffled(Idle), max(0, Limit - map_size(Attempts)))).
+    lists:foldl(fun start/2, State, lists:sublist(from_own_name_on(Idle), Limit - map_size(Attempts)));
+connect(_Missing, State) ->
+    State.
 
 %% Nodes that start together do not all begin with the same one.
-shuffled(Nodes) ->
-    [Node || {_, Node} <- lists:sort([{rand:uniform(), Node} || Node <- Nodes])].
+from_own_name_on(Nodes) ->
+    {Before, After} = lists:splitwith(fun(Node) -> Node < node() end, lists:sort(Nodes)),
+    After ++ Before.
 
 start(Node, #state{options = #{connect := Connect, connect_timeout := Timeout}, attempts = Attempts} = State) ->
     {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, attempt(Node, Connect)}) end),

@@ -16,12 +16,16 @@
 of_name(Name) ->
     case caravan_nif:is_helper_name(Name) of
         true -> {noport, helper};
-        false -> {caravan_nif:dist_port(Name), rule(caravan_nif:port_origin(Name), caravan_listen:fixed_port())}
+        false -> {caravan_nif:dist_port(Name), rule(caravan_nif:port_origin(Name))}
     end.
 
-rule(name, _Fixed) -> name;
-rule(_Default, {_Port, Rule}) -> Rule;
-rule(_Default, none) -> default_port.
+rule(name) ->
+    name;
+rule(_NoPort) ->
+    case caravan_listen:fixed_port() of
+        {_Port, Rule} -> Rule;
+        none -> default_port
+    end.
 
 %% The port of a node that is to be connected; with its address, where that came along. May wait until the deadline, in
 %% monotonic milliseconds, but never in a process that must not. Asked in turn for a name that says no port:

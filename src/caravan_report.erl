@@ -3,7 +3,7 @@
 -module(caravan_report).
 
 -export([started/1, looked_up/4, found/3, wanted/3, names/3, own_alias/2]).
--export([connect/2, up/3, down/5, disconnect/4]).
+-export([connect/2, up/3, connected/3, down/5, disconnect/4]).
 
 -type options() :: #{name := atom(), query := binary(), atom() => term()}.
 -type outcome() :: none | fresh | {empty, nxdomain | nodata} | {failed, term()}.
@@ -105,8 +105,14 @@ log_failure(known, _Node, _Reason, _Name) ->
 
 -spec up(node(), Connected :: non_neg_integer(), options()) -> ok.
 up(Node, Connected, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, node_up], #{connected => Connected}, #{topology => Name, node => Node}),
-    logger:notice("caravan ~ts: ~ts is connected (~b)", [Name, Node, Connected]).
+    caravan_telemetry:execute([caravan, cluster, node_up], #{connected => Connected}, #{topology => Name, node => Node}).
+
+%% Members that came lately and are there still, of so many.
+-spec connected([node()], non_neg_integer(), options()) -> ok.
+connected([], _Count, _Options) ->
+    ok;
+connected(Nodes, Count, #{name := Name}) ->
+    logger:notice("caravan ~ts: connected to ~0tp (~b in all)", [Name, lists:sort(Nodes), Count]).
 
 %% Level `warning' for a node that DNS still lists.
 -spec down(node(), term(), IsWanted :: boolean(), Connected :: non_neg_integer(), options()) -> ok.

@@ -7,6 +7,8 @@
 -export([start_link/1, registered_name/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
+-define(REPORT_DELAY_MS, 500).
+
 -record(state, {
     options :: map(),
     poll :: {caravan_poll:poll(), Began :: integer()} | undefined,
@@ -23,6 +25,9 @@
     self_listed = false :: boolean(),
     own_aliases = [] :: [node()],
     members = caravan_members:new() :: caravan_members:state(),
+    %% Members that the log has not named yet, and when it does.
+    newcomers = [] :: [node()],
+    report_timer :: reference() | undefined,
     names :: caravan_node_names:state(),
     connector :: caravan_connector:state(),
     prune :: caravan_prune:state(),
@@ -72,6 +77,10 @@ handle_info({timeout, Timer, look}, #state{look_timer = Timer} = State) ->
     {noreply, look(State#state{look_timer = undefined})};
 handle_info({timeout, Timer, retry}, #state{retry_timer = Timer} = State) ->
     {noreply, connect(State#state{retry_timer = undefined})};
+handle_info({timeout, Timer, report}, #state{report_timer = Timer, newcomers = Nodes, options = Options} = State) ->
+    Members = caravan_members:connected(State#state.members),
+    ok = caravan_report:connected([Node || Node <- Nodes, lists:member(Node, Members)], length(Members), Options),
+    {noreply, State#state{report_timer = undefined, newcomers = []}};
 handle_info({nodeup, _Node, _Info}, State) ->
     {noreply, refresh(State)};
 handle_info({nodedown, Node, Info}, State) ->
@@ -93,10 +102,19 @@ handle_attempt(Info, #state{connector = Connector, options = Options} = State) -
     case caravan_connector:handle_info(Info, Connector) of
         {Event, Next} ->
             ok = caravan_report:connect(Event, Options),
-            connect(refresh(State#state{connector = Next}));
+            connect(after_attempt(Event, State#state{connector = Next}));
         ignore ->
             handle_listener(Info, State)
     end.
+
+%% Most times `nodeup' has come before; a list of the user's knows no such message.
+after_attempt({connected, Node, _}, #state{members = Members} = State) ->
+    case lists:member(Node, caravan_members:connected(Members)) of
+        true -> State;
+        false -> refresh(State)
+    end;
+after_attempt(_Failed, State) ->
+    State.
 
 handle_listener(Info, #state{audience = Audience} = State) ->
     case caravan_audience:handle_info(Info, Audience) of
@@ -204,12 +222,20 @@ refresh(State) ->
 refresh(Connected, Reason, #state{wanted = Wanted, options = #{prune_after := Memory}, members = Before} = State) ->
     {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(Wanted, Before)),
     ok = report_members(Came, Went, Reason, length(caravan_members:connected(Members)), State),
-    State#state{
+    report_later(Came, State#state{
         members = Members,
         names = lists:foldl(fun caravan_node_names:is_a_node/2, State#state.names, Came),
         connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Connected),
         audience = caravan_audience:connected(caravan_members:connected(Members), Connected, State#state.audience)
-    }.
+    }).
+
+%% A node that joins a large cluster is connected to all of it at once, and one line says so.
+report_later([], State) ->
+    State;
+report_later(Came, #state{report_timer = undefined} = State) ->
+    report_later(Came, State#state{report_timer = erlang:start_timer(?REPORT_DELAY_MS, self(), report)});
+report_later(Came, #state{newcomers = Newcomers} = State) ->
+    State#state{newcomers = Came ++ Newcomers}.
 
 report_members(Came, Went, Reason, Count, #state{options = #{name := Name} = Options, wanted = Wanted} = State) ->
     lists:foreach(

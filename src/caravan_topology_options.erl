@@ -8,14 +8,23 @@
 -spec check(caravan_cluster:options()) -> {ok, map()} | {error, caravan_option:error()}.
 check(Options) ->
     case caravan_option:validate(Options, options()) of
-        {ok, Checked} -> with_node_name(with_defaults(Checked));
+        {ok, Checked} -> with_query(with_defaults(Checked));
         {error, _} = Error -> Error
     end.
+
+%% What a client of the user's makes of the query is its own affair.
+with_query(#{dns_client := default, query := Query} = Options) ->
+    case caravan_option:check(query, Query, caravan_option:dns_name()) of
+        {ok, _} -> with_node_name(Options);
+        {error, _} = Error -> Error
+    end;
+with_query(Options) ->
+    with_node_name(Options).
 
 options() ->
     [
         {name, required, {fun name/1, "an atom"}},
-        {query, required, caravan_option:dns_name()},
+        {query, required, caravan_option:text()},
         {node_basename, required, {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
@@ -37,6 +46,8 @@ options() ->
 name(Name) when is_atom(Name) -> {ok, Name};
 name(_) -> error.
 
+%% The one that is named in the documentation asks as the default does, and tells less of the answer.
+module('Elixir.Caravan.DnsClient.Cares') -> {ok, default};
 module(Module) when is_atom(Module) -> {ok, Module};
 module(_) -> error.
 

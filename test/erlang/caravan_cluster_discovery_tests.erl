@@ -16,6 +16,8 @@ discovery_test_() ->
         fun a_target_that_cannot_be_looked_up_takes_nobody_away/1,
         fun a_client_of_the_users_is_asked/1,
         fun what_a_client_does_wrong_is_a_failed_poll/1,
+        fun a_client_takes_any_query/1,
+        fun the_client_that_is_the_default_is_no_client/1,
         fun a_client_that_hangs_is_given_up/1,
         fun this_node_in_another_spelling_is_not_wanted/1
     ]).
@@ -158,6 +160,16 @@ what_a_client_does_wrong_is_a_failed_poll(Server) ->
                 {fun(_) -> [{4371, <<"n">>} | more] end, {bad_answer, [{4371, <<"n">>} | more]}}
             ]
         ]
+    end).
+
+a_client_takes_any_query(Server) ->
+    Answer = fun(<<"http://x/y z">>) -> [{4371, <<"n1.test">>}] end,
+    with_client(Server, #{query => "http://x/y z"}, Answer, fun() -> await_status(wanted, ['app-4371@n1.test']) end).
+
+the_client_that_is_the_default_is_no_client(Server) ->
+    ok = caravan_dns_server:put(Server, "app.test", srv, [{srv, 0, 1, 1, 4371, "n.test"}]),
+    with_topology(Server, #{dns_client => 'Elixir.Caravan.DnsClient.Cares'}, fun() ->
+        await(wanted, ['app-4371@n.test'])
     end).
 
 a_client_that_hangs_is_given_up(Server) ->
