@@ -80,7 +80,8 @@ defmodule Caravan.Cluster.Config do
 
   @doc """
   Returns the options for `Caravan.Cluster.start_link/1`. Fields that are `nil` get the default
-  there.
+  there. Where nameservers are configured neither here nor for the `:caravan` application, those of
+  an `inetrc` file of OTP are taken, if it has any.
 
   ## Examples
 
@@ -113,8 +114,30 @@ defmodule Caravan.Cluster.Config do
       list_nodes: config.list_nodes
     ]
 
-    Keyword.merge(config.options, Enum.reject(given, fn {_key, value} -> value == nil end))
+    config.options
+    |> Keyword.merge(Enum.reject(given, fn {_key, value} -> value == nil end))
+    |> with_nameservers()
   end
+
+  # Caravan 1.0 asked where OTP asks, and had Consul put into the `inetrc` file of OTP.
+  defp with_nameservers(options) do
+    with false <- Keyword.has_key?(options, :nameservers) or Keyword.has_key?(options, :resolver),
+         nil <- Application.get_env(:caravan, :nameservers),
+         [_ | _] = nameservers <- inetrc_nameservers() do
+      Keyword.put(options, :nameservers, Enum.map(nameservers, &nameserver/1))
+    else
+      _ -> options
+    end
+  end
+
+  defp inetrc_nameservers do
+    if System.get_env("ERL_INETRC", "") != "" or Application.get_env(:kernel, :inetrc) != nil,
+      do: Enum.take(:inet_db.res_option(:nameservers), 16),
+      else: []
+  end
+
+  defp nameserver({{_, _, _, _} = address, port}), do: "#{:inet.ntoa(address)}:#{port}"
+  defp nameserver({address, port}), do: "[#{:inet.ntoa(address)}]:#{port}"
 
   # The topology looks up by itself then, and knows whether an answer is complete.
   defp dns_client(Caravan.DnsClient.Cares), do: :default
