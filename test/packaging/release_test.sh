@@ -11,13 +11,13 @@ unused_port() {
   printf '%d' "$port"
 }
 
-node='' shell=''
+node='' shell='' daemon=''
 
 # start_node COMMAND...: in the background; its output is $log, its process $node, which ends with the test.
 start_node() {
   exec {log}< <(exec "$@" 2>&1)
   node=$!
-  trap 'kill -KILL $node $shell 2>/dev/null || true' EXIT
+  trap 'kill -KILL $node $shell $daemon 2>/dev/null || true' EXIT
   output=
 }
 
@@ -38,6 +38,19 @@ await_end() {
   wait "$node" || status=$?
   node=''
   expect_equal "$status" "$1"
+}
+
+# expect_daemon LOG PATTERN APP: the node that a release runs in the background writes a matching line, and can be stopped.
+expect_daemon() {
+  "$3" daemon
+  start_node tail -n +1 -F "$1"
+  await_line "$2"
+  daemon=$("$3" pid) || fail "the daemon does not answer"
+  "$3" stop
+  timeout 60 tail --pid="$daemon" -f /dev/null || fail "the daemon does not end"
+  daemon=''
+  kill "$node"
+  wait "$node" || true
 }
 
 # expect_shell EXPRESSION PATTERN COMMAND...: the command gives a shell, which prints a matching line.
@@ -105,10 +118,14 @@ test_mix_release() {
   expect_shell 'IO.puts("shell of #{node()}")' "^shell of $name" "$app" remote
   expect_equal "$("$app" eval 'IO.inspect({node(), :caravan_nif.load(), :caravan_nif.dist_port("a-4834")})')" \
     "{:nonode@nohost, :ok, 4834}"
+  # A helper that is started as the node itself is has the port in its name, too.
+  expect_equal "$(RELEASE_REMOTE_VM_ARGS="$(echo "$release"/releases/*/vm.args)" "$app" rpc 'IO.puts(node())')" "$name"
   expect_in "$(expect_failure timeout 60 "$app" start)" eaddrinuse
   expect_no_epmd
   "$app" stop
   await_end 0
+
+  expect_daemon "$release/tmp/log/erlang.log.1" "members: .*$name" "$app"
 
   # The boot that only reads the configuration has no distribution; the restart after it has.
   sed -i 's/mix_app: \[/&reboot_system_after_config: true, /' mix.exs
@@ -144,10 +161,13 @@ test_rebar3_release() {
     [ $boot = second ] || "$app" restart
   done
   expect_shell 'io:format("shell of ~s~n", [node()]).' "^shell of $name" "$app" remote_console
+  expect_equal "$("$app" rpc erlang node)" "'$name'"
   expect_in "$(expect_failure timeout 60 "$app" foreground)" eaddrinuse
   expect_no_epmd
   "$app" stop
   await_end 0
+
+  expect_daemon "$release/log/erlang.log.1" "members: .*$name" "$app"
 
   break_library "$release"
   start_node "$app" foreground
