@@ -44,7 +44,8 @@ registered_name(Name) ->
     list_to_atom("caravan_cluster." ++ atom_to_list(Name)).
 
 init(#{name := Name} = Options) ->
-    ok = logger:set_process_metadata(#{caravan_topology => Name, domain => [caravan, cluster]}),
+    %% No domain: the default handler of OTP stops every event that has another one than otp's.
+    ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
     ok = caravan_report:started(Options),
     ok = caravan_topologies:publish(Name, []),

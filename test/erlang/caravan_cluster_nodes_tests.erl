@@ -17,6 +17,14 @@ nodes_that_dns_lists_connect_test_() ->
         ?assertEqual([srv], lists:usort([Type || #{type := Type} <- caravan_dns_server:queries(Server)]))
     end)).
 
+%% By the handler that every node has.
+what_changes_is_on_the_terminal_test_() ->
+    ?NODES(with(2, fun(_Network, _Server, [{_, Node}, {Other, _} = Killed]) ->
+        ok = caravan_test_node:await_output(Node, ["caravan mesh: connected to \\['", atom_to_list(Other)]),
+        kill([Killed]),
+        ok = caravan_test_node:await_output(Node, ["caravan mesh: lost ", atom_to_list(Other)])
+    end)).
+
 %% It looks for nobody itself, so it is the others that connect to it.
 a_node_that_comes_back_is_connected_again_test_() ->
     ?NODES(with(3, fun(Network, _Server, [{Name, _} = Killed | Others]) ->
