@@ -9,7 +9,7 @@ start(_Type, _Args) ->
     case caravan_config:prepare() of
         ok ->
             warn_of_another_port(Listening, listening()),
-            tell_of_port(is_alive(), net_kernel:epmd_module()),
+            tell_of_port(net_kernel:get_state(), net_kernel:epmd_module()),
             warn_of_bad_resolver(caravan_dns:check_default()),
             caravan_sup:start_link();
         {error, Line} ->
@@ -24,9 +24,12 @@ stop(_State) ->
 warn_of_bad_resolver(ok) -> ok;
 warn_of_bad_resolver({error, Error}) -> logger:error("~ts", [caravan_dns:format_error(Error)]).
 
-tell_of_port(true, Epmd) when Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client' ->
+%% Distribution that was started at run time has told it itself.
+tell_of_port(#{started := static}, Epmd) when
+    Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client'
+->
     caravan_epmd:tell_of_port(node());
-tell_of_port(_IsAlive, _Epmd) ->
+tell_of_port(_State, _Epmd) ->
     ok.
 
 %% The port that others look for this node at.

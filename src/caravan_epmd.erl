@@ -89,16 +89,23 @@ is_booting() ->
 %% another one: nobody would find the node there.
 -spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()}.
 listen_port_please(Name, _Host) ->
-    safely(fun() -> listen_port(Name, caravan_listen:port(Name)) end, {ok, 0}).
+    safely(fun() -> listen_port(Name, caravan_listen:port(Name), is_first_protocol()) end, {ok, 0}).
+
+listen_port(Name, {Port, _} = Listen, true) ->
+    tell_of_name(Name, Listen),
+    {ok, Port};
+listen_port(_Name, {Port, _}, false) ->
+    {ok, Port}.
+
+%% OTP asks and registers for each protocol of `-proto_dist inet_tcp inet6_tcp', and the node has its name after the
+%% first. What is said and registered once is left to that.
+is_first_protocol() ->
+    not is_alive().
 
 %% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
 %% The VM picks a port for it, as nobody looks for it.
-listen_port(Name, {Port, helper}) ->
-    tell_of_helper(Name, init:get_argument(hidden)),
-    {ok, Port};
-listen_port(Name, {Port, _Rule}) ->
-    warn_of_ignored_digits(Name, caravan_nif:port_origin(Name), Port),
-    {ok, Port}.
+tell_of_name(Name, {_Port, helper}) -> tell_of_helper(Name, init:get_argument(hidden));
+tell_of_name(Name, {Port, _Rule}) -> warn_of_ignored_digits(Name, caravan_nif:port_origin(Name), Port).
 
 %% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
 tell_of_helper(Name, error) ->
@@ -132,11 +139,17 @@ register_node(Name, Port, Family) ->
 
 registered(Name, Port, Family) ->
     ok = caravan_listen:after_protocol(Family),
-    ok = tell_of_port(Name, is_booting()),
-    case fallback() of
-        epmd -> in_epmd(Name, Port, erl_epmd:register_node(Name, Port, Family));
-        none -> {ok, -1}
+    ok = caravan_listen:note_actual_port(Port),
+    case is_first_protocol() of
+        true ->
+            ok = tell_of_port(Name, is_booting()),
+            in_fallback(fallback(), Name, Port, Family);
+        false ->
+            {ok, -1}
     end.
+
+in_fallback(epmd, Name, Port, Family) -> in_epmd(Name, Port, erl_epmd:register_node(Name, Port, Family));
+in_fallback(none, _Name, _Port, _Family) -> {ok, -1}.
 
 %% While the system boots there is no handler yet, and what is logged appears twice; the application says it then.
 tell_of_port(_Name, true) -> ok;
@@ -146,14 +159,24 @@ tell_of_port(Name, false) -> tell_of_port(Name).
 %% One line at each start of the distribution, so that nobody has to guess.
 -spec tell_of_port(atom()) -> ok.
 tell_of_port(Name) ->
-    tell_of_ports(Name, caravan_listen:port(Name), caravan_port:of_name(Name)).
+    tell_of_ports(Name, caravan_listen:port(Name), caravan_listen:actual_port(), caravan_port:of_name(Name)).
 
-tell_of_ports(_Name, {_, helper}, _OfName) ->
+tell_of_ports(_Name, {_, helper}, _Actual, _OfName) ->
     ok;
-tell_of_ports(Name, {Port, ListenRule}, {Advertised, NameRule}) ->
+%% `-dist_listen false'.
+tell_of_ports(_Name, _Listen, none, _OfName) ->
+    ok;
+%% As with a key that is set in runtime.exs, after distribution has started.
+tell_of_ports(Name, {Port, listen_port}, Actual, _OfName) when Port =/= Actual ->
+    logger:error(
+        "caravan: ~ts listens on ~b, and by listen_port as it is now it would on ~b; "
+        "set that where distribution sees it: vm.args, sys.config or config.exs",
+        [Name, Actual, Port]
+    );
+tell_of_ports(Name, {_Port, ListenRule}, Actual, {Advertised, NameRule}) ->
     logger:notice(
         "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
-        [Name, Port, ListenRule, Advertised, NameRule]
+        [Name, Actual, ListenRule, Advertised, NameRule]
     ).
 
 in_epmd(_Name, _Port, {ok, _Creation}) ->

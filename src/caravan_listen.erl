@@ -4,6 +4,7 @@
 -module(caravan_listen).
 
 -export([port/1, check/0, fixed_port/0, before_protocol/1, after_protocol/1]).
+-export([note_actual_port/1, actual_port/0]).
 
 -export_type([rule/0, fixed/0]).
 
@@ -87,8 +88,10 @@ fixed_settings() ->
 check(Settings) ->
     case [Setting || {_, Text} = Setting <- Settings, number(Text) =:= error] of
         [] -> ok;
-        [{Key, false} | _] -> {error, {bad_option, Key, unset, "a port in this environment variable"}};
-        [{Key, Text} | _] -> {error, {bad_option, Key, Text, "an integer from 1 to 65535"}}
+        [{Key, Text} | _] when Text =:= false; Text =:= "" ->
+            {error, {bad_option, Key, unset, "a port in this environment variable"}};
+        [{Key, Text} | _] ->
+            {error, {bad_option, Key, Text, "an integer from 1 to 65535"}}
     end.
 
 %% `-proto_dist inet_tcp inet6_tcp': both listen on the port of the node, and an IPv6 socket takes the IPv4 port as well
@@ -115,3 +118,12 @@ v6only(false, _Next) ->
 v6only(true, IsNext) ->
     Options = lists:keydelete(ipv6_v6only, 1, application:get_env(kernel, inet_dist_listen_options, [])),
     application:set_env(kernel, inet_dist_listen_options, [{ipv6_v6only, true} || IsNext] ++ Options).
+
+%% Where the node has come to listen, whatever is set by now.
+-spec note_actual_port(inet:port_number()) -> ok.
+note_actual_port(Port) ->
+    persistent_term:put(?MODULE, Port).
+
+-spec actual_port() -> inet:port_number() | none.
+actual_port() ->
+    persistent_term:get(?MODULE, none).

@@ -77,6 +77,8 @@ settings(_Default) ->
         _ -> none
     end.
 
+explained(Port, helper, _Origin, none) ->
+    answer(Port, helper, where(helper, Port));
 explained(Port, Rule, Origin, {port_srv, Template}) ->
     answer(Port, port_srv, [why(Origin), "SRV records of ", Template, " say it; where there are none, ", where(Rule, Port)]);
 explained(Port, Rule, Origin, epmd) ->

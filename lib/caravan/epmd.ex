@@ -29,4 +29,37 @@ defmodule Caravan.Epmd do
   """
   @spec dist_port(node() | String.t() | charlist()) :: :inet.port_number()
   defdelegate dist_port(node_name), to: :caravan_epmd
+
+  @doc """
+  Returns which port a name stands for, by which rule, and why.
+
+  `node_name` is as in `dist_port/1`. The answer is a map:
+
+    * `:port` - the port, or `:noport` for the name of a helper node, such as that of a release's `remote`
+    * `:rule` - `:name`, `:helper`, `:port_srv`, `:epmd`, `:erl_epmd_port`, `:erl_dist_port` or `:default_port`
+    * `:explanation` - the same in words
+
+  Nobody is asked: for `:port_srv` and `:epmd`, the port is the one that holds when they know nothing.
+
+  ## Examples
+
+      iex> Caravan.Epmd.explain(:"app-4834@example.net")
+      %{port: 4834, rule: :name, explanation: "the digits at the end of the name, 4834"}
+
+      iex> Caravan.Epmd.explain("app@example.net").explanation
+      "the name ends in no digits: default_port, 4370"
+
+      iex> Caravan.Epmd.explain("rem-1f3a-app-4834@example.net").port
+      :noport
+
+  """
+  @spec explain(node() | String.t() | charlist()) :: %{
+          port: :inet.port_number() | :noport,
+          rule:
+            :name | :helper | :port_srv | :epmd | :erl_epmd_port | :erl_dist_port | :default_port,
+          explanation: String.t()
+        }
+  def explain(node_name) do
+    Map.update!(:caravan_epmd.explain(node_name), :explanation, &List.to_string/1)
+  end
 end

@@ -34,5 +34,6 @@ defmodule Caravan.EpmdTest do
 
   test "a term that is no name raises" do
     assert_raise ArgumentError, fn -> Caravan.Epmd.dist_port(4370) end
+    assert_raise ArgumentError, fn -> Caravan.Epmd.explain(4370) end
   end
 end

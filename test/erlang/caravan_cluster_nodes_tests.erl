@@ -11,7 +11,7 @@
 -define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
 
 nodes_that_dns_lists_connect_test_() ->
-    ?NODES(with(3, fun(_Network, Server, Mesh) ->
+    ?NODES(with(10, fun(_Network, Server, Mesh) ->
         assert_full(Mesh),
         %% The addresses of the targets came with the SRV records.
         ?assertEqual([srv], lists:usort([Type || #{type := Type} <- caravan_dns_server:queries(Server)]))

@@ -9,15 +9,15 @@
 %% '''
 -module(caravan_test_network).
 
--export([with/2, start/3, boot/2, boot/3, flags/2, node_name/3, free_port/0, has_ipv6/0, hosts/3]).
+-export([with/2, start/3, boot/2, boot/3, flags/2, node_name/3, free_port/0, has_ipv6/0, hosts/2, hosts/3]).
 
 -export_type([network/0, options/0]).
 
--type options() :: #{host => string(), name_flag => string(), interface => inet:ip_address(),
+-type options() :: #{host => string(), name_flag => string(), interface => inet:ip_address() | any,
                      flags => [string()], node => caravan_test_node:options()}.
 
 -type network() :: #{cookie := string(), epmd_port := inet:port_number(), host := string(),
-                     name_flag := string(), interface := inet:ip_address(), flags := [string()],
+                     name_flag := string(), interface := inet:ip_address() | any, flags := [string()],
                      node := caravan_test_node:options(), nodes := ets:table()}.
 
 %% Below the ports that Linux and macOS give to outgoing connections, which would take a port that was free.
@@ -29,7 +29,7 @@
 %% <ul>
 %% <li>`host': the part of node names after the `@'; `"127.0.0.1"'.</li>
 %% <li>`name_flag': `"-name"' or `"-sname"'; `"-name"'.</li>
-%% <li>`interface': where nodes listen, and nowhere else; `{127,0,0,1}'.</li>
+%% <li>`interface': where nodes listen, and nowhere else, or `any'; `{127,0,0,1}'.</li>
 %% <li>`flags': more arguments of `erl' for every node; `[]'.</li>
 %% <li>`node': more options of `caravan_test_node:start_link/1'; `#{}'.</li>
 %% </ul>
@@ -75,9 +75,11 @@ boot(Network, Name, Flags) ->
 %% @doc The flags of a node of this network.
 -spec flags(network(), Name :: atom() | none) -> [string()].
 flags(#{cookie := Cookie, interface := Interface, flags := Flags} = Network, Name) ->
-    ["-start_epmd", "false", "-epmd_module", "caravan_epmd", "-setcookie", Cookie,
-     "-kernel", "inet_dist_use_interface", lists:flatten(io_lib:format("~w", [Interface]))]
-        ++ name_flags(Network, Name) ++ Flags.
+    ["-start_epmd", "false", "-epmd_module", "caravan_epmd", "-setcookie", Cookie]
+        ++ interface_flags(Interface) ++ name_flags(Network, Name) ++ Flags.
+
+interface_flags(any) -> [];
+interface_flags(Ip) -> ["-kernel", "inet_dist_use_interface", lists:flatten(io_lib:format("~w", [Ip]))].
 
 name_flags(_Network, none) -> [];
 name_flags(#{name_flag := NameFlag}, Name) -> [NameFlag, atom_to_list(Name)].
@@ -107,9 +109,14 @@ has_ipv6() ->
         {error, _} -> false
     end.
 
-%% @doc Writes a file into a directory that makes nodes know one host name and ask no DNS server. Returns the
-%% environment variable that is to be set for them.
+%% @equiv hosts(Directory, [{Host, Ip}])
 -spec hosts(file:filename(), string(), inet:ip_address()) -> {string(), file:filename()}.
 hosts(Directory, Host, Ip) ->
-    Inetrc = io_lib:format("{lookup, [file]}. {host, ~p, [~p]}.~n", [Ip, Host]),
+    hosts(Directory, [{Host, Ip}]).
+
+%% @doc Writes a file into a directory that makes nodes know these hosts and ask no DNS server. Returns the environment
+%% variable that is to be set for them.
+-spec hosts(file:filename(), [{Host :: string(), inet:ip_address()}]) -> {string(), file:filename()}.
+hosts(Directory, Hosts) ->
+    Inetrc = ["{lookup, [file]}.\n", [io_lib:format("{host, ~p, [~p]}.~n", [Ip, Host]) || {Host, Ip} <- Hosts]],
     {"ERL_INETRC", caravan_test_directory:write(filename:join(Directory, "inetrc"), Inetrc)}.

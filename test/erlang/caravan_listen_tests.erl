@@ -1,0 +1,246 @@
+%% Where a node listens, where others look for it, and what it says about both.
+-module(caravan_listen_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_test_network, [boot/3, free_port/0, node_name/3, start/3]).
+-import(caravan_test_node, [await_boot/1, call/4, listening_ports/1, stop/1]).
+
+-define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
+
+%% Order
+
+the_first_that_is_set_says_where_a_node_listens_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        Ports = ports([name, key, variable, flag, environment]),
+        #{name := Own, Rule := Expected} = Ports,
+        Name = node_name(Network, "app", Own),
+        {_, Node} = boot(in_environment(Network, Set, Ports), Name, flags(Set, Ports)),
+        ?assertEqual({Set, [Expected]}, {Set, listening_ports(Node)}),
+        ?assertEqual({Set, {port, Own, 6}}, {Set, call(Node, caravan_epmd, port_please, [Name, local])})
+    end))
+     || {Set, Rule} <- [
+            {[], name},
+            {[environment], environment},
+            {[flag, environment], flag},
+            {[{listen_port, key}, flag, environment], key},
+            {[{listen_port, variable}, flag, environment], variable},
+            {[{listen_port, name}, flag, environment], name}
+        ]].
+
+a_variable_in_sys_config_says_where_a_node_listens_test_() ->
+    ?NODES(caravan_test_directory:with(fun(Directory) ->
+        File = filename:join(Directory, "sys.config"),
+        Config = "[{caravan, [{listen_port, {env, \"NOMAD_PORT_dist\"}}]}].",
+        File = caravan_test_directory:write(File, Config),
+        with(#{}, fun(Network) ->
+            #{name := Own, variable := Expected} = Ports = ports([name, variable]),
+            Set = in_environment(Network, [{listen_port, variable}], Ports),
+            {_, Node} = boot(Set, node_name(Network, "app", Own), ["-config", File]),
+            ?assertEqual([Expected], listening_ports(Node))
+        end)
+    end)).
+
+%% Its digits are another node's, and so is what is set.
+a_helper_node_listens_where_the_system_picks_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        Ports = ports([name, key, flag, environment]),
+        Name = node_name(Network, Prefix ++ "app", maps:get(name, Ports)),
+        Set = [{listen_port, Key}, flag, environment],
+        {_, Node} = boot(in_environment(Network, Set, Ports), Name, ["-hidden" | flags(Set, Ports)]),
+        [Port] = listening_ports(Node),
+        ?assertNot(lists:member(Port, [4370 | maps:values(Ports)]))
+    end))
+     || {Prefix, Key} <- [{"rem-1f3a-", key}, {"rpc-00c4-", name}]].
+
+%% Two nodes would otherwise have the same port.
+a_node_whose_name_says_no_port_is_looked_for_where_all_such_nodes_listen_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        #{name := Own, Setting := Common} = Ports = ports([name, flag, environment]),
+        Default = ["-caravan", "default_port", integer_to_list(free_port())],
+        Set = in_environment(Network, [Setting], Ports),
+        {App, NodeA} = boot(Set, 'app@127.0.0.1', Default ++ flags([Setting], Ports)),
+        {B, NodeB} = boot(Set, node_name(Network, "b", Own), Default ++ flags([Setting, {listen_port, name}], Ports)),
+        ?assertEqual([Common], listening_ports(NodeA)),
+        ?assertEqual([Own], listening_ports(NodeB)),
+        ?assertEqual({port, Common, 6}, call(NodeB, caravan_epmd, port_please, ["app", {127, 0, 0, 1}])),
+        ?assertEqual({port, 4834, 6}, call(NodeB, caravan_epmd, port_please, ["app-4834", {127, 0, 0, 1}])),
+        ?assertEqual(true, call(NodeB, net_kernel, connect_node, [App])),
+        ?assertEqual([B], call(NodeA, erlang, nodes, []))
+    end))
+     || Setting <- [flag, environment]].
+
+%% What cannot be used
+
+a_port_that_is_none_stops_the_boot_with_one_line_test_() ->
+    [?NODES(with(#{node => #{env => Environment}}, fun(Network) ->
+        Node = start(Network, node_name(Network, "a", free_port()), Flags),
+        Line = iolist_to_binary(["caravan: option ", Key, " is ", Value, "; allowed: ", Allowed, "\n"]),
+        ?assertEqual({exited, 1, Line}, await_boot(Node))
+    end))
+     || {Environment, Flags, Key, Value, Allowed} <-
+            [{[], ["-caravan", "listen_port", Port], "listen_port", Port,
+              "an integer from 1 to 65535, name, or {env, Variable}"}
+             || Port <- ["0", "65536", "x", "\"x\"", "{env,[]}"]] ++
+            [{[], ["-erl_epmd_port", Port], "erl_epmd_port", ["\"", Port, "\""], "an integer from 1 to 65535"}
+             || Port <- ["abc", "0"]] ++
+            [{[{"ERL_DIST_PORT", Port}], [], "'ERL_DIST_PORT'", ["\"", Port, "\""], "an integer from 1 to 65535"}
+             || Port <- ["abc", "65536"]] ++
+            [{[{"NOMAD_PORT_dist", Port} || Port =/= unset],
+              ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"], "'NOMAD_PORT_dist'", Value, Allowed}
+             || {Port, Value, Allowed} <- [
+                    {unset, "unset", "a port in this environment variable"},
+                    {"", "unset", "a port in this environment variable"},
+                    {"abc", "\"abc\"", "an integer from 1 to 65535"}
+                ]]].
+
+%% Advertised and listened on
+
+a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        #{name := Advertised, key := Inside} = Ports = ports([name, key]),
+        {ok, Forwarder} = caravan_test_forwarder:start_link(Advertised, Inside),
+        {A, NodeA} = boot(Network, node_name(Network, "app", Advertised), flags([{listen_port, key}], Ports)),
+        {B, NodeB} = caravan_test_network:boot(Network, "b"),
+        ?assertEqual(true, call(NodeB, net_kernel, connect_node, [A])),
+        ?assertEqual(A, call(NodeB, rpc, call, [A, erlang, node, []])),
+        ?assertEqual([B], call(NodeA, erlang, nodes, [])),
+        ?assertEqual(1, caravan_test_forwarder:accepted(Forwarder)),
+        ok = caravan_test_forwarder:stop(Forwarder),
+        ?assertEqual({error, econnrefused}, gen_tcp:connect({127, 0, 0, 1}, Advertised, []))
+    end)).
+
+%% What is logged
+
+the_application_logs_once_where_a_node_listens_and_is_found_test_() ->
+    [?NODES(with_log(fun(Network, Log) ->
+        Ports = ports([name, key, flag]),
+        Name = list_to_atom(subst(Basename, Ports) ++ "@127.0.0.1"),
+        {_, Node} = boot(Network, Name, flags(Set, Ports)),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = "caravan: " ++ subst(Basename, Ports) ++ "@127.0.0.1 " ++ subst(Expected, Ports),
+        ?assertEqual([Line], Log())
+    end))
+     || {Basename, Set, Expected} <- [
+            {"app-{name}", [], "listens on {name} (name), and others look for it at {name} (name)"},
+            {"app-{name}", [{listen_port, key}],
+             "listens on {key} (listen_port), and others look for it at {name} (name)"},
+            {"app", [{default_port, key}],
+             "listens on {key} (default_port), and others look for it at {key} (default_port)"},
+            {"app", [flag], "listens on {flag} (erl_epmd_port), and others look for it at {flag} (erl_epmd_port)"}
+        ]].
+
+%% Most applications are started by the boot script, before the boot is over.
+the_line_is_logged_once_where_the_application_starts_with_the_node_test_() ->
+    ?NODES(with_log(fun(Network, Log) ->
+        Start = ["-eval", "ok = application:start(caravan)."],
+        {_, Node} = boot(Network, node_name(Network, "app", free_port()), Start),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        ?assertMatch([_], Log())
+    end)).
+
+nothing_is_logged_of_a_node_that_nobody_looks_for_test_() ->
+    [?NODES(with_log(fun(Network, Log) ->
+        {_, Node} = boot(Network, Name, Flags),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        ?assertEqual({Name, []}, {Name, Log()})
+    end))
+     || {Name, Flags} <- [
+            {'rem-1f3a-app-4370@127.0.0.1', ["-hidden"]},
+            {'app-4370@127.0.0.1', ["-dist_listen", "false"]},
+            {none, ["-name", "undefined@127.0.0.1"]},
+            {none, []}
+        ]].
+
+%% As from a runtime.exs that is read after distribution has started.
+a_listen_port_that_is_set_too_late_is_an_error_in_the_log_test_() ->
+    ?NODES(with_log(fun(Network, Log) ->
+        #{name := Own, key := Late} = ports([name, key]),
+        {Name, Node} = boot(Network, node_name(Network, "app", Own), []),
+        ?assertEqual(ok, call(Node, application, set_env, [caravan, listen_port, Late])),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = "caravan: ~s listens on ~b, and by listen_port as it is now it would on ~b; "
+               "set that where distribution sees it: vm.args, sys.config or config.exs",
+        ?assertEqual([lists:flatten(io_lib:format(Line, [Name, Own, Late]))], Log())
+    end)).
+
+each_start_of_the_distribution_at_run_time_is_logged_once_test_() ->
+    [?NODES(with_log(fun(Network, Log) ->
+        {none, Node} = boot(Network#{interface := any}, none, Protocols),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        Ports = [free_port() || _ <- [first, second]],
+        [begin
+             Name = node_name(Network, "app", Port),
+             ?assertMatch({ok, _}, call(Node, net_kernel, start, [Name, #{name_domain => longnames}])),
+             ?assertEqual(ok, call(Node, net_kernel, stop, []))
+         end
+         || Port <- Ports],
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = "caravan: app-~b listens on ~b (name), and others look for it at ~b (name)",
+        ?assertEqual([lists:flatten(io_lib:format(Line, [Port, Port, Port])) || Port <- Ports], Log())
+    end))
+     || Protocols <- [[]] ++ [["-proto_dist", "inet_tcp", "inet6_tcp"] || caravan_test_network:has_ipv6()]].
+
+an_application_that_starts_later_does_not_repeat_it_test_() ->
+    ?NODES(with_log(fun(Network, Log) ->
+        {none, Node} = boot(Network, none, []),
+        Name = node_name(Network, "app", free_port()),
+        ?assertMatch({ok, _}, call(Node, net_kernel, start, [Name, #{name_domain => longnames}])),
+        ?assertEqual(ok, call(Node, application, start, [caravan])),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        ?assertMatch([_], Log())
+    end)).
+
+%% Calls a function with a network, and with what gives the lines about Caravan in the log of its nodes.
+with_log(Test) ->
+    caravan_test_directory:with(fun(Directory) ->
+        File = filename:join(Directory, "log"),
+        Handler = io_lib:format("[{handler,default,logger_std_h,#{config => #{file => ~p}}}]", [File]),
+        with(#{flags => ["-kernel", "logger", lists:flatten(Handler)]}, fun(Network) ->
+            Test(Network, fun() -> lines(file:read_file(File)) end)
+        end)
+    end).
+
+lines({ok, Log}) ->
+    [Line || "caravan" ++ _ = Line <- string:split(binary_to_list(Log), "\n", all)].
+
+%% Settings: the key listen_port, as a port of its own, as `name' or as {env, Variable}; -erl_epmd_port;
+%% ERL_DIST_PORT.
+
+ports(Rules) ->
+    maps:from_list([{Rule, free_port()} || Rule <- Rules]).
+
+flags(Set, Ports) ->
+    lists:append([flag(Setting, Ports) || Setting <- Set]).
+
+flag({listen_port, name}, _Ports) -> ["-caravan", "listen_port", "name"];
+flag({listen_port, variable}, _Ports) -> ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"];
+flag({Key, key}, Ports) -> ["-caravan", atom_to_list(Key), port_text(key, Ports)];
+flag(flag, Ports) -> ["-erl_epmd_port", port_text(flag, Ports)];
+flag(environment, _Ports) -> [].
+
+in_environment(Network, Set, Ports) ->
+    Network#{node := #{env => lists:append([variable(Setting, Ports) || Setting <- Set])}}.
+
+variable({listen_port, variable}, Ports) -> [{"NOMAD_PORT_dist", port_text(variable, Ports)}];
+variable(environment, Ports) -> [{"ERL_DIST_PORT", port_text(environment, Ports)}];
+variable(_Setting, _Ports) -> [].
+
+port_text(Rule, Ports) ->
+    integer_to_list(maps:get(Rule, Ports)).
+
+%% Puts ports for their names in braces.
+subst(Text, Ports) ->
+    maps:fold(
+        fun(Rule, Port, Substituted) ->
+            lists:flatten(string:replace(Substituted, lists:concat(["{", Rule, "}"]), integer_to_list(Port), all))
+        end,
+        Text,
+        Ports
+    ).
+
+with(Options, Test) ->
+    caravan_test_network:with(Options, Test).
