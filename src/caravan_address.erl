@@ -4,9 +4,6 @@
 
 -export([resolve/3, resolve_at_once/2]).
 
-%% It hands its result over as the reason of its exit.
--dialyzer({nowarn_function, system/3}).
-
 %% Of the budget, what the configured nameservers may use before the system is asked.
 -define(NAMESERVER_SHARE, 0.6).
 
@@ -97,7 +94,7 @@ nameservers(Host, Family, Deadline) ->
         {ok, system} ->
             {error, address};
         {ok, Nameservers} ->
-            Timeout = max(1, round(remaining(Deadline) * ?NAMESERVER_SHARE)),
+            Timeout = max(1, round(caravan_bounded:remaining(Deadline) * ?NAMESERVER_SHARE)),
             lookup(Host, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
         {error, _} ->
             {error, address}
@@ -112,18 +109,10 @@ lookup(Host, Type, Options) ->
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
 
-%% inet:getaddr/2 may take longer than the budget, and a late answer would stay in the caller's mailbox; so another
-%% process asks.
+%% inet:getaddr/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
 system(Host, Family, Deadline) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, inet:getaddr(Host, Family)}) end),
-    receive
-        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer;
-        {'DOWN', Monitor, process, Pid, _} -> {error, address}
-    after remaining(Deadline) ->
-        true = exit(Pid, kill),
-        true = demonitor(Monitor, [flush]),
-        {error, etimedout}
+    case caravan_bounded:call(fun() -> inet:getaddr(Host, Family) end, Deadline) of
+        {ok, Answer} -> Answer;
+        failed -> {error, address};
+        timeout -> {error, etimedout}
     end.
-
-remaining(Deadline) ->
-    max(0, Deadline - erlang:monotonic_time(millisecond)).

@@ -28,7 +28,7 @@ warn_of_bad_resolver({error, Error}) -> logger:error("~ts", [caravan_dns:format_
 tell_of_port(#{started := static}, Epmd) when
     Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client'
 ->
-    caravan_epmd:tell_of_port(node());
+    caravan_announce:port(node());
 tell_of_port(_State, _Epmd) ->
     ok.
 

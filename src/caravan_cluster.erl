@@ -2,8 +2,8 @@
 %%
 %% A topology looks up `query', makes a node name of each record, by default `{basename}-{port}@{target}', and connects
 %% to the nodes that it is not connected to. It looks again every `poll_interval', at once when a node goes down, and
-%% more rarely while DNS fails. It disconnects nobody, unless `prune' says so: when DNS fails the last good answer stands,
-%% and when the answer is "none", too.
+%% more rarely while DNS fails. It disconnects nobody, unless `prune' says so: when DNS fails the last good answer
+%% stands, and when the answer is "none", too.
 %%
 %% Topologies are started from the configuration of the application, `{caravan, [{topologies, [{Name, Options}]}]}', by
 %% {@link start/1}, or under a supervisor of one's own by {@link child_spec/1}. There may be many.
@@ -146,8 +146,8 @@ start(Options) ->
 start_checked(Options, {ok, _}) -> supervisor:start_child(caravan_sup, child_spec(Options));
 start_checked(_Options, {error, _} = Error) -> Error.
 
-%% @doc Stops a topology that {@link start/1} or the configuration has started. The connections stay. Errors: `not_found'
-%% when Caravan's supervisor has none of that name, `not_started' when the application is not.
+%% @doc Stops a topology that {@link start/1} or the configuration has started. The connections stay. Errors:
+%% `not_found' when Caravan's supervisor has none of that name, `not_started' when the application is not.
 %%
 %% ```
 %% ok = caravan_cluster:stop(app).

@@ -75,8 +75,8 @@ is_topology({Name, Options}) -> is_atom(Name) andalso (is_map(Options) orelse is
 is_topology(_) -> false.
 
 %% What must be done before the first port or lookup, by whoever starts first, the epmd module or the application: loads
-%% the library, hands it the rule for ports, and checks all that says where the node listens and is found. The error is a
-%% line for people.
+%% the library, hands it the rule for ports, and checks all that says where the node listens and is found. The error is
+%% a line for people.
 -spec prepare() -> ok | {error, string()}.
 prepare() ->
     case caravan_nif:load() of

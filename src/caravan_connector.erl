@@ -161,7 +161,8 @@ keep(Nodes, #state{failures = Failures} = State) ->
 %% Milliseconds until the back-off of one of the missing nodes ends. None while no further attempt can start: the end of
 %% each one is an occasion to connect anyway.
 -spec next_retry([node()], state()) -> non_neg_integer() | none.
-next_retry(_Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts}) when map_size(Attempts) >= Limit ->
+next_retry(_Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts})
+  when map_size(Attempts) >= Limit ->
     none;
 next_retry(Missing, #state{failures = Failures} = State) ->
     Waiting = maps:without(connecting(State), maps:with(Missing, Failures)),

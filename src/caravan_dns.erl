@@ -44,7 +44,7 @@
 
 -export([lookup/2, lookup/3, lookup_async/2, lookup_async/3, cancel/1]).
 -export([open/1, close/1, stats/0, stats/1, format_error/1]).
--export([lookup_options/0, check_default/0, drop_default/0, uncached/0]).
+-export([lookup_options/0, check_default/0, drop_default/0, lookup_afresh/3]).
 
 -export_type([name/0, type/0, options/0, resolver/0, resolver_options/0, cache_options/0]).
 -export_type([answer/0, srv_record/0, address_record/0, reason/0, error/0, stats/0]).
@@ -327,11 +327,14 @@ with_resolver(Call, Resolver) ->
     end.
 
 with_default(Call) ->
-    case default() of
+    with_kept(?DEFAULT, fun open_configured/1, Call).
+
+with_kept(Key, Open, Call) ->
+    case kept(Key, Open) of
         {ok, Resolver} ->
             case Call(Resolver) of
                 %% It was of an instance of caravan_nif that has been replaced.
-                {error, closed} -> call_renewed(renew_default(), Call);
+                {error, closed} -> call_renewed(renew(Key, configured(), Open), Call);
                 Result -> Result
             end;
         {error, _} = Error ->
@@ -341,26 +344,7 @@ with_default(Call) ->
 call_renewed({ok, Resolver}, Call) -> Call(Resolver);
 call_renewed({error, _} = Error, _Call) -> Error.
 
-%% The default resolver is as the configuration is now; a change of it makes another one.
-default() ->
-    kept(?DEFAULT, fun open_configured/1).
-
-renew_default() ->
-    renew(?DEFAULT, configured(), fun open_configured/1).
-
-%% @private
-%% The default resolver without its cache, if it has one.
--spec uncached() -> {ok, resolver()} | {error, closed | system | error()}.
-uncached() ->
-    case caravan_config:value(resolver) of
-        {ok, #{cache := Cache}} when Cache =/= false -> kept(?UNCACHED, fun open_uncached/1);
-        {ok, Options} when is_list(Options) -> uncached(proplists:get_value(cache, Options, false));
-        _ -> default()
-    end.
-
-uncached(false) -> default();
-uncached(_Cache) -> kept(?UNCACHED, fun open_uncached/1).
-
+%% A resolver that is kept is as the configuration is now; a change of it makes another one.
 kept(Key, Open) ->
     Configured = configured(),
     case persistent_term:get(Key, none) of
@@ -388,10 +372,18 @@ open_uncached({ok, Options}) -> open(lists:keystore(cache, 1, Options, {cache, f
 open_uncached({error, _} = Error) -> Error.
 
 %% @private
+%% As lookup/3 through the default resolver, had that no cache; SRV records come in the order of RFC 2782.
+-spec lookup_afresh(name(), type(), Timeout :: pos_integer()) -> {ok, answer()} | {error, reason() | error()}.
+lookup_afresh(Name, Type, Timeout) ->
+    with_kept(?UNCACHED, fun open_uncached/1, fun(Resolver) ->
+        lookup(Name, Type, #{resolver => Resolver, timeout => Timeout, srv_order => true})
+    end).
+
+%% @private
 %% Whether the configuration makes a resolver.
 -spec check_default() -> ok | {error, closed | error()}.
 check_default() ->
-    case default() of
+    case kept(?DEFAULT, fun open_configured/1) of
         {ok, _} -> ok;
         {error, _} = Error -> Error
     end.

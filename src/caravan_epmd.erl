@@ -10,14 +10,14 @@
 
 -export([start_link/0, listen_port_please/2, register_node/2, register_node/3]).
 -export([address_please/3, port_please/2, port_please/3, names/0, names/1]).
--export([dist_port/1, explain/1, tell_of_port/1]).
+-export([dist_port/1, explain/1]).
 
 %% Both ends speak version 6 of the handshake from OTP 25 on; 5 would make OTP 24 send a message that OTP 25.0 to 25.2
 %% refuse (OTP GH-6595).
 -define(DIST_VERSION, 6).
 
 %% net_kernel gives a connection 7 s by default (net_setuptime); the handshake needs its part of them.
--define(ADDRESS_BUDGET, 2500).
+-define(BUDGET, 2500).
 
 -type name() :: atom() | string() | binary().
 
@@ -46,9 +46,9 @@ explain(NodeName) ->
     caravan_port:explain(NodeName).
 
 %% @doc Loads the library and checks what is configured. There is no process of ours: one that died would take the node
-%% down with it (net_sup restarts nothing); with `fallback' epmd it is the one of erl_epmd that ordinary nodes have. What
-%% makes the distribution unusable stops the boot with one line on standard error, and is returned as an error from a
-%% later net_kernel:start/2.
+%% down with it (net_sup restarts nothing); with `fallback' epmd it is the one of erl_epmd that ordinary nodes have.
+%% What makes the distribution unusable stops the boot with one line on standard error, and is returned as an error from
+%% a later net_kernel:start/2.
 -spec start_link() -> ignore | {ok, pid()} | {error, term()}.
 start_link() ->
     try caravan_config:prepare() of
@@ -92,7 +92,7 @@ listen_port_please(Name, _Host) ->
     safely(fun() -> listen_port(Name, caravan_listen:port(Name), is_first_protocol()) end, {ok, 0}).
 
 listen_port(Name, {Port, _} = Listen, true) ->
-    tell_of_name(Name, Listen),
+    ok = caravan_announce:name(Name, Listen),
     {ok, Port};
 listen_port(_Name, {Port, _}, false) ->
     {ok, Port}.
@@ -102,37 +102,14 @@ listen_port(_Name, {Port, _}, false) ->
 is_first_protocol() ->
     not is_alive().
 
-%% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
-%% The VM picks a port for it, as nobody looks for it.
-tell_of_name(Name, {_Port, helper}) -> tell_of_helper(Name, init:get_argument(hidden));
-tell_of_name(Name, {Port, _Rule}) -> warn_of_ignored_digits(Name, caravan_nif:port_origin(Name), Port).
-
-%% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
-tell_of_helper(Name, error) ->
-    logger:notice(
-        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, "
-        "and nobody can look it up",
-        [Name]
-    );
-tell_of_helper(_Name, {ok, _}) ->
-    ok.
-
-warn_of_ignored_digits(Name, digits_ignored, Port) ->
-    logger:warning(
-        "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
-        [Name, Port]
-    );
-warn_of_ignored_digits(_Name, _Origin, _Port) ->
-    ok.
-
 %% @equiv register_node(Name, Port, inet)
 -spec register_node(atom(), inet:port_number()) -> {ok, -1} | {error, duplicate_name}.
 register_node(Name, Port) ->
     register_node(Name, Port, inet).
 
 %% @doc -1 makes net_kernel draw a random creation (OTP 23 and later). With a constant one, pids of a restarted node
-%% would pass for those of its former life. With `fallback' epmd, ordinary nodes find this one there; where no epmd runs,
-%% that is logged, and nodes of Caravan find it still. `duplicate_name' is what epmd says of a name that is taken.
+%% would pass for those of its former life. With `fallback' epmd, ordinary nodes find this one there; where no epmd
+%% runs, that is logged, and nodes of Caravan find it still. `duplicate_name' is what epmd says of a name that is taken.
 -spec register_node(atom(), inet:port_number(), atom()) -> {ok, -1} | {error, duplicate_name}.
 register_node(Name, Port, Family) ->
     safely(fun() -> registered(Name, Port, Family) end, {ok, -1}).
@@ -153,31 +130,7 @@ in_fallback(none, _Name, _Port, _Family) -> {ok, -1}.
 
 %% While the system boots there is no handler yet, and what is logged appears twice; the application says it then.
 tell_of_port(_Name, true) -> ok;
-tell_of_port(Name, false) -> tell_of_port(Name).
-
-%% @private
-%% One line at each start of the distribution, so that nobody has to guess.
--spec tell_of_port(atom()) -> ok.
-tell_of_port(Name) ->
-    tell_of_ports(Name, caravan_listen:port(Name), caravan_listen:actual_port(), caravan_port:of_name(Name)).
-
-tell_of_ports(_Name, {_, helper}, _Actual, _OfName) ->
-    ok;
-%% `-dist_listen false'.
-tell_of_ports(_Name, _Listen, none, _OfName) ->
-    ok;
-%% As with a key that is set in runtime.exs, after distribution has started.
-tell_of_ports(Name, {Port, listen_port}, Actual, _OfName) when Port =/= Actual ->
-    logger:error(
-        "caravan: ~ts listens on ~b, and by listen_port as it is now it would on ~b; "
-        "set that where distribution sees it: vm.args, sys.config or config.exs",
-        [Name, Actual, Port]
-    );
-tell_of_ports(Name, {_Port, ListenRule}, Actual, {Advertised, NameRule}) ->
-    logger:notice(
-        "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
-        [Name, Actual, ListenRule, Advertised, NameRule]
-    ).
+tell_of_port(Name, false) -> caravan_announce:port(Name).
 
 in_epmd(_Name, _Port, {ok, _Creation}) ->
     {ok, -1};
@@ -185,13 +138,15 @@ in_epmd(_Name, _Port, {error, duplicate_name} = Error) ->
     Error;
 in_epmd(Name, Port, {error, Reason}) ->
     ok = logger:warning(
-        "caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it", [Name, Port, Reason]
+        "caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it",
+        [Name, Port, Reason]
     ),
     {ok, -1}.
 
-%% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name; `port_srv'; with `fallback' epmd,
-%% the epmd of the host; the port that a name without digits stands for. For the address, unless it came along: the host
-%% itself if it is an IP address; addresses that came with SRV answers; the `nameservers' that are configured; the system.
+%% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name; `port_srv'; with `fallback'
+%% epmd, the epmd of the host; the port that a name without digits stands for. For the address, unless it came along:
+%% the host itself if it is an IP address; addresses that came with SRV answers; the `nameservers' that are configured;
+%% the system.
 -spec address_please(Name :: string() | atom(), Host :: string() | atom() | inet:ip_address(), inet | inet6) ->
     {ok, inet:ip_address(), inet:port_number(), ?DIST_VERSION} | {error, noport | address | inet:posix()}.
 address_please(Name, Host, Family) ->
@@ -208,12 +163,18 @@ endpoint(Name, Host, Family, true) ->
         {Port, _Rule} -> with_port(caravan_address:resolve_at_once(Host, Family), Port)
     end;
 endpoint(Name, Host, Family, false) ->
-    Deadline = erlang:monotonic_time(millisecond) + ?ADDRESS_BUDGET,
+    Deadline = deadline(),
     case caravan_port:find(Name, host_text(Host), Family, Deadline) of
         {ok, Ip, Port} -> {ok, Ip, Port, ?DIST_VERSION};
-        {ok, Port} -> with_port(caravan_address:resolve(Host, Family, ?ADDRESS_BUDGET), Port);
+        {ok, Port} -> with_port(resolve(Host, Family, Deadline), Port);
         {error, _} = Error -> Error
     end.
+
+resolve(Host, Family, Deadline) ->
+    caravan_address:resolve(Host, Family, max(1, caravan_bounded:remaining(Deadline))).
+
+deadline() ->
+    erlang:monotonic_time(millisecond) + ?BUDGET.
 
 with_port({ok, Ip}, Port) -> {ok, Ip, Port, ?DIST_VERSION};
 with_port({error, _} = Error, _Port) -> Error.
@@ -221,8 +182,8 @@ with_port({error, _} = Error, _Port) -> Error.
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Name) -> Name.
 
-%% @doc The port of a node, as far as its name says it; noport for helper nodes: their digits are another node's, and who
-%% dialled them would reach that.
+%% @doc The port of a node, as far as its name says it; noport for helper nodes: their digits are another node's, and
+%% who dialled them would reach that.
 -spec port_please(name(), term()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
 port_please(Name, _Host) ->
     safely(fun() -> port(caravan_port:of_name(Name)) end, noport).
@@ -240,8 +201,8 @@ port_please(Name, Host, _Timeout) ->
 names() ->
     safely(fun() -> known_names(net_adm:localhost()) end, {error, address}).
 
-%% @doc The nodes on a host that are known here: this one, those it is connected to, those that DNS lists for a topology,
-%% and with `fallback' epmd those that the epmd of the host knows.
+%% @doc The nodes on a host that are known here: this one, those it is connected to, those that DNS lists for a
+%% topology, and with `fallback' epmd those that the epmd of the host knows.
 -spec names(Host :: string() | atom() | inet:ip_address()) ->
     {ok, [{string(), inet:port_number()}]} | {error, address}.
 names(Host) ->
@@ -253,7 +214,8 @@ known_names(Host) ->
         {Name, Port}
      || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {port, Port, _} <- [port(caravan_port:of_name(Name))]
     ],
-    case lists:usort(Known ++ epmd_names(fallback(), Host)) of
+    %% Of a name without digits, only epmd knows the port.
+    case lists:ukeysort(1, epmd_names(fallback(), Host) ++ Known) of
         [] -> {error, address};
         Names -> {ok, Names}
     end.
@@ -264,9 +226,9 @@ known_nodes(false) -> [].
 epmd_names(none, _Host) ->
     [];
 epmd_names(epmd, Host) ->
-    case erl_epmd:names(Host) of
-        {ok, Names} -> Names;
-        {error, _} -> []
+    case caravan_bounded:call(fun() -> erl_epmd:names(Host) end, deadline()) of
+        {ok, {ok, Names}} -> Names;
+        _ -> []
     end.
 
 is_host(Host, Host) -> true;

@@ -1,6 +1,6 @@
 %% @private
-%% Where this node listens, which may be another port than the one that its name says: behind a bridge or a load balancer
-%% the one is mapped to the other.
+%% Where this node listens, which may be another port than the one that its name says: behind a bridge or a load
+%% balancer the one is mapped to the other.
 -module(caravan_listen).
 
 -export([port/1, check/0, fixed_port/0, before_protocol/1, after_protocol/1]).
@@ -9,8 +9,8 @@
 -export_type([rule/0, fixed/0]).
 
 -type fixed() :: erl_epmd_port | erl_dist_port.
-%% In the order in which they are asked: the key `listen_port', `-erl_epmd_port', the environment variable ERL_DIST_PORT,
-%% the name of the node.
+%% In the order in which they are asked: the key `listen_port', `-erl_epmd_port', the environment variable
+%% ERL_DIST_PORT, the name of the node.
 -type rule() :: listen_port | fixed() | caravan_port:rule().
 
 -type setting() :: {Key :: atom(), Value :: term()}.

@@ -6,8 +6,8 @@
 
 -export_type([rule/0]).
 
-%% `name': the digits at its end. `helper': it is short-lived, and nobody may look for it. The others hold for names that
-%% say no port: what `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
+%% `name': the digits at its end. `helper': it is short-lived, and nobody may look for it. The others hold for names
+%% that say no port: what `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
 -type rule() :: name | helper | default_port | caravan_listen:fixed().
 
 -type name() :: atom() | string() | binary().
@@ -49,16 +49,17 @@ from_srv(_NoTemplate, Port, Name, Host, Family, Deadline) ->
 
 %% A node that epmd does not know may be one of ours, without an epmd on its host.
 from_epmd({ok, epmd}, Port, Name, Host, Family, Deadline) ->
-    case caravan_address:resolve(Host, Family, max(1, Deadline - erlang:monotonic_time(millisecond))) of
+    case caravan_address:resolve(Host, Family, max(1, caravan_bounded:remaining(Deadline))) of
         {ok, Ip} -> {ok, Ip, epmd_port(Name, Ip, Port, Deadline)};
         {error, _} -> {error, address}
     end;
 from_epmd(_None, Port, _Name, _Host, _Family, _Deadline) ->
     {ok, Port}.
 
+%% The time-out of erl_epmd:port_please/3 is for the connection to epmd, and not for its answer.
 epmd_port(Name, Ip, Port, Deadline) ->
-    case erl_epmd:port_please(Name, Ip, max(1, Deadline - erlang:monotonic_time(millisecond))) of
-        {port, Known, _Version} -> Known;
+    case caravan_bounded:call(fun() -> erl_epmd:port_please(Name, Ip) end, Deadline) of
+        {ok, {port, Known, _Version}} -> Known;
         _ -> Port
     end.
 
@@ -80,7 +81,8 @@ settings(_Default) ->
 explained(Port, helper, _Origin, none) ->
     answer(Port, helper, where(helper, Port));
 explained(Port, Rule, Origin, {port_srv, Template}) ->
-    answer(Port, port_srv, [why(Origin), "SRV records of ", Template, " say it; where there are none, ", where(Rule, Port)]);
+    Records = ["SRV records of ", Template, " say it; where there are none, "],
+    answer(Port, port_srv, [why(Origin), Records, where(Rule, Port)]);
 explained(Port, Rule, Origin, epmd) ->
     answer(Port, epmd, [why(Origin), "the epmd of its host is asked; where that knows nothing, ", where(Rule, Port)]);
 explained(Port, Rule, Origin, none) ->

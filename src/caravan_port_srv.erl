@@ -22,8 +22,9 @@ query(Template, Name, Host) ->
 -spec look_up(binary(), string(), string(), inet | inet6, Deadline :: integer()) ->
     {ok, inet:port_number()} | {ok, inet:ip_address(), inet:port_number()} | none | {error, address}.
 look_up(Template, Name, Host, Family, Deadline) ->
-    Timeout = max(1, Deadline - erlang:monotonic_time(millisecond)),
-    case lookup(query(Template, list_to_binary(Name), list_to_binary(Host)), srv, Timeout) of
+    Timeout = max(1, caravan_bounded:remaining(Deadline)),
+    Query = query(Template, list_to_binary(Name), list_to_binary(Host)),
+    case caravan_dns:lookup_afresh(Query, srv, Timeout) of
         {ok, #{records := [Record | _], addresses := Addresses}} -> endpoint(Record, Addresses, Family, Deadline);
         {error, Reason} when Reason =:= nxdomain; Reason =:= nodata; Reason =:= badname -> none;
         {error, _} -> {error, address}
@@ -38,14 +39,7 @@ endpoint(#{port := Port, target := Target}, Addresses, Family, Deadline) ->
     end.
 
 target_address(Target, Port, Family, Deadline) ->
-    case caravan_address:resolve(Target, Family, max(1, Deadline - erlang:monotonic_time(millisecond))) of
+    case caravan_address:resolve(Target, Family, max(1, caravan_bounded:remaining(Deadline))) of
         {ok, Ip} -> {ok, Ip, Port};
         {error, _} -> {error, address}
-    end.
-
-%% The resolver that is made for this has no cache.
-lookup(Query, Type, Timeout) ->
-    case caravan_dns:uncached() of
-        {ok, Resolver} -> caravan_dns:lookup(Query, Type, #{resolver => Resolver, timeout => Timeout, srv_order => true});
-        {error, _} = Error -> Error
     end.

@@ -68,7 +68,9 @@ names(Refused, Before, Options) ->
     ).
 
 names_refused(Reason, Count, 0, #{name := Name} = Options) when Count > 0 ->
-    caravan_telemetry:execute([caravan, cluster, names_refused], #{count => Count}, #{topology => Name, reason => Reason}),
+    caravan_telemetry:execute([caravan, cluster, names_refused], #{count => Count}, #{
+        topology => Name, reason => Reason
+    }),
     logger:warning("caravan ~ts: ~b names of the answer are left out: ~ts", [Name, Count, refusal(Reason, Options)]);
 names_refused(_Reason, _Count, _Before, _Options) ->
     ok.
@@ -105,7 +107,9 @@ log_failure(known, _Node, _Reason, _Name) ->
 
 -spec up(node(), Connected :: non_neg_integer(), options()) -> ok.
 up(Node, Connected, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, node_up], #{connected => Connected}, #{topology => Name, node => Node}).
+    caravan_telemetry:execute([caravan, cluster, node_up], #{connected => Connected}, #{
+        topology => Name, node => Node
+    }).
 
 %% Members that came lately and are there still, of so many.
 -spec connected([node()], non_neg_integer(), options()) -> ok.

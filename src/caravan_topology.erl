@@ -1,6 +1,6 @@
 %% @private
-%% The process of a topology: it polls, remembers, connects and, where it is told to, disconnects. caravan_cluster is the
-%% way to it. What it does is decided by functional states, each in a module of its own; here they meet.
+%% The process of a topology: it polls, remembers, connects and, where it is told to, disconnects. caravan_cluster is
+%% the way to it. What it does is decided by functional states, each in a module of its own; here they meet.
 -module(caravan_topology).
 -behaviour(gen_server).
 
@@ -65,7 +65,8 @@ handle_call(status, _From, State) ->
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, refresh(State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} = State) ->
-    {reply, {ok, caravan_members:connected(Members)}, State#state{audience = caravan_audience:subscribe(Pid, Audience)}};
+    Subscribed = State#state{audience = caravan_audience:subscribe(Pid, Audience)},
+    {reply, {ok, caravan_members:connected(Members)}, Subscribed};
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
 handle_call({change, Options}, _From, State) ->
@@ -139,7 +140,8 @@ polled(Outcome, Began, #state{last_lookup = Before, wanted = Wanted, options = O
     Looked = remember(Outcome, State),
     Measurements = #{duration => erlang:monotonic_time() - Began, endpoints => endpoint_count(Outcome)},
     ok = caravan_report:looked_up(Looked#state.last_lookup, Before, Measurements, Options),
-    schedule(pace(Outcome, Before =/= none andalso Wanted =/= Looked#state.wanted, Looked), connect(prune(refresh(Looked)))).
+    IsChanged = Before =/= none andalso Wanted =/= Looked#state.wanted,
+    schedule(pace(Outcome, IsChanged, Looked), connect(prune(refresh(Looked)))).
 
 endpoint_count({ok, #{endpoints := Endpoints}}) -> length(Endpoints);
 endpoint_count({error, _}) -> 0.

@@ -25,7 +25,7 @@ options() ->
     [
         {name, required, {fun name/1, "an atom"}},
         {query, required, caravan_option:text()},
-        {node_basename, required, {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}},
+        {node_basename, required, basenames()},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
         {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},
@@ -50,6 +50,9 @@ name(_) -> error.
 module('Elixir.Caravan.DnsClient.Cares') -> {ok, default};
 module(Module) when is_atom(Module) -> {ok, Module};
 module(_) -> error.
+
+basenames() ->
+    {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}.
 
 %% A string is a list, too.
 basenames([First | _] = List) when not is_integer(First) ->

@@ -247,7 +247,7 @@ topologies_start_and_stop_at_run_time(Server) ->
     ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS)),
     ?assertEqual([test_topology], caravan_cluster:topologies()),
     ?assertEqual({error, {already_started, Pid}}, caravan_cluster:start(Options)),
-    ?assertMatch({error, {bad_option, prune, maybe, _}}, caravan_cluster:start(Options#{prune => maybe})),
+    ?assertMatch({error, {bad_option, prune, 1, _}}, caravan_cluster:start(Options#{prune => 1})),
     ?assertEqual(ok, caravan_cluster:stop(test_topology)),
     ?assertEqual([], caravan_cluster:topologies()),
     ?assertEqual([?A], caravan_test_peers:list(Peers)),

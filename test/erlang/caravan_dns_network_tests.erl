@@ -6,7 +6,7 @@
 -export([comes_and_goes/0]).
 
 network_comes_and_goes_test_() ->
-    {timeout, 120, ?_test(caravan_test_namespace:call("true", ?MODULE, comes_and_goes))}.
+    {timeout, 180, ?_test(caravan_test_namespace:call("true", ?MODULE, comes_and_goes))}.
 
 comes_and_goes() ->
     ok = caravan_nif:load(),

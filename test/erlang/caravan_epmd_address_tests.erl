@@ -16,7 +16,7 @@
 %% In this VM
 
 addresses_are_of_the_family_that_is_asked_for_test_() ->
-    ?TEST(with_nameservers(fun(Server, _) ->
+    ?TEST(caravan_test_nameserver:with(#{}, fun(Server, _) ->
         put(Server, "n.test", a, [{a, 30, {127, 0, 0, 7}}]),
         put(Server, "n.test", aaaa, [{aaaa, 30, ?LOCALHOST6}]),
         ?assertEqual({ok, {127, 0, 0, 7}, 4834, 6}, caravan_epmd:address_please("app-4834", "n.test", inet)),
@@ -26,14 +26,14 @@ addresses_are_of_the_family_that_is_asked_for_test_() ->
     end)).
 
 addresses_in_names_need_no_nameserver_test_() ->
-    ?TEST(with_nameservers(fun(Server, System) ->
+    ?TEST(caravan_test_nameserver:with(#{}, fun(Server, System) ->
         [{ok, _, 4834, 6} = caravan_epmd:address_please("app-4834", Host, Family)
          || {Host, Family} <- [{"127.0.0.1", inet}, {"127.0.0.1", inet6}, {"::1", inet6}]],
         ?assertEqual({0, 0}, {count(Server), count(System)})
     end)).
 
 what_the_nameservers_do_not_know_the_system_is_asked_test_() ->
-    ?TEST(with_nameservers(fun(Server, System) ->
+    ?TEST(caravan_test_nameserver:with(#{}, fun(Server, System) ->
         put(System, "n.test", a, [{a, 30, ?LOCALHOST}]),
         [begin
              put(Server, "n.test", a, Answer),
@@ -45,7 +45,7 @@ what_the_nameservers_do_not_know_the_system_is_asked_test_() ->
     end)).
 
 a_host_that_nobody_knows_is_an_error_test_() ->
-    ?TEST(with_nameservers(fun(_, _) ->
+    ?TEST(caravan_test_nameserver:with(#{}, fun(_, _) ->
         [?assertEqual({Family, {error, nxdomain}},
                       {Family, caravan_epmd:address_please("app-4834", "n.test", Family)})
          || Family <- [inet, inet6]],
@@ -54,7 +54,7 @@ a_host_that_nobody_knows_is_an_error_test_() ->
 
 %% The answers that come too late come indeed: the last lookup goes to the same sockets, after them.
 nameservers_that_hang_are_an_error_and_leave_no_message_test_() ->
-    ?TEST(with_nameservers(fun(Server, System) ->
+    ?TEST(caravan_test_nameserver:with(#{}, fun(Server, System) ->
         [put(Each, Host, a, [{a, 30, ?LOCALHOST}])
          || Each <- [Server, System], Host <- ["late.test", "n.test"]],
         [ok = pause(Each) || Each <- [Server, System]],
@@ -65,35 +65,13 @@ nameservers_that_hang_are_an_error_and_leave_no_message_test_() ->
         ?assertEqual({messages, []}, process_info(self(), messages))
     end)).
 
-%% Both the nameservers that are configured and those that inet:getaddr/2 asks are servers of the test.
-with_nameservers(Test) ->
-    ?assertEqual(nonode@nohost, node()),
-    ignore = caravan_epmd:start_link(),
-    {ok, Server} = caravan_dns_server:start_link(#{}),
-    {ok, System} = caravan_dns_server:start_link(#{}),
-    Saved = [{Option, inet_db:res_option(Option)} || Option <- [lookup, nameservers, resolv_conf]],
-    %% Without that file, because it would be read over what is set here.
-    set_resolver([{resolv_conf, ""}, {lookup, [dns]},
-                  {nameservers, [{?LOCALHOST, caravan_dns_server:port(System)}]}]),
-    ok = application:set_env(caravan, nameservers, [caravan_dns_server:nameserver(Server)]),
-    try
-        Test(Server, System)
-    after
-        ok = application:unset_env(caravan, nameservers),
-        set_resolver(Saved),
-        [ok = caravan_dns_server:stop(Each) || Each <- [Server, System]]
-    end.
-
-set_resolver(Options) ->
-    [ok = inet_db:res_option(Option, Value) || {Option, Value} <- Options].
-
 types(Server) ->
     [Type || #{type := Type} <- queries(Server)].
 
 %% In nodes
 
 nodes_connect_through_a_nameserver_test_() ->
-    ?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+    ?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
         put(Server, "node.test", a, [{a, 0, ?LOCALHOST}]),
         {_, NodeA} = boot(Network, "a"),
         {B, _} = boot(Network, "b"),
@@ -104,7 +82,7 @@ nodes_connect_through_a_nameserver_over_ipv6_test_() ->
     ?TEST(case caravan_test_network:has_ipv6() of
         true ->
             Options = #{host => "node.test", interface => ?LOCALHOST6, flags => ["-proto_dist", "inet6_tcp"]},
-            with_network(Options, fun(Server, Network) ->
+            caravan_test_nameserver:with_network(Options, fun(Server, Network) ->
                 put(Server, "node.test", aaaa, [{aaaa, 0, ?LOCALHOST6}]),
                 {_, NodeA} = boot(Network, "a"),
                 {B, _} = boot(Network, "b"),
@@ -117,7 +95,7 @@ nodes_connect_through_a_nameserver_over_ipv6_test_() ->
 %% OTP asks in net_kernel first, then in the process that sets the connection up. What this one waits for
 %% comes when net_kernel has answered, and within the budget: else there would be no connection.
 net_kernel_answers_while_a_nameserver_hangs_test_() ->
-    ?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+    ?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
         put(Server, "node.test", a, gate(self())),
         {_, NodeA} = boot(Network, "a"),
         {B, _} = boot(Network, "b"),
@@ -138,7 +116,7 @@ gate(Test) ->
 
 %% net_kernel kills what takes longer than net_setuptime, and then nothing is returned.
 a_host_without_address_is_an_error_before_net_kernel_loses_patience_test_() ->
-    [?TEST(with_network(#{host => "node.test"}, fun(Server, Network) ->
+    [?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
         put(Server, "node.test", a, Answer),
         {_, NodeA} = boot(Network, "a"),
         B = node_name(Network, "b", free_port()),
@@ -157,20 +135,3 @@ traced_connect(Name) ->
         {trace, Pid, return_from, {caravan_epmd, address_please, 3}, Result} when Pid =/= NetKernel ->
             {Connected, [Result]}
     end.
-
-%% Nodes that have the same server for their nameserver and for that of inet:getaddr/2.
-with_network(Options, Test) ->
-    {ok, Server} = caravan_dns_server:start_link(#{}),
-    Nameservers = io_lib:format("[\"~s\"]", [caravan_dns_server:nameserver(Server)]),
-    Inetrc = io_lib:format("{resolv_conf, \"\"}. {lookup, [dns]}. {nameserver, ~p, ~b}.~n",
-                           [?LOCALHOST, caravan_dns_server:port(Server)]),
-    caravan_test_directory:with(fun(Directory) ->
-        File = caravan_test_directory:write(filename:join(Directory, "inetrc"), Inetrc),
-        Flags = ["-caravan", "nameservers", lists:flatten(Nameservers) | maps:get(flags, Options, [])],
-        Path = [filename:dirname(code:where_is_file(atom_to_list(Module) ++ ".beam"))
-                || Module <- [caravan_epmd, ?MODULE]],
-        Node = #{env => [{"ERL_INETRC", File}], code_path => Path},
-        caravan_test_network:with(Options#{flags => Flags, node => Node},
-                                  fun(Network) -> Test(Server, Network) end)
-    end),
-    ok = caravan_dns_server:stop(Server).

@@ -3,6 +3,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(caravan_test_hostile, [is_address/1, is_listen_port/1, is_port_answer/1]).
+
 -define(LOCALHOST, {127, 0, 0, 1}).
 -define(LOCALHOST6, {0, 0, 0, 0, 0, 0, 0, 1}).
 
@@ -80,17 +82,13 @@ a_node_without_a_name_knows_of_none() ->
 
 every_name_has_a_port() ->
     [?assertMatch(Port when Port >= 1024 andalso Port =< 65535, caravan_epmd:dist_port(Name))
-     || Name <- texts(), is_name(Name)].
+     || Name <- caravan_test_hostile:texts(), is_name(Name)].
 
 is_name(Name) ->
     is_atom(Name) orelse is_binary(Name) orelse io_lib:char_list(Name).
 
 no_argument_makes_a_callback_fail() ->
-    Calls = [{Term, Number, spawn_monitor(fun() -> exit({Check(Term), process_info(self(), messages)}) end)}
-             || Term <- texts() ++ other_terms(), {Number, Check} <- lists:enumerate(checks())],
-    Results = [receive {'DOWN', Monitor, process, Pid, Result} -> {Number, Term, Result} end
-               || {Term, Number, {Pid, Monitor}} <- Calls],
-    ?assertEqual([], [Failed || {_, _, Result} = Failed <- Results, Result =/= {true, {messages, []}}]).
+    ?assertEqual([], caravan_test_hostile:failures(checks())).
 
 %% Each argument in turn, and the only two where a call is all of one kind.
 checks() ->
@@ -106,29 +104,3 @@ checks() ->
      fun(Term) -> is_port_answer(caravan_epmd:port_please(Term, ?LOCALHOST)) end,
      fun(Term) -> {port, 4834, 6} =:= caravan_epmd:port_please("app-4834", Term, Term) end,
      fun(Term) -> {error, address} =:= caravan_epmd:names(Term) end].
-
-is_listen_port({ok, Port}) -> is_port_number(Port).
-
-is_address({ok, Ip, Port, 6}) -> inet:is_ip_address(Ip) andalso is_port_number(Port);
-is_address({error, Reason}) -> is_atom(Reason).
-
-is_port_answer({port, Port, 6}) -> is_port_number(Port);
-is_port_answer(noport) -> true.
-
-is_port_number(Port) -> is_integer(Port) andalso Port >= 0 andalso Port =< 65535.
-
-texts() ->
-    ['', undefined, '@', 'a@b@c-1', 'узел-4370', list_to_atom([0]),
-     list_to_atom(lists:duplicate(255, 16#1F4A3)),
-     "", "@", "-", "9", "..", "a..b", "127.0.0.1.", "::1%lo", "a\0b-4370", "узел-4370",
-     "a." ++ lists:duplicate(63, $b) ++ "." ++ lists:duplicate(300, $c),
-     lists:duplicate(1000000, $a), lists:duplicate(1000000, $9), [$a | lists:duplicate(1000, 16#10FFFF)],
-     [-1], [16#D800], [16#110000], [1 bsl 70, $a],
-     <<>>, <<0>>, <<255, 254>>, <<"app-4370"/utf16>>, binary:copy(<<"9">>, 1000000)].
-
-other_terms() ->
-    [0, -1, 1.5, 1 bsl 70, -(1 bsl 70), self(), make_ref(), hd(erlang:ports()), fun() -> ok end,
-     fun erlang:node/0, #{}, #{name => "app"}, <<1:3>>,
-     {}, {1, 2, 3}, {1, 2, 3, 256}, {-1, 0, 0, 0}, {a, b, c, d}, {0, 0, 0, 0, 0, 0, 0, 65536},
-     {1, 2, 3, 4, 5, 6, 7, 8, 9},
-     [[]], [a, b], ["a" | b], [$a | $b], [$a, {}], [1.0], ["app-4370", <<"x">>]].

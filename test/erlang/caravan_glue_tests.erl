@@ -7,7 +7,7 @@ glue_test_() ->
     [
         {spawn, fun what_is_learnt_is_known/0},
         {spawn, fun a_later_answer_counts/0},
-        {spawn, fun what_is_too_old_is_known_no_more/0},
+        {spawn, fun what_is_too_old_is_the_last_resort/0},
         {spawn, fun the_number_of_targets_is_limited/0},
         {spawn, fun without_the_table_nothing_is_known_and_nothing_fails/0}
     ].
@@ -33,11 +33,13 @@ a_later_answer_counts() ->
     ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 9}]})),
     ?assertEqual({ok, {10, 0, 0, 9}}, caravan_glue:address("n1.test", inet)).
 
-what_is_too_old_is_known_no_more() ->
+what_is_too_old_is_the_last_resort() ->
     ok = caravan_glue:create(),
     ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 1}]})),
     true = ets:update_element(caravan_glue, <<"n1.test">>, {3, erlang:monotonic_time(millisecond)}),
-    ?assertEqual({error, address}, caravan_glue:address("n1.test", inet)).
+    ?assertEqual({error, address}, caravan_glue:address("n1.test", inet)),
+    ?assertEqual({ok, {10, 0, 0, 1}}, caravan_glue:last_address("n1.test", inet)),
+    ?assertEqual({error, address}, caravan_glue:last_address("n1.test", inet6)).
 
 the_number_of_targets_is_limited() ->
     ok = caravan_glue:create(),

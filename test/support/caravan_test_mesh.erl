@@ -10,7 +10,7 @@
 
 -export([with/2, query/0, network/0, names/2, start/4, publish/2, record/1, kill/1]).
 -export([await_full/1, await_status/3, looks/2, expire_addresses/1]).
--export([assert_full/1, assert_kept/2, assert_kept/3, assert_wanted/2, connections/1]).
+-export([assert_full/1, assert_kept/2, assert_kept/3, assert_wanted/2, assert_looks_fail/2, connections/1]).
 
 -export_type([mesh/0]).
 
@@ -120,6 +120,17 @@ await_status(Mesh, Key, Value) ->
 looks(Mesh, Count) ->
     on_each(Mesh, fun() -> caravan_test_topology:looks(mesh, Count) end).
 
+%% @doc Makes each node look so many times, and each time in vain.
+-spec assert_looks_fail(mesh(), pos_integer()) -> ok.
+assert_looks_fail(Mesh, Count) ->
+    %% One that began before may end otherwise.
+    _ = looks(Mesh, 1),
+    Succeeded = [LastLookup || Looks <- looks(Mesh, Count), LastLookup <- Looks, not is_failure(LastLookup)],
+    ?assertEqual([], Succeeded).
+
+is_failure({failed, _}) -> true;
+is_failure(_) -> false.
+
 %% @doc Makes the addresses that the nodes have got from SRV answers too old.
 -spec expire_addresses(mesh()) -> ok.
 expire_addresses(Mesh) ->
@@ -165,11 +176,11 @@ assert_wanted(Mesh, Wanted) ->
 %% @doc Each node is connected to all the others, and to nobody else.
 -spec assert_full(mesh()) -> ok.
 assert_full(Mesh) ->
-    [
-        ?assertEqual({Name, others(Name, Mesh)}, {Name, lists:sort(caravan_test_node:call(Node, erlang, nodes, [connected]))})
-     || {Name, Node} <- Mesh
-    ],
+    [?assertEqual({Name, others(Name, Mesh)}, {Name, connected(Node)}) || {Name, Node} <- Mesh],
     ok.
+
+connected(Node) ->
+    lists:sort(caravan_test_node:call(Node, erlang, nodes, [connected])).
 
 others(Name, Mesh) ->
     lists:sort([Other || {Other, _} <- Mesh, Other =/= Name]).

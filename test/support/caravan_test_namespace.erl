@@ -5,7 +5,7 @@
 -export([call/3, enter/1]).
 
 %% A wait that ends so is a failure of the test.
--define(HANG_GUARD, 110000).
+-define(HANG_GUARD, 170000).
 
 %% @doc Calls a function without arguments in such a VM, after a shell command that needs the namespaces. Where that
 %% fails, or there are none, the test is skipped and says so. Raises when the function does.

@@ -14,11 +14,11 @@
 -export_type([network/0, options/0]).
 
 -type options() :: #{host => string(), name_flag => string(), interface => inet:ip_address() | any,
-                     flags => [string()], node => caravan_test_node:options()}.
+                     flags => [string()], epmd_module => string(), node => caravan_test_node:options()}.
 
 -type network() :: #{cookie := string(), epmd_port := inet:port_number(), host := string(),
                      name_flag := string(), interface := inet:ip_address() | any, flags := [string()],
-                     node := caravan_test_node:options(), nodes := ets:table()}.
+                     epmd_module := string(), node := caravan_test_node:options(), nodes := ets:table()}.
 
 %% Below the ports that Linux and macOS give to outgoing connections, which would take a port that was free.
 -define(FIRST_PORT, 10000).
@@ -31,12 +31,13 @@
 %% <li>`name_flag': `"-name"' or `"-sname"'; `"-name"'.</li>
 %% <li>`interface': where nodes listen, and nowhere else, or `any'; `{127,0,0,1}'.</li>
 %% <li>`flags': more arguments of `erl' for every node; `[]'.</li>
+%% <li>`epmd_module': `"caravan_epmd"'; `"erl_epmd"' makes nodes as OTP has them.</li>
 %% <li>`node': more options of `caravan_test_node:start_link/1'; `#{}'.</li>
 %% </ul>
 -spec with(options(), fun((network()) -> Result)) -> Result.
 with(Options, Fun) ->
     Defaults = #{host => "127.0.0.1", name_flag => "-name", interface => {127, 0, 0, 1}, flags => [],
-                 node => #{}, cookie => "c" ++ integer_to_list(rand:uniform(1 bsl 64)),
+                 epmd_module => "caravan_epmd", node => #{}, cookie => "c" ++ integer_to_list(rand:uniform(1 bsl 64)),
                  epmd_port => free_port()},
     Nodes = ets:new(nodes, []),
     Network = #{epmd_port := EpmdPort} = maps:merge(Defaults, Options#{nodes => Nodes}),
@@ -74,8 +75,8 @@ boot(Network, Name, Flags) ->
 
 %% @doc The flags of a node of this network.
 -spec flags(network(), Name :: atom() | none) -> [string()].
-flags(#{cookie := Cookie, interface := Interface, flags := Flags} = Network, Name) ->
-    ["-start_epmd", "false", "-epmd_module", "caravan_epmd", "-setcookie", Cookie]
+flags(#{cookie := Cookie, interface := Interface, flags := Flags, epmd_module := EpmdModule} = Network, Name) ->
+    ["-start_epmd", "false", "-epmd_module", EpmdModule, "-setcookie", Cookie]
         ++ interface_flags(Interface) ++ name_flags(Network, Name) ++ Flags.
 
 interface_flags(any) -> [];
