@@ -14,21 +14,11 @@
     poll :: {caravan_poll:poll(), Began :: integer()} | undefined,
     look_timer :: reference() | undefined,
     retry_timer :: reference() | undefined,
-    last_lookup = none :: caravan_cluster:last_lookup(),
-    failed_polls = 0 :: non_neg_integer(),
-    answered_at :: integer() | undefined,
-    %% Nodes of the last good answer, without this one.
-    wanted = [] :: [node()],
-    complete = false :: boolean(),
-    %% Of the last answer itself, whatever it was added to.
-    answer_complete = false :: boolean(),
-    self_listed = false :: boolean(),
-    own_aliases = [] :: [node()],
+    discovery :: caravan_discovery:state(),
     members = caravan_members:new() :: caravan_members:state(),
     %% Members that the log has not named yet, and when it does.
     newcomers = [] :: [node()],
     report_timer :: reference() | undefined,
-    names :: caravan_node_names:state(),
     connector :: caravan_connector:state(),
     prune :: caravan_prune:state(),
     audience = caravan_audience:new() :: caravan_audience:state()
@@ -51,7 +41,7 @@ init(#{name := Name} = Options) ->
     ok = caravan_topologies:publish(Name, []),
     State = #state{
         options = Options,
-        names = caravan_node_names:new(Options),
+        discovery = caravan_discovery:new(Options),
         connector = caravan_connector:new(Options),
         prune = caravan_prune:new(Options)
     },
@@ -136,79 +126,40 @@ cancel_poll(#state{poll = {Poll, _Began}} = State) ->
 cancel_poll(State) ->
     State.
 
-polled(Outcome, Began, #state{last_lookup = Before, wanted = Wanted, options = Options} = State) ->
-    Looked = remember(Outcome, State),
-    Measurements = #{duration => erlang:monotonic_time() - Began, endpoints => endpoint_count(Outcome)},
-    ok = caravan_report:looked_up(Looked#state.last_lookup, Before, Measurements, Options),
-    IsChanged = Before =/= none andalso Wanted =/= Looked#state.wanted,
-    schedule(pace(Outcome, IsChanged, Looked), connect(prune(refresh(Looked)))).
+polled(Outcome, Began, #state{discovery = Before, options = Options} = State) ->
+    Discovery = caravan_discovery:polled(Outcome, erlang:monotonic_time() - Began, Options, Before),
+    Listed = listed(caravan_discovery:certainty(Discovery), State#state{discovery = Discovery}),
+    schedule(caravan_discovery:pace(Before, Discovery), connect(prune(refresh(Listed)))).
 
-endpoint_count({ok, #{endpoints := Endpoints}}) -> length(Endpoints);
-endpoint_count({error, _}) -> 0.
-
-remember({ok, #{endpoints := Endpoints, complete := Complete}}, #state{names = Names, options = Options} = State) ->
-    {Nodes, NextNames} = caravan_node_names:from_endpoints(Endpoints, Names),
-    {Own, Others} = lists:partition(fun is_own_name/1, Nodes),
-    Aliases = lists:delete(node(), Own),
-    Wanted = wanted(Others, Complete, State),
-    ok = caravan_report:found(is_debug(), Nodes, Options),
-    ok = caravan_report:names(last_refused(NextNames), last_refused(Names), Options),
-    ok = caravan_report:wanted(Wanted, State#state.wanted, Options),
-    ok = caravan_report:own_alias(Aliases -- State#state.own_aliases, Options),
-    ok = caravan_topologies:publish(maps:get(name, Options), Wanted),
+%% There is an answer.
+listed(Certainty, State) when Certainty =:= fresh; Certainty =:= incomplete ->
+    Wanted = wanted(State),
+    ok = caravan_topologies:publish(name(State), Wanted),
     State#state{
-        last_lookup = fresh,
-        failed_polls = 0,
-        answered_at = now_ms(),
-        wanted = Wanted,
-        complete = Complete orelse State#state.complete,
-        answer_complete = Complete,
-        self_listed = lists:member(node(), Own),
-        own_aliases = Aliases,
-        members = caravan_members:list(Wanted, State#state.members),
-        names = NextNames,
         connector = caravan_connector:keep(Wanted, State#state.connector),
-        prune = listed(Wanted, Complete, State)
+        prune = absences(Certainty, Wanted, State)
     };
-%% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
-remember({error, Reason}, State) when Reason =:= nxdomain; Reason =:= nodata ->
-    State#state{last_lookup = {empty, Reason}, failed_polls = 0};
-remember({error, Reason}, #state{failed_polls = Failed} = State) ->
-    State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1}.
+listed(_NoAnswer, State) ->
+    State.
 
-%% This node under another spelling is this node, too: to connect there would be to connect to itself.
-is_own_name(Node) ->
-    string:lowercase(atom_to_binary(Node)) =:= string:lowercase(atom_to_binary(node())).
-
-is_debug() ->
-    caravan_config:value(debug) =:= {ok, true}.
-
-last_refused(Names) ->
-    maps:get(last_refused, caravan_node_names:stats(Names)).
-
-%% What an incomplete answer leaves out may still be there: it only adds to a complete one.
-wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(Nodes, Before);
-wanted(Nodes, _Complete, _State) -> Nodes.
-
-listed(Wanted, true, #state{prune = Prune, members = Members}) ->
+absences(fresh, Wanted, #state{prune = Prune, members = Members}) ->
     caravan_prune:listed(Wanted, caravan_members:connected(Members), now_ms(), Prune);
-listed(_Wanted, false, #state{prune = Prune}) ->
+absences(incomplete, _Wanted, #state{prune = Prune}) ->
     Prune.
 
-pace({error, _}, _IsChanged, #state{failed_polls = Failed}) when Failed > 0 -> {failed, Failed};
-pace({error, _}, _IsChanged, _State) -> {steady, 0};
-pace({ok, #{ttl := Ttl}}, true, _State) -> {changed, Ttl};
-pace({ok, #{ttl := Ttl}}, false, _State) -> {steady, Ttl}.
+wanted(#state{discovery = Discovery}) ->
+    caravan_discovery:wanted(Discovery).
 
-prune(#state{members = Members, prune = Prune, options = Options} = State) ->
-    {Nodes, Next} = caravan_prune:due(certainty(State), caravan_members:connected(Members), now_ms(), Prune),
-    Absent = caravan_prune:absent(now_ms(), Prune),
+name(#state{options = #{name := Name}}) ->
+    Name.
+
+prune(#state{discovery = Discovery, members = Members, prune = Prune, options = Options} = State) ->
+    Now = now_ms(),
+    Connected = caravan_members:connected(Members),
+    {Nodes, Next} = caravan_prune:due(caravan_discovery:certainty(Discovery), Connected, Now, Prune),
+    Absent = caravan_prune:absent(Now, Prune),
     lists:foreach(fun(Node) -> disconnect(Node, maps:get(Node, Absent), Options) end, Nodes),
     State#state{prune = Next}.
-
-certainty(#state{last_lookup = fresh, answer_complete = true}) -> fresh;
-certainty(#state{last_lookup = fresh}) -> incomplete;
-certainty(#state{last_lookup = {Outcome, _}}) -> Outcome.
 
 %% A function of the user's may take its time.
 disconnect(Node, AbsentMs, #{disconnect := {Module, Function, Arguments}} = Options) ->
@@ -222,12 +173,12 @@ refresh(State) ->
     refresh(connected_nodes(State), connection_closed, State).
 
 %% What is wanted is listed still: no answer has said otherwise.
-refresh(Connected, Reason, #state{wanted = Wanted, options = #{prune_after := Memory}, members = Before} = State) ->
-    {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(Wanted, Before)),
+refresh(Connected, Reason, #state{options = #{prune_after := Memory}, members = Before} = State) ->
+    {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(wanted(State), Before)),
     ok = report_members(Came, Went, Reason, length(caravan_members:connected(Members)), State),
     report_later(Came, State#state{
         members = Members,
-        names = lists:foldl(fun caravan_node_names:is_a_node/2, State#state.names, Came),
+        discovery = caravan_discovery:are_nodes(Came, State#state.discovery),
         connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Connected),
         audience = caravan_audience:connected(caravan_members:connected(Members), Connected, State#state.audience)
     }).
@@ -240,13 +191,14 @@ report_later(Came, #state{report_timer = undefined} = State) ->
 report_later(Came, #state{newcomers = Newcomers} = State) ->
     State#state{newcomers = Came ++ Newcomers}.
 
-report_members(Came, Went, Reason, Count, #state{options = #{name := Name} = Options, wanted = Wanted} = State) ->
+report_members(Came, Went, Reason, Count, #state{options = Options} = State) ->
+    Wanted = wanted(State),
     lists:foreach(
         fun(Node) -> caravan_report:down(Node, Reason, lists:member(Node, Wanted), Count, Options) end, Went
     ),
     lists:foreach(fun(Node) -> caravan_report:up(Node, Count, Options) end, Came),
     Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
-    lists:foreach(fun(Event) -> caravan_audience:tell(Name, Event, State#state.audience) end, Events).
+    lists:foreach(fun(Event) -> caravan_audience:tell(name(State), Event, State#state.audience) end, Events).
 
 connected_nodes(#state{options = #{list_nodes := {Module, Function, Arguments}}} = State) ->
     try
@@ -256,9 +208,9 @@ connected_nodes(#state{options = #{list_nodes := {Module, Function, Arguments}}}
     end.
 
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
-node_is_down(Node, Reason, #state{wanted = Wanted} = State) ->
+node_is_down(Node, Reason, State) ->
     Refreshed = refresh(lists:delete(Node, connected_nodes(State)), Reason, State),
-    case lists:member(Node, Wanted) of
+    case lists:member(Node, wanted(State)) of
         true -> arm_look(caravan_schedule:look_after_nodedown(), Refreshed);
         false -> Refreshed
     end.
@@ -276,9 +228,9 @@ missing(#state{options = #{connect := {net_kernel, connect_node, []}}} = State) 
 missing(State) ->
     not_connected(State).
 
-not_connected(#state{wanted = Wanted, options = Options} = State) ->
+not_connected(#state{options = Options} = State) ->
     Connected = connected_nodes(State),
-    without_taken(caravan_node_names:same_listener(Options), Wanted -- Connected, Connected).
+    without_taken(caravan_node_names:same_listener(Options), wanted(State) -- Connected, Connected).
 
 without_taken(false, Missing, _Connected) ->
     Missing;
@@ -287,8 +239,7 @@ without_taken(true, Missing, Connected) ->
     [Node || Node <- Missing, not lists:member(listener(Node), Taken)].
 
 listener(Node) ->
-    [_Name, Host] = string:split(atom_to_list(Node), "@"),
-    {Host, caravan_nif:dist_port(Node)}.
+    {lists:last(string:split(atom_to_list(Node), "@")), caravan_nif:dist_port(Node)}.
 
 %% One timer for the node whose back-off ends first.
 retry_in(After, #state{retry_timer = undefined} = State) when is_integer(After) ->
@@ -315,38 +266,29 @@ cancel_look(#state{look_timer = Timer} = State) ->
     _ = erlang:cancel_timer(Timer),
     State#state{look_timer = undefined}.
 
-%% What is wanted stands until the first answer under the new options, which may then be an incomplete one.
 changed(#{name := Name} = Options, #state{options = #{name := Name}} = State) ->
     State#state{
         options = Options,
-        failed_polls = 0,
-        complete = false,
-        names = caravan_node_names:change(Options, State#state.names),
+        discovery = caravan_discovery:change(Options, State#state.discovery),
         connector = caravan_connector:change(Options, State#state.connector),
         prune = caravan_prune:change(Options, State#state.prune)
     }.
 
-status(#state{options = #{name := Name, query := Query}, wanted = Wanted, connector = Connector} = State) ->
-    lists:foldl(fun maps:merge/2, caravan_node_names:stats(State#state.names), [
-        caravan_prune:stats(State#state.prune),
+status(#state{options = #{query := Query}, connector = Connector, prune = Prune} = State) ->
+    Connected = connected_nodes(State),
+    Absent = maps:with(Connected, caravan_prune:absent(now_ms(), Prune)),
+    lists:foldl(fun maps:merge/2, caravan_discovery:status(State#state.discovery), [
+        caravan_prune:stats(Prune),
         #{
-            name => Name,
+            name => name(State),
             query => Query,
-            last_lookup => State#state.last_lookup,
-            answer_age => age(State#state.answered_at),
-            wanted => Wanted,
-            complete => State#state.complete,
-            self_listed => State#state.self_listed,
-            connected => [Node || Node <- connected_nodes(State), lists:member(Node, Wanted)],
+            connected => [Node || Node <- Connected, lists:member(Node, wanted(State))],
             connecting => caravan_connector:connecting(Connector),
             failing => maps:with(not_connected(State), caravan_connector:failing(Connector)),
             next_poll => next_poll(State),
-            absent => caravan_prune:absent(now_ms(), State#state.prune)
+            absent => Absent
         }
     ]).
-
-age(undefined) -> none;
-age(At) -> now_ms() - At.
 
 next_poll(#state{poll = {_, _}}) -> now;
 next_poll(#state{look_timer = Timer}) -> left(erlang:read_timer(Timer)).

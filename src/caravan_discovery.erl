@@ -1,0 +1,126 @@
+%% @private
+%% What DNS says of a topology: the last good answer, how the last poll ended, and what that is worth. A functional state,
+%% owned by a topology.
+-module(caravan_discovery).
+
+-export([new/1, change/2, polled/4, are_nodes/2, wanted/1, certainty/1, pace/2, status/1]).
+
+-export_type([state/0]).
+
+-record(state, {
+    names :: caravan_node_names:state(),
+    last_lookup = none :: caravan_cluster:last_lookup(),
+    failed_polls = 0 :: non_neg_integer(),
+    %% Seconds, of the last lookup; 0 unless that was fresh.
+    ttl = 0 :: non_neg_integer(),
+    answered_at :: integer() | undefined,
+    %% Nodes of the last good answer, without this one.
+    wanted = [] :: [node()],
+    complete = false :: boolean(),
+    %% Of the last answer itself, whatever it was added to.
+    answer_complete = false :: boolean(),
+    self_listed = false :: boolean(),
+    own_aliases = [] :: [node()]
+}).
+
+-opaque state() :: #state{}.
+
+-spec new(map()) -> state().
+new(Options) ->
+    #state{names = caravan_node_names:new(Options)}.
+
+%% What is wanted stands until the first answer under the new options, which may then be an incomplete one.
+-spec change(map(), state()) -> state().
+change(Options, #state{names = Names} = State) ->
+    State#state{names = caravan_node_names:change(Options, Names), failed_polls = 0, complete = false}.
+
+%% The end of a poll, after so much native time; says in the log what has changed.
+-spec polled(caravan_poll:outcome(), Duration :: integer(), Options :: map(), state()) -> state().
+polled(Outcome, Duration, Options, #state{last_lookup = Before} = State) ->
+    Next = remember(Outcome, Options, State),
+    Measurements = #{duration => Duration, endpoints => endpoint_count(Outcome)},
+    ok = caravan_report:looked_up(Next#state.last_lookup, Before, Measurements, Options),
+    Next.
+
+endpoint_count({ok, #{endpoints := Endpoints}}) -> length(Endpoints);
+endpoint_count({error, _}) -> 0.
+
+remember({ok, #{endpoints := Endpoints, ttl := Ttl, complete := Complete}}, Options, #state{names = Names} = State) ->
+    {Nodes, NextNames} = caravan_node_names:from_endpoints(Endpoints, Names),
+    {Own, Others} = lists:partition(fun is_own_name/1, Nodes),
+    Next = State#state{
+        names = NextNames,
+        last_lookup = fresh,
+        failed_polls = 0,
+        ttl = Ttl,
+        answered_at = now_ms(),
+        wanted = wanted(Others, Complete, State),
+        complete = Complete orelse State#state.complete,
+        answer_complete = Complete,
+        self_listed = lists:member(node(), Own),
+        own_aliases = lists:delete(node(), Own)
+    },
+    ok = caravan_report:found(is_debug(), Nodes, Options),
+    ok = caravan_report:names(last_refused(NextNames), last_refused(Names), Options),
+    ok = caravan_report:wanted(Next#state.wanted, State#state.wanted, Options),
+    ok = caravan_report:own_alias(Next#state.own_aliases -- State#state.own_aliases, Options),
+    Next;
+%% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
+remember({error, Reason}, _Options, State) when Reason =:= nxdomain; Reason =:= nodata ->
+    State#state{last_lookup = {empty, Reason}, failed_polls = 0, ttl = 0};
+remember({error, Reason}, _Options, #state{failed_polls = Failed} = State) ->
+    State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1, ttl = 0}.
+
+%% This node under another spelling is this node, too: to connect there would be to connect to itself.
+is_own_name(Node) ->
+    string:lowercase(atom_to_binary(Node)) =:= string:lowercase(atom_to_binary(node())).
+
+is_debug() ->
+    caravan_config:value(debug) =:= {ok, true}.
+
+last_refused(Names) ->
+    maps:get(last_refused, caravan_node_names:stats(Names)).
+
+%% What an incomplete answer leaves out may still be there: it only adds to a complete one.
+wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(Nodes, Before);
+wanted(Nodes, _Complete, _State) -> Nodes.
+
+%% These have been connected.
+-spec are_nodes([node()], state()) -> state().
+are_nodes(Nodes, #state{names = Names} = State) ->
+    State#state{names = lists:foldl(fun caravan_node_names:is_a_node/2, Names, Nodes)}.
+
+-spec wanted(state()) -> [node()].
+wanted(#state{wanted = Wanted}) ->
+    Wanted.
+
+%% What the last poll was worth; none before the first.
+-spec certainty(state()) -> none | fresh | caravan_prune:suppression().
+certainty(#state{last_lookup = fresh, answer_complete = true}) -> fresh;
+certainty(#state{last_lookup = fresh}) -> incomplete;
+certainty(#state{last_lookup = {Outcome, _}}) -> Outcome;
+certainty(#state{last_lookup = none}) -> none.
+
+%% How the last poll ended, for who says when the next one comes. The first answer changes nothing that was known.
+-spec pace(Before :: state(), state()) -> caravan_schedule:pace().
+pace(_Before, #state{failed_polls = Failed}) when Failed > 0 -> {failed, Failed};
+pace(#state{last_lookup = none}, #state{ttl = Ttl}) -> {steady, Ttl};
+pace(#state{wanted = Wanted}, #state{wanted = Wanted, ttl = Ttl}) -> {steady, Ttl};
+pace(_Before, #state{ttl = Ttl}) -> {changed, Ttl}.
+
+%% The part of caravan_cluster:status/1 that is known here.
+-spec status(state()) -> map().
+status(#state{names = Names} = State) ->
+    maps:merge(caravan_node_names:stats(Names), #{
+        last_lookup => State#state.last_lookup,
+        answer_age => age(State#state.answered_at),
+        wanted => State#state.wanted,
+        complete => State#state.complete,
+        self_listed => State#state.self_listed
+    }).
+
+age(undefined) -> none;
+age(At) -> now_ms() - At.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
