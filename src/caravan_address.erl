@@ -41,19 +41,13 @@ noting_lack({error, _} = Error, Host, Family) ->
 resolve_at_once(Host, Family) ->
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, Name} -> unless_lacking(caravan_glue:lacks(Name, Family) andalso is_dual(), Family);
+        {name, Name} -> unless_lacking(caravan_glue:lacks(Name, Family) andalso caravan_protocols:are_several(), Family);
         invalid -> {error, address}
     end.
 
+%% The first protocol whose address OTP is given is the one it takes.
 unless_lacking(false, Family) -> {ok, any(Family)};
 unless_lacking(true, _Family) -> {error, address}.
-
-%% `-proto_dist inet_tcp inet6_tcp': the first protocol whose address OTP is given is the one it takes.
-is_dual() ->
-    case init:get_argument(proto_dist) of
-        {ok, [[_, _ | _] | _]} -> true;
-        _ -> false
-    end.
 
 any(inet) -> {0, 0, 0, 0};
 any(inet6) -> {0, 0, 0, 0, 0, 0, 0, 0}.

@@ -41,7 +41,7 @@ is_long(Host) ->
     lists:member($., Host) orelse lists:member($:, Host).
 
 reach(Name, Host, Epmd) ->
-    case Epmd:address_please(Name, Host, family()) of
+    case Epmd:address_please(Name, Host, caravan_protocols:first_family()) of
         {ok, Ip, Port, _Version} -> try_port(Ip, Port);
         {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip);
         {error, noport} -> no_port;
@@ -50,13 +50,6 @@ reach(Name, Host, Epmd) ->
 
 reach_port({port, Port, _Version}, Ip) -> try_port(Ip, Port);
 reach_port(_NoPort, _Ip) -> no_port.
-
-%% The protocol that net_kernel tries first.
-family() ->
-    case init:get_argument(proto_dist) of
-        {ok, [["inet6" ++ _ | _] | _]} -> inet6;
-        _ -> inet
-    end.
 
 try_port(Ip, Port) ->
     case gen_tcp:connect(Ip, Port, [], ?CONNECT_TIMEOUT_MS) of

@@ -52,17 +52,11 @@ explain(NodeName) ->
 -spec start_link() -> ignore | {ok, pid()} | {error, term()}.
 start_link() ->
     try caravan_config:prepare() of
-        ok -> start_protocols(init:get_argument(proto_dist));
+        ok -> ok = caravan_listen:before_protocols(), start_fallback(fallback());
         {error, Line} -> refuse(Line, is_booting())
     catch
         Class:Reason -> refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting())
     end.
-
-start_protocols({ok, [Protocols | _]}) ->
-    ok = caravan_listen:before_protocol(Protocols),
-    start_fallback(fallback());
-start_protocols(error) ->
-    start_fallback(fallback()).
 
 start_fallback(epmd) -> erl_epmd:start_link();
 start_fallback(none) -> ignore.

@@ -3,7 +3,7 @@
 %% balancer the one is mapped to the other.
 -module(caravan_listen).
 
--export([port/1, check/0, fixed_port/0, before_protocol/1, after_protocol/1]).
+-export([port/1, check/0, fixed_port/0, before_protocols/0, after_protocol/1]).
 -export([note_actual_port/1, actual_port/0]).
 
 -export_type([rule/0, fixed/0]).
@@ -96,24 +96,19 @@ check(Settings) ->
 
 %% `-proto_dist inet_tcp inet6_tcp': both listen on the port of the node, and an IPv6 socket takes the IPv4 port as well
 %% unless it is told not to. OTP has one set of options for both, so they are set between the one and the other.
--spec before_protocol([string()]) -> ok.
-before_protocol([_, _ | _] = Protocols) -> v6only(lists:any(fun is_inet/1, Protocols), is_inet6(hd(Protocols)));
-before_protocol(_) -> ok.
+-spec before_protocols() -> ok.
+before_protocols() ->
+    v6only(has_both(), caravan_protocols:first_family() =:= inet6).
 
+%% Of two protocols the other one is next.
 -spec after_protocol(atom()) -> ok.
 after_protocol(Family) ->
-    case init:get_argument(proto_dist) of
-        {ok, [[_, _ | _] = Protocols | _]} ->
-            v6only(lists:any(fun is_inet/1, Protocols), not is_inet6(atom_to_list(Family)));
-        _ ->
-            ok
-    end.
+    v6only(has_both(), caravan_protocols:family(atom_to_list(Family)) =:= inet).
 
-is_inet6(Protocol) -> lists:prefix("inet6", Protocol).
+has_both() ->
+    lists:usort([caravan_protocols:family(Name) || Name <- caravan_protocols:names()]) =:= [inet, inet6].
 
-is_inet(Protocol) -> not is_inet6(Protocol).
-
-v6only(false, _Next) ->
+v6only(false, _IsNext) ->
     ok;
 v6only(true, IsNext) ->
     Options = lists:keydelete(ipv6_v6only, 1, application:get_env(kernel, inet_dist_listen_options, [])),

@@ -90,12 +90,11 @@ with_defaults(#{node_name := default, record := srv} = Options) ->
 with_defaults(#{node_name := default} = Options) ->
     with_defaults(Options#{node_name := <<"{basename}@{ip}">>});
 with_defaults(#{record := Record} = Options) ->
-    Options#{family => family(Record, init:get_argument(proto_dist))}.
+    Options#{family => family(Record)}.
 
-family(a, _) -> inet;
-family(aaaa, _) -> inet6;
-family(srv, {ok, [["inet6" ++ _ | _] | _]}) -> inet6;
-family(srv, _) -> inet.
+family(a) -> inet;
+family(aaaa) -> inet6;
+family(srv) -> caravan_protocols:first_family().
 
 with_node_name(#{node_name := Text, record := Record} = Options) ->
     case template(Text, Record, Options) of

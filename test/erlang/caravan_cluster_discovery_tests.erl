@@ -22,23 +22,8 @@ discovery_test_() ->
         fun this_node_in_another_spelling_is_not_wanted/1
     ]).
 
-options(Server) ->
-    #{
-        name => test_topology,
-        query => "app.test",
-        node_basename => "app",
-        nameservers => [caravan_dns_server:nameserver(Server)],
-        timeout => 300,
-        poll_interval => 100
-    }.
-
 with_topology(Server, Overrides, Test) ->
-    {ok, Pid} = caravan_cluster:start_link(maps:merge(options(Server), Overrides)),
-    try
-        Test()
-    after
-        ok = gen_server:stop(Pid)
-    end.
+    caravan_test_topology:with(maps:merge(caravan_test_topology:options(Server), Overrides), Test).
 
 await(Key, Value) ->
     caravan_test_topology:await(test_topology, Key, Value).

@@ -3,6 +3,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(caravan_test_topology, [put_nodes/2]).
+
 -export([log/2]).
 
 -define(GUARD_MS, 30000).
@@ -24,26 +26,11 @@ events_test_() ->
     ]).
 
 options(Server, Peers) ->
-    maps:merge(caravan_test_peers:options(Peers), #{
-        name => test_topology,
-        query => "app.test",
-        node_basename => "app",
-        nameservers => [caravan_dns_server:nameserver(Server)],
-        timeout => 300,
-        poll_interval => 100
-    }).
-
-put_nodes(Server, Ports) ->
-    ok = caravan_dns_server:put(Server, "app.test", srv, [{srv, 0, 1, 1, Port, "n.test"} || Port <- Ports]).
+    maps:merge(caravan_test_topology:options(Server), caravan_test_peers:options(Peers)).
 
 with_topology(Server, Overrides, Test) ->
     Peers = caravan_test_peers:new(),
-    {ok, Pid} = caravan_cluster:start_link(maps:merge(options(Server, Peers), Overrides)),
-    try
-        Test(Peers)
-    after
-        ok = gen_server:stop(Pid)
-    end.
+    caravan_test_topology:with(maps:merge(options(Server, Peers), Overrides), fun() -> Test(Peers) end).
 
 %% A module `telemetry' that passes its events on to the test.
 with_telemetry(Body, Test) ->

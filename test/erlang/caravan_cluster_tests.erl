@@ -2,6 +2,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(caravan_test_topology, [options/1, put_nodes/2]).
+
 %% What a topology makes of what DNS says. This VM is not distributed, so nobody is connected to; real clusters are in
 %% caravan_cluster_nodes_tests.
 cluster_test_() ->
@@ -19,26 +21,8 @@ cluster_test_() ->
         fun messages_of_strangers_are_ignored/1
     ]).
 
-options(Server) ->
-    #{
-        name => test_topology,
-        query => "app.test",
-        node_basename => "app",
-        nameservers => [caravan_dns_server:nameserver(Server)],
-        timeout => 300,
-        poll_interval => 100
-    }.
-
-put_nodes(Server, Ports) ->
-    ok = caravan_dns_server:put(Server, "app.test", srv, [{srv, 0, 1, 1, Port, "n.test"} || Port <- Ports]).
-
 with_topology(Server, Test) ->
-    {ok, Pid} = caravan_cluster:start_link(options(Server)),
-    try
-        Test()
-    after
-        ok = gen_server:stop(Pid)
-    end.
+    caravan_test_topology:with(options(Server), Test).
 
 await(Key, Value) ->
     caravan_test_topology:await(test_topology, Key, Value).

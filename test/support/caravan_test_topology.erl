@@ -1,10 +1,37 @@
-%% @doc Follows a topology from one answer that it gets to the next.
+%% @doc A topology called `test_topology', and how a topology is followed from one answer that it gets to the next.
 -module(caravan_test_topology).
 
--export([await/3, looks/2]).
+-export([options/1, put_nodes/2, with/2, await/3, looks/2]).
 
 %% A wait that ends so is a failure of the test.
 -define(HANG_GUARD, 30000).
+
+%% @doc Its options: it polls a test server often.
+-spec options(Server :: pid()) -> map().
+options(Server) ->
+    #{
+        name => test_topology,
+        query => "app.test",
+        node_basename => "app",
+        nameservers => [caravan_dns_server:nameserver(Server)],
+        timeout => 300,
+        poll_interval => 100
+    }.
+
+%% @doc Makes the server list nodes on `n.test' with these ports, and no others.
+-spec put_nodes(Server :: pid(), [inet:port_number()]) -> ok.
+put_nodes(Server, Ports) ->
+    caravan_dns_server:put(Server, "app.test", srv, [{srv, 0, 1, 1, Port, "n.test"} || Port <- Ports]).
+
+%% @doc Calls a function while a topology runs.
+-spec with(map(), fun(() -> Result)) -> Result.
+with(Options, Test) ->
+    {ok, Pid} = caravan_cluster:start_link(Options),
+    try
+        Test()
+    after
+        ok = gen_server:stop(Pid)
+    end.
 
 %% @doc Waits until a key of the status has a value, making the topology look again and again; gives the status.
 -spec await(Name :: atom(), Key :: atom(), Value :: term()) -> caravan_cluster:status().
