@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "core/error.hpp"
-#include "core/stats.hpp"
+#include "core/resolver/stats.hpp"
+#include "core/wire/error.hpp"
 
 namespace caravan {
 

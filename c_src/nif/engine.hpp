@@ -4,9 +4,9 @@
 
 #include <atomic>
 
-#include "core/cares.hpp"
-#include "core/node_name.hpp"
-#include "core/resolver.hpp"
+#include "core/name/node_name.hpp"
+#include "core/resolver/resolver.hpp"
+#include "core/system/cares.hpp"
 #include "nif/atoms.hpp"
 #include "nif/port_memo.hpp"
 

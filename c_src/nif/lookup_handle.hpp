@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/waiter.hpp"
+#include "core/resolver/waiter.hpp"
 #include "nif/engine.hpp"
 
 namespace caravan {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "core/dns_name.hpp"
-#include "core/ip_address.hpp"
-#include "core/node_name.hpp"
+#include "core/name/node_name.hpp"
+#include "core/wire/dns_name.hpp"
+#include "core/wire/ip_address.hpp"
 #include "nif/engine.hpp"
 #include "nif/lookup_handle.hpp"
 #include "nif/options.hpp"

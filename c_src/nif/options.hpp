@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "core/client.hpp"
-#include "core/resolver.hpp"
+#include "core/resolver/client.hpp"
+#include "core/resolver/resolver.hpp"
 #include "nif/atoms.hpp"
 
 namespace caravan {

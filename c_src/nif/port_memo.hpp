@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/node_name.hpp"
+#include "core/name/node_name.hpp"
 
 namespace caravan {
 

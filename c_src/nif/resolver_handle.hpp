@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "core/resolver.hpp"
+#include "core/resolver/resolver.hpp"
 #include "nif/engine.hpp"
 
 namespace caravan {

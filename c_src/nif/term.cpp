@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/dns_name.hpp"
+#include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {

@@ -7,10 +7,10 @@
 #include <optional>
 #include <string_view>
 
-#include "core/dns_message.hpp"
-#include "core/ip_address.hpp"
-#include "core/node_name.hpp"
-#include "core/stats.hpp"
+#include "core/name/node_name.hpp"
+#include "core/resolver/stats.hpp"
+#include "core/wire/dns_message.hpp"
+#include "core/wire/ip_address.hpp"
 #include "nif/atoms.hpp"
 
 namespace caravan {

@@ -4,9 +4,9 @@
 #include <span>
 #include <string>
 
-#include "core/dns_message.hpp"
-#include "core/dns_name.hpp"
-#include "core/dns_reader.hpp"
+#include "core/wire/dns_message.hpp"
+#include "core/wire/dns_name.hpp"
+#include "core/wire/dns_reader.hpp"
 
 // Decodes any bytes as the reply to the question that is in them, and checks what Reply promises.
 namespace {

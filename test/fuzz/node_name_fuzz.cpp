@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/dns_name.hpp"
-#include "core/ip_address.hpp"
-#include "core/node_name.hpp"
+#include "core/name/node_name.hpp"
+#include "core/wire/dns_name.hpp"
+#include "core/wire/ip_address.hpp"
 
 // The rules for names over any bytes: four octets of port range, one that is not used, and the name.
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dns_message.hpp"
+#include "core/wire/dns_message.hpp"
 
 namespace caravan::test {
 

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/cares.hpp"
-#include "core/resolver.hpp"
+#include "core/resolver/resolver.hpp"
+#include "core/system/cares.hpp"
 #include "support/gate.hpp"
 #include "support/mock_dns_server.hpp"
 

@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "core/dns_reader.hpp"
+#include "core/wire/dns_reader.hpp"
 
 namespace caravan::test {
 namespace {

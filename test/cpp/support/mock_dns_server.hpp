@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "core/ip_address.hpp"
-#include "core/socket_set.hpp"
+#include "core/resolver/socket_set.hpp"
+#include "core/wire/ip_address.hpp"
 #include "support/dns_builder.hpp"
 
 namespace caravan::test {

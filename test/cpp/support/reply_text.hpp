@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/dns_message.hpp"
+#include "core/wire/dns_message.hpp"
 #include "support/dns_builder.hpp"
 
 // Replies as text, so that a test reads like a zone file and a failure shows what came instead.

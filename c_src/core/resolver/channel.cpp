@@ -1,0 +1,140 @@
+#include "core/resolver/channel.hpp"
+
+namespace caravan {
+namespace {
+
+// RFC 1035, section 3.2.4.
+constexpr int kClassIn = 1;
+
+// How long c-ares listens for the reply to one question. Longer than our wait before the next attempt, so that a late
+// answer still counts.
+constexpr int kReplyLifetimeMs = 3000;
+
+Error status_error(int status) noexcept {
+  switch (status) {
+    case ARES_ETIMEOUT:
+      return Error::kTimeout;
+    case ARES_EBADNAME:
+      return Error::kBadname;
+    case ARES_EBADRESP:
+      return Error::kBadresp;
+    case ARES_ECANCELLED:
+    case ARES_EDESTRUCTION:
+      return Error::kClosed;
+    case ARES_ENOMEM:
+      return Error::kSystem;
+    default:
+      return Error::kConnrefused;
+  }
+}
+
+}  // namespace
+
+// What c-ares hands back with a reply.
+struct Channel::Pending {
+  Channel* channel;
+  QueryToken token;
+};
+
+std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+                                       Clock::time_point now) {
+  std::unique_ptr<Channel> channel{new Channel{sockets, observer, now}};
+  if (!channel->initialise(endpoint)) {
+    return nullptr;
+  }
+  return channel;
+}
+
+Channel::~Channel() = default;
+
+bool Channel::initialise(const Endpoint& endpoint) {
+  ares_options options{};
+  // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED come to us instead of being turned into "connection refused" (1.18).
+  // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set.
+  options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  if (endpoint.tcp) {
+    options.flags |= ARES_FLAG_USEVC;
+  }
+  if (endpoint.edns_size > 0) {
+    options.flags |= ARES_FLAG_EDNS;
+    options.ednspsz = endpoint.edns_size;
+  }
+  options.timeout = kReplyLifetimeMs;
+  options.tries = 1;
+  options.sock_state_cb = &Channel::on_socket_state;
+  options.sock_state_cb_data = this;
+  int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+  // On by default since 1.31: it would hide changes for the length of a TTL.
+  mask |= ARES_OPT_QUERY_CACHE;
+  options.qcache_max_ttl = 0;
+#endif
+  ares_channel raw = nullptr;
+  if (::ares_init_options(&raw, &options, mask) != ARES_SUCCESS) {
+    return false;
+  }
+  ares_.reset(raw);
+  // ares_set_servers_csv ignores ports in 1.18.
+  return ::ares_set_servers_ports_csv(raw, endpoint.nameserver.to_string().c_str()) == ARES_SUCCESS;
+}
+
+void Channel::on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept {
+  auto& channel = *static_cast<Channel*>(data);
+  channel.sockets_.watch(channel, fd, readable != 0, writable != 0);
+}
+
+void Channel::on_answer(void* arg, int status, const unsigned char* message, int size) noexcept {
+  const std::unique_ptr<Pending> pending{static_cast<Pending*>(arg)};
+  if (--pending->channel->in_flight_ == 0) {
+    pending->channel->sent_in_a_row_ = 0;
+  }
+  if (size > 0) {
+    pending->channel->last_reply_ = pending->channel->reading_at_;
+  }
+  // A reply with an error code comes with an error status and its message; the message says it more exactly.
+  const std::span<const std::uint8_t> bytes{message,
+                                            message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)};
+  pending->channel->observer_.on_reply(pending->token, bytes, status_error(status));
+}
+
+void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
+  auto pending = std::make_unique<Pending>(Pending{this, token});
+  if (in_flight_++ == 0) {
+    listening_since_ = now;
+  }
+  ++sent_in_a_row_;
+  last_used_ = now;
+  // c-ares may call back before this returns, and owns `pending` from here on. A generic lambda fits the callback type
+  // of every version: 1.34.7 made the message const, 1.34.8 took that back.
+  ::ares_query(
+      ares_.get(), question.name.c_str(), kClassIn, static_cast<int>(question.type),
+      [](void* arg, int status, int, auto* message, int size) { on_answer(arg, status, message, size); },
+      pending.release());
+}
+
+void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
+  reading_at_ = now;
+#if ARES_VERSION >= 0x012200
+  // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
+  // kept from acting on them here.
+  const ares_fd_events_t events{ready.fd, (ready.readable ? unsigned{ARES_FD_EVENT_READ} : 0U) |
+                                              (ready.writable ? unsigned{ARES_FD_EVENT_WRITE} : 0U)};
+  ::ares_process_fds(ares_.get(), &events, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
+  if (in_flight_ == 0) {
+    // That keeps it from closing idle sockets as well, and a source port must not stay the same.
+    ::ares_process_fds(ares_.get(), nullptr, 0, ARES_PROCESS_FLAG_NONE);
+  }
+#else
+  ::ares_process_fd(ares_.get(), ready.readable ? ready.fd : ARES_SOCKET_BAD,
+                    ready.writable ? ready.fd : ARES_SOCKET_BAD);
+#endif
+}
+
+void Channel::expire(Clock::time_point now) noexcept {
+  if (in_flight_ > 0 && now - listening_since_ >= std::chrono::milliseconds{kReplyLifetimeMs}) {
+    listening_since_ = now;
+    ::ares_process_fd(ares_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  }
+}
+
+}  // namespace caravan

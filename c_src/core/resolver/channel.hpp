@@ -1,0 +1,96 @@
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/lookup_ref.hpp"
+#include "core/resolver/socket_set.hpp"
+#include "core/system/cares.hpp"
+#include "core/wire/dns_message.hpp"
+#include "core/wire/ip_address.hpp"
+
+namespace caravan {
+
+// Names one attempt of one lookup; the reply to a lookup that has ended in the meantime finds nobody.
+struct QueryToken {
+  LookupRef lookup;
+  std::uint16_t candidate = 0;
+  Attempt attempt;
+};
+
+// Takes the replies of all channels, inside c-ares' callback: it must not call c-ares.
+class ReplyObserver {
+ public:
+  virtual ~ReplyObserver() = default;
+
+  // `message` is empty when there is none; `failure` says why then.
+  virtual void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept = 0;
+};
+
+struct Endpoint {
+  Nameserver nameserver;
+  bool tcp = false;
+  std::uint16_t edns_size = kMaxEdnsSize;  // 0: no EDNS
+
+  auto operator<=>(const Endpoint&) const = default;
+};
+
+// A c-ares channel to one nameserver over one transport. Fail-over, retries and deadlines are ours, not c-ares': its
+// defaults differ by a factor of seven between versions, 1.18 reports SERVFAIL as "connection refused", and it tells
+// neither which nameserver answered nor over which transport. Owned by one thread.
+class Channel {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Nothing when c-ares gives no channel.
+  static std::unique_ptr<Channel> open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+                                       Clock::time_point now);
+
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel();
+
+  // Sends the question. The reply may be reported before this returns.
+  void send(const Question& question, QueryToken token, Clock::time_point now);
+
+  void process(const SocketSet::Ready& ready, Clock::time_point now) noexcept;
+
+  // Lets c-ares give up what it has waited for too long.
+  void expire(Clock::time_point now) noexcept;
+
+  std::size_t in_flight() const noexcept { return in_flight_; }
+  // Questions since nothing was in flight last: as many have left from the same source port. c-ares closes its socket
+  // when nothing is in flight any more.
+  std::size_t sent_in_a_row() const noexcept { return sent_in_a_row_; }
+  Clock::time_point opened() const noexcept { return opened_; }
+  Clock::time_point last_used() const noexcept { return last_used_; }
+  Clock::time_point last_reply() const noexcept { return last_reply_; }
+
+ private:
+  struct Pending;
+
+  Channel(SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
+      : sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
+
+  bool initialise(const Endpoint& endpoint);
+  static void on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept;
+  static void on_answer(void* arg, int status, const unsigned char* message, int size) noexcept;
+
+  SocketSet& sockets_;
+  ReplyObserver& observer_;
+  Clock::time_point opened_;
+  std::size_t in_flight_ = 0;
+  std::size_t sent_in_a_row_ = 0;
+  Clock::time_point last_used_;
+  Clock::time_point last_reply_;
+  Clock::time_point reading_at_;
+  Clock::time_point listening_since_;  // when c-ares was last let give up, or began to wait
+  AresChannel ares_;
+};
+
+}  // namespace caravan

@@ -1,0 +1,117 @@
+#include "core/resolver/channel_pool.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace caravan {
+namespace {
+
+constexpr std::chrono::milliseconds kTendInterval{500};
+constexpr std::chrono::seconds kIdleLimit{30};
+// With more than that, idle ones are closed at once.
+constexpr std::size_t kMaxIdle = 64;
+constexpr std::size_t kMaxChannels = ChannelPool::kMaxInFlight / ChannelPool::kQueriesPerPort;
+// A channel that brings nothing back is replaced no sooner.
+constexpr std::chrono::seconds kMinLife{1};
+constexpr std::chrono::seconds kLately{1};
+
+}  // namespace
+
+// The pointer may be that of a channel that is gone.
+ChannelPool::Channels::const_iterator ChannelPool::find(const Channels& channels, const Channel* channel) noexcept {
+  return std::find_if(channels.begin(), channels.end(), [=](const auto& entry) { return entry.get() == channel; });
+}
+
+bool ChannelPool::is_full(const Channel& channel, bool tcp) noexcept {
+  return tcp ? channel.in_flight() >= kMaxInFlight : channel.sent_in_a_row() >= kQueriesPerPort;
+}
+
+ChannelPool::Choice ChannelPool::get(const Endpoint& endpoint, TimePoint now) {
+  auto& group = groups_[endpoint];
+  auto& usable = group.usable;
+  for (std::size_t i = 0; i < usable.size(); ++i) {
+    if (!is_full(*usable[group.current], endpoint.tcp)) {
+      return {usable[group.current].get()};
+    }
+    group.current = (group.current + 1) % usable.size();
+  }
+  if ((endpoint.tcp && !usable.empty()) || usable.size() + group.retired.size() >= kMaxChannels) {
+    return {nullptr, Error::kOverload};
+  }
+  auto channel = Channel::open(endpoint, sockets_, observer_, now);
+  if (!channel) {
+    return {nullptr, Error::kSystem};
+  }
+  usable.push_back(std::move(channel));
+  group.current = usable.size() - 1;
+  return {usable.back().get()};
+}
+
+bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now) {
+  const auto group = groups_.find(endpoint);
+  if (group == groups_.end()) {
+    return false;
+  }
+  auto& [usable, current, retired] = group->second;
+  const auto found = find(usable, channel);
+  if (found == usable.end() || (*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife) {
+    return false;
+  }
+  const auto entry = usable.begin() + (found - usable.cbegin());
+  retired.push_back(std::move(*entry));
+  usable.erase(entry);
+  current = 0;
+  return true;
+}
+
+bool ChannelPool::answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const {
+  const auto group = groups_.find(endpoint);
+  if (group == groups_.end()) {
+    return false;
+  }
+  const auto found = find(group->second.usable, channel);
+  return found != group->second.usable.end() && now - (*found)->last_reply() < kLately;
+}
+
+template <typename Visitor>
+void ChannelPool::for_each(Visitor visit) const {
+  for (const auto& [endpoint, group] : groups_) {
+    for (const auto* channels : {&group.usable, &group.retired}) {
+      for (const auto& channel : *channels) {
+        visit(*channel);
+      }
+    }
+  }
+}
+
+void ChannelPool::tend(TimePoint now) {
+  if (now - tended_ < kTendInterval) {
+    return;
+  }
+  tended_ = now;
+  std::size_t count = 0;
+  for_each([&](Channel& channel) {
+    channel.expire(now);
+    ++count;
+  });
+  const auto idle_limit = count > kMaxIdle ? std::chrono::seconds{0} : kIdleLimit;
+  for (auto& [endpoint, group] : groups_) {
+    std::erase_if(group.retired, [](const auto& channel) { return channel->in_flight() == 0; });
+    std::erase_if(group.usable, [&](const auto& channel) {
+      return channel->in_flight() == 0 && now - channel->last_used() > idle_limit;
+    });
+    group.current = 0;
+  }
+  std::erase_if(groups_, [](const auto& entry) { return entry.second.usable.empty() && entry.second.retired.empty(); });
+}
+
+std::optional<ChannelPool::TimePoint> ChannelPool::next_tend(TimePoint now) const {
+  if (groups_.empty()) {
+    return std::nullopt;
+  }
+  bool busy = false;
+  for_each([&](const Channel& channel) { busy = busy || channel.in_flight() > 0; });
+  return busy ? tended_ + kTendInterval : now + kIdleLimit;
+}
+
+}  // namespace caravan

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/resolver/channel.hpp"
+#include "core/resolver/socket_set.hpp"
+
+namespace caravan {
+
+// The open channels: made when they are first needed, closed when nobody has used them for a while. With them goes what
+// c-ares 1.18 has learnt wrongly (one FORMERR turns EDNS off for a whole channel). Owned by one thread.
+class ChannelPool {
+ public:
+  using TimePoint = Channel::Clock::time_point;
+
+  // Questions that leave from one source port. The more answers a port waits for, the easier is one to forge (RFC 5452,
+  // section 9.2); and as many replies of kMaxEdnsSize fit into a socket's receive buffer as Linux makes it
+  // (net.core.rmem_default), where each takes up twice its size.
+  static constexpr std::size_t kQueriesPerPort = 24;
+  // Questions in flight to one endpoint. A question has a number of 16 bits: when all are taken, c-ares 1.34 looks for
+  // a free one for ever, and 1.18 gives one twice.
+  static constexpr std::size_t kMaxInFlight = 4096;
+
+  ChannelPool(SocketSet& sockets, ReplyObserver& observer, TimePoint now) noexcept
+      : sockets_{sockets}, observer_{observer}, tended_{now} {}
+
+  struct Choice {
+    Channel* channel = nullptr;  // valid until tend()
+    Error error = Error::kSystem;
+  };
+
+  // A channel that may take one more question; when there is none, why.
+  Choice get(const Endpoint& endpoint, TimePoint now);
+
+  // Over a channel from which nothing has come since `asked` no further question goes: the next one leaves from another
+  // source port, over another connection. False when it was so already, and when the channel is too young to be given
+  // up, or gone.
+  bool retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now);
+
+  // Whether something came back over this channel within the last second.
+  bool answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const;
+
+  // Lets c-ares give up what it has waited for too long, and closes what is idle; not more often than is of use.
+  void tend(TimePoint now);
+
+  // When tend() has something to do; nothing when it never has.
+  std::optional<TimePoint> next_tend(TimePoint now) const;
+
+ private:
+  using Channels = std::vector<std::unique_ptr<Channel>>;
+  struct Group {
+    Channels usable;
+    std::size_t current = 0;
+    Channels retired;
+  };
+
+  static Channels::const_iterator find(const Channels& channels, const Channel* channel) noexcept;
+  static bool is_full(const Channel& channel, bool tcp) noexcept;
+
+  template <typename Visitor>
+  void for_each(Visitor visit) const;
+
+  SocketSet& sockets_;
+  ReplyObserver& observer_;
+  TimePoint tended_;
+  std::map<Endpoint, Group> groups_;
+};
+
+}  // namespace caravan

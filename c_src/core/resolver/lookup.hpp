@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/resolver/admission.hpp"
+#include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/inquiry.hpp"
+#include "core/resolver/lookup_ref.hpp"
+#include "core/resolver/waiter.hpp"
+#include "core/wire/dns_name.hpp"
+
+namespace caravan {
+
+class Channel;
+struct ClientState;
+
+// One inquiry on its way, and who waits for what comes of it.
+struct Lookup {
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // The first one asked first; the others, with equal questions, joined it. None has an earlier deadline.
+  struct Waiters {
+    Waiter first;
+    std::vector<Waiter> others;
+  };
+
+  LookupRef ref;
+  ClientState* client = nullptr;  // null: the slot is free
+  Waiters waiters;
+  bool joinable = false;
+  bool active = false;  // admitted to the wire
+
+  Inquiry inquiry;
+  std::shared_ptr<const Nameservers> nameservers;
+  std::shared_ptr<const SearchList> search;  // null: names are taken as they are
+  std::size_t first_server = 0;
+
+  // What the search list makes of the question; empty when it is asked as it is.
+  std::vector<Question> candidates;
+  std::uint16_t candidate = 0;
+  std::optional<AttemptPlan> plan;
+  std::size_t outstanding = 0;  // attempts of this candidate without a reply
+  std::chrono::milliseconds attempt_timeout{0};
+  // The last attempt: what it went over, and when.
+  Attempt attempt;
+  const Channel* channel = nullptr;  // to be compared only: it may be gone
+  TimePoint asked;
+
+  std::uint8_t lost_connections = 0;
+
+  // No optional: few lookups need them, and they are large.
+  std::unique_ptr<Reply> partial;        // a truncated answer, should TCP not give the whole one
+  std::unique_ptr<Reply> negative;       // what the candidates so far have said
+  std::optional<Error> candidate_error;  // why the first candidate that could not be asked could not
+
+  // The candidate that is asked now.
+  const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
+  TimePoint deadline() const noexcept { return waiters.first.deadline; }
+  Route route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
+  bool is_wanted() const noexcept;
+};
+
+}  // namespace caravan

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/resolver/channel.hpp"
+#include "core/resolver/channel_pool.hpp"
+#include "core/resolver/lookup.hpp"
+#include "core/resolver/lookup_table.hpp"
+#include "core/resolver/socket_set.hpp"
+
+namespace caravan {
+
+// Takes the results of lookups.
+class ResultObserver {
+ public:
+  virtual ~ResultObserver() = default;
+
+  // The lookup is on its way no more; the observer closes it.
+  virtual void on_result(Lookup& lookup, Reply reply) = 0;
+};
+
+// Brings lookups from their first question to their result: through the names of the search list, the nameservers and
+// the tries, and over TCP when an answer was truncated. Owned by one thread.
+class LookupDriver final : ReplyObserver {
+ public:
+  using TimePoint = Lookup::TimePoint;
+
+  LookupDriver(LookupTable& lookups, SocketSet& sockets, ResultObserver& results, TimePoint now);
+  LookupDriver(const LookupDriver&) = delete;
+  LookupDriver& operator=(const LookupDriver&) = delete;
+  ~LookupDriver() override = default;
+
+  // All that happens until the next call happens now.
+  void set_time(TimePoint now) noexcept { now_ = now; }
+
+  void begin(Lookup& lookup);
+  // The time has come that was given to LookupTable::wake_at().
+  void wake(Lookup& lookup);
+
+  void read(const SocketSet::Ready& ready) noexcept { ready.channel->process(ready, now_); }
+  // Acts upon the replies that have been read; false when there was none.
+  bool handle_replies();
+
+  void tend() { channels_.tend(now_); }
+  std::optional<TimePoint> next_tend() const { return channels_.next_tend(now_); }
+
+ private:
+  // Why a question is sent.
+  enum class Cause : std::uint8_t { kNew, kRetry };
+
+  struct Arrival {
+    QueryToken token;
+    Reply reply;
+  };
+
+  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
+
+  Lookup* find(const QueryToken& token) noexcept;
+  void ask_candidate(Lookup& lookup);
+  void attempt_next(Lookup& lookup, Cause cause);
+  std::optional<Error> send(Lookup& lookup, Attempt attempt);
+  void handle(Arrival& arrival);
+  void handle_failure(Lookup& lookup, Attempt attempt, Error error);
+  void ask_cut_off_again();
+  bool has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const;
+  void give_up_silent_channel(const Lookup& lookup);
+  void candidate_failed(Lookup& lookup, Error error);
+  void candidate_is_negative(Lookup& lookup, Reply reply);
+  void next_candidate(Lookup& lookup);
+
+  LookupTable& lookups_;
+  ResultObserver& results_;
+  TimePoint now_;
+  std::vector<Arrival> arrivals_;
+  std::vector<Arrival> handled_;  // empty; keeps its memory
+  std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
+  // After everything that a callback of c-ares touches: closing a channel calls back.
+  ChannelPool channels_;
+};
+
+}  // namespace caravan

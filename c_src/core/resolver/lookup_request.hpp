@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/resolver/client.hpp"
+#include "core/resolver/inquiry.hpp"
+#include "core/resolver/waiter.hpp"
+
+namespace caravan {
+
+enum class LookupType : std::uint8_t { kSrv, kA, kAaaa, kAddresses };
+
+// What a lookup wants otherwise than its client.
+struct LookupOptions {
+  std::optional<std::shared_ptr<const Nameservers>> nameservers;  // null: the system's
+  std::optional<TransportChoice> transport;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<bool> srv_order;
+};
+
+struct LookupRequest {
+  LookupType type = LookupType::kSrv;
+  std::string name;  // a trailing dot keeps the search list out
+  LookupOptions options;
+  Waiter waiter;  // but for the receiver, filled in by submit()
+};
+
+// A DNS name, or an address where its own addresses are wanted.
+bool can_be_looked_up(const LookupRequest& request);
+
+// What is to be asked, by the request's options and otherwise by those of its client. kAddresses: for IPv4.
+Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise);
+
+}  // namespace caravan

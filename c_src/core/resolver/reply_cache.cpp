@@ -1,0 +1,76 @@
+#include "core/resolver/reply_cache.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace caravan {
+namespace {
+
+void age(Reply& reply, std::uint32_t seconds) noexcept {
+  const auto lower = [seconds](std::uint32_t& ttl) { ttl -= std::min(ttl, seconds); };
+  if (reply.ttl) {
+    lower(*reply.ttl);
+  }
+  for (auto& record : reply.srv) {
+    lower(record.ttl);
+  }
+  for (auto& record : reply.addresses) {
+    lower(record.ttl);
+  }
+  for (auto& glue : reply.glue) {
+    lower(glue.ttl);
+  }
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> ReplyCache::lifetime(const Reply& reply) const noexcept {
+  if (reply.truncated || is_failure(reply) || reply.ttl.value_or(0) == 0) {
+    return std::nullopt;
+  }
+  return std::min(*reply.ttl, reply.error ? limits_.max_negative_ttl : limits_.max_ttl);
+}
+
+std::optional<Reply> ReplyCache::find(const Inquiry& inquiry, TimePoint now) {
+  const auto found = index_.find(inquiry);
+  if (found == index_.end()) {
+    return std::nullopt;
+  }
+  const auto entry = found->second;
+  if (entry->expires <= now) {
+    erase(entry);
+    return std::nullopt;
+  }
+  entries_.splice(entries_.begin(), entries_, entry);
+  Reply reply = entry->reply;
+  age(reply, static_cast<std::uint32_t>(std::chrono::floor<std::chrono::seconds>(now - entry->stored).count()));
+  return reply;
+}
+
+void ReplyCache::put(const Inquiry& inquiry, const Reply& reply, TimePoint now) {
+  const auto found = index_.find(inquiry);
+  if (found != index_.end()) {
+    erase(found->second);
+  }
+  const auto seconds = lifetime(reply);
+  if (!seconds || limits_.entries == 0) {
+    return;
+  }
+  if (entries_.size() >= limits_.entries) {
+    erase(std::prev(entries_.end()));
+  }
+  entries_.push_front({inquiry, reply, now, now + std::chrono::seconds{*seconds}});
+  index_.emplace(inquiry, entries_.begin());
+}
+
+void ReplyCache::clear() noexcept {
+  index_.clear();
+  entries_.clear();
+}
+
+void ReplyCache::erase(Entries::iterator entry) {
+  index_.erase(entry->inquiry);
+  entries_.erase(entry);
+}
+
+}  // namespace caravan

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/resolver/client.hpp"
+#include "core/resolver/lookup_request.hpp"
+#include "core/resolver/socket_set.hpp"
+
+namespace caravan {
+
+// Names a client for ever: numbers are not used again.
+using ClientId = std::uint64_t;
+
+// Answers DNS questions on a thread of its own, which alone touches c-ares and the network. The thread starts with the
+// first question. All members may be called from any thread, and none blocks for longer than it takes to append to a
+// list.
+class Resolver {
+ public:
+  Resolver() = default;
+  // Ends open lookups with kClosed and joins the thread.
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  ClientId open(ClientOptions options);
+  // Its open lookups end with kClosed. False when there is none such.
+  bool close(ClientId id) noexcept;
+  // Nobody will ask through it any more; its open lookups are answered still.
+  void forsake(ClientId id) noexcept;
+  // Null when there is none such.
+  std::shared_ptr<const Client> find(ClientId id) const noexcept;
+
+  // Takes the request, or says at once why not.
+  std::optional<Error> submit(ClientId id, LookupRequest request) noexcept;
+
+ private:
+  friend class Worker;
+
+  struct Departure {
+    std::shared_ptr<const Client> client;
+    bool closed;  // or forsaken
+  };
+  struct Inbox {
+    // No vector: one that grows under the lock would move all that wait.
+    std::deque<LookupRequest> requests;
+    // Come after the requests: a client that has left makes no more.
+    std::vector<Departure> departures;
+    bool stop = false;
+  };
+
+  // The worker's side: swaps what has come since the last call into `inbox`, which is empty.
+  void take(Inbox& inbox) noexcept;
+  bool leave(ClientId id, bool closed) noexcept;
+  void start();
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_. No hash table: one that grows would keep everybody waiting.
+  std::map<ClientId, std::shared_ptr<Client>> clients_;
+  ClientId last_id_ = 0;            // guarded by mutex_
+  Inbox inbox_;                     // guarded by mutex_
+  std::unique_ptr<WakePipe> wake_;  // set once, under mutex_, before the thread starts
+  std::thread thread_;              // guarded by mutex_
+};
+
+}  // namespace caravan

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include "core/resolver/client_state.hpp"
+#include "core/resolver/lookup_driver.hpp"
+#include "core/resolver/lookup_table.hpp"
+#include "core/resolver/resolver.hpp"
+#include "core/resolver/socket_set.hpp"
+#include "core/system/system_config.hpp"
+
+namespace caravan {
+
+// The resolver's thread: takes requests, answers them from literals, the hosts file, the cache or a query that is under
+// way already, lets the others onto the wire, and hands out answers. Everything in it is owned by that thread. Memory
+// that cannot be had ends the process, as it does everywhere in the VM.
+class Worker final : ResultObserver {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Worker(Resolver& resolver, WakePipe& wake);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker() override = default;
+
+  // Returns when the resolver stops.
+  void run() noexcept;
+
+ private:
+  void on_result(Lookup& lookup, Reply reply) override;
+
+  void set_time(Clock::time_point now) noexcept;
+  ClientState& state_of(const std::shared_ptr<Client>& client);
+  void accept(LookupRequest& request);
+  void accept_addresses(ClientState& state, LookupRequest& request);
+  void look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
+  bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);
+  void use_nameservers(ClientState& state, Lookup& lookup);
+  void enqueue(Lookup& lookup);
+  void begin(Lookup& lookup);
+  void depart(const Resolver::Departure& departure);
+  void admit();
+  void settle();
+  void fire_timers();
+  void finish(const Waiter& waiter, const Reply& reply);
+  Lookup::Waiters close(Lookup& lookup);
+  void close_all(const ClientState* of);
+  std::optional<std::chrono::milliseconds> time_to_wait() const;
+
+  Resolver& resolver_;
+  WakePipe& wake_;
+  Clock::time_point now_;
+  std::mt19937_64 random_;
+  SystemConfigCache system_;
+  std::unordered_map<const Client*, std::unique_ptr<ClientState>> clients_;
+  LookupTable lookups_;
+  SocketSet sockets_;
+  LookupDriver driver_;
+};
+
+}  // namespace caravan

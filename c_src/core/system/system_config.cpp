@@ -1,0 +1,119 @@
+#include "core/system/system_config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "core/system/cares.hpp"
+
+namespace caravan {
+namespace {
+
+IpAddress to_address(const ares_addr_port_node& node) noexcept {
+  IpAddress address;
+  address.family = node.family == AF_INET ? Family::kInet : Family::kInet6;
+  std::memcpy(address.bytes.data(), &node.addr, address.size());
+  return address;
+}
+
+// c-ares reports 0 for the standard port in some versions and 53 in others.
+std::uint16_t to_port(int port) noexcept { return port > 0 && port <= 65535 ? static_cast<std::uint16_t>(port) : 53; }
+
+std::vector<Nameserver> nameservers_of(ares_channel channel) {
+  ares_addr_port_node* list = nullptr;
+  if (::ares_get_servers_ports(channel, &list) != ARES_SUCCESS) {
+    return {};
+  }
+  const AresServers owned{list};
+  std::vector<Nameserver> nameservers;
+  for (const auto* node = list; node != nullptr; node = node->next) {
+    if (node->family == AF_INET || node->family == AF_INET6) {
+      nameservers.push_back({to_address(*node), to_port(node->udp_port)});
+    }
+  }
+  return nameservers;
+}
+
+// resolv.conf(5): more dots than that are not to be had.
+constexpr std::size_t kMaxNdots = 15;
+
+void take_options(std::istream& words, SystemConfig& config) {
+  constexpr std::string_view prefix{"ndots:"};
+  for (std::string word; words >> word;) {
+    std::size_t ndots = 0;
+    if (word.starts_with(prefix) &&
+        std::from_chars(word.data() + prefix.size(), word.data() + word.size(), ndots).ec == std::errc{}) {
+      config.search.ndots = std::min(ndots, kMaxNdots);
+    }
+    config.rotate |= word == "rotate";
+  }
+}
+
+// The last list counts.
+void take_domains(std::istream& words, SearchList& search) {
+  search.domains.clear();
+  for (std::string word; words >> word;) {
+    if (is_dns_name(word)) {
+      search.domains.push_back(word.ends_with('.') ? word.substr(0, word.size() - 1) : word);
+    }
+  }
+}
+
+}  // namespace
+
+SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_domain, const char* options) {
+  SystemConfig config;
+  for (std::string line; std::getline(resolv_conf, line);) {
+    std::istringstream words{line};
+    std::string keyword;
+    words >> keyword;
+    if (keyword == "search" || keyword == "domain") {
+      take_domains(words, config.search);
+    } else if (keyword == "options") {
+      take_options(words, config);
+    }
+  }
+  if (local_domain != nullptr) {
+    std::istringstream words{local_domain};
+    take_domains(words, config.search);
+  }
+  if (options != nullptr) {
+    std::istringstream words{options};
+    take_options(words, config);
+  }
+  return config;
+}
+
+std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf) {
+  ares_channel raw = nullptr;
+  if (::ares_init(&raw) != ARES_SUCCESS) {
+    return std::nullopt;
+  }
+  const AresChannel channel{raw};
+  std::ifstream file{resolv_conf};
+  // The VM keeps an environment of its own: os:putenv/2 does not touch this one.
+  const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
+  const char* options = std::getenv("RES_OPTIONS");       // NOLINT(concurrency-mt-unsafe)
+  auto config = parse_resolv_conf(file, local_domain, options);
+  config.nameservers = nameservers_of(raw);
+  return config;
+}
+
+std::shared_ptr<const SystemConfig> SystemConfigCache::get(FileWatch::TimePoint now) {
+  if (watch_.has_changed(now)) {
+    auto fresh = read_system_config(watch_.path());
+    // A configuration that cannot be read for a moment does not take away the one that we have.
+    if (fresh || !config_) {
+      config_ = std::make_shared<const SystemConfig>(fresh ? std::move(*fresh) : SystemConfig{});
+    }
+  }
+  return config_;
+}
+
+}  // namespace caravan

@@ -1,0 +1,240 @@
+#include "core/wire/dns_message.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/wire/dns_name.hpp"
+#include "core/wire/dns_reader.hpp"
+#include "core/wire/dns_sections.hpp"
+
+namespace caravan {
+namespace {
+
+// A longer chain of aliases is a loop or an attack.
+constexpr int kMaxAliases = 16;
+
+std::optional<Error> rcode_error(unsigned rcode) noexcept {
+  switch (rcode) {
+    case 0:
+      return std::nullopt;
+    case 1:
+      return Error::kFormerr;
+    case 2:
+      return Error::kServfail;
+    case 3:
+      return Error::kNxdomain;
+    case 5:
+      return Error::kRefused;
+    default:
+      return Error::kNotimp;
+  }
+}
+
+class Decoder {
+ public:
+  Decoder(std::span<const std::uint8_t> message, const Question& question) : message_{message}, question_{question} {}
+
+  Reply decode() {
+    reply_.text.reserve(message_.size());
+    const auto sections = read_sections(message_, reply_.text);
+    if (!sections || !question_matches(*sections)) {
+      return failed_reply(Error::kBadresp);
+    }
+    reply_.truncated = sections->truncated;
+    reply_.error = rcode_error(sections->rcode);
+    if (reply_.error && *reply_.error != Error::kNxdomain) {
+      return failed_reply(*reply_.error);
+    }
+    if (!reply_.error) {
+      take_answers(sections->answers);
+    }
+    if (broken_ || sections->broken) {
+      return failed_reply(Error::kBadresp);
+    }
+    if (reply_.srv.empty() && reply_.addresses.empty()) {
+      return negative_reply(*sections);
+    }
+    take_glue(sections->answers);
+    take_glue(sections->additional);
+    order_glue();
+    return std::move(reply_);
+  }
+
+ private:
+  std::string_view view(TextRef ref) const noexcept { return reply_.view(ref); }
+
+  // c-ares has matched the question already; we do not depend on its version for it.
+  bool question_matches(const DnsSections& sections) const noexcept {
+    return sections.question_type == static_cast<std::uint16_t>(question_.type) &&
+           equal_names(view(sections.question), question_.name);
+  }
+
+  Reply negative_reply(const DnsSections& sections) {
+    if (!reply_.error && !sections.authoritative && is_referral(sections.authority)) {
+      return failed_reply(Error::kRefused);
+    }
+    reply_.error = reply_.error.value_or(Error::kNodata);
+    reply_.ttl = negative_ttl(sections.authority);
+    return std::move(reply_);
+  }
+
+  void lower_ttl(std::uint32_t ttl) noexcept { reply_.ttl = std::min(reply_.ttl.value_or(ttl), ttl); }
+
+  // Follows the aliases from the question (RFC 1034, section 3.6.2), in whatever order the server sent them.
+  std::string_view resolve_aliases(const std::vector<DnsRecord>& answers) {
+    std::string_view name = question_.name;
+    for (int hop = 0; hop <= kMaxAliases; ++hop) {
+      const auto alias = std::find_if(answers.begin(), answers.end(), [&](const DnsRecord& record) {
+        return record.type == RecordType::kCname && equal_names(view(record.owner), name);
+      });
+      if (alias == answers.end()) {
+        return name;
+      }
+      lower_ttl(alias->ttl);
+      DnsReader reader{message_, alias->data};
+      std::string target;
+      reader.name(target);
+      if (reader.failed() || reader.position() != alias->data + alias->data_size) {
+        broken_ = true;
+        return name;
+      }
+      alias_ = std::move(target);
+      name = alias_;
+    }
+    broken_ = true;
+    return name;
+  }
+
+  void take_answers(const std::vector<DnsRecord>& answers) {
+    const auto name = resolve_aliases(answers);
+    reply_.srv.reserve(question_.type == RecordType::kSrv ? answers.size() : 0);
+    for (const auto& record : answers) {
+      if (record.type != question_.type || !equal_names(view(record.owner), name)) {
+        continue;
+      }
+      lower_ttl(record.ttl);
+      if (record.type == RecordType::kSrv) {
+        take_srv(record);
+      } else if (const auto address = address_of(record)) {
+        reply_.addresses.push_back({*address, record.ttl});
+      } else {
+        broken_ = true;
+      }
+    }
+  }
+
+  void take_srv(const DnsRecord& record) {
+    DnsReader reader{message_, record.data};
+    SrvRecord srv{};
+    srv.priority = reader.u16();
+    srv.weight = reader.u16();
+    srv.port = reader.u16();
+    srv.ttl = record.ttl;
+    srv.target = reader.name(reply_.text);
+    if (reader.failed() || reader.position() != record.data + record.data_size) {
+      broken_ = true;
+      return;
+    }
+    // RFC 2782: a target of "." means that the service is decidedly not available here.
+    if (srv.target.size > 0) {
+      reply_.srv.push_back(srv);
+    }
+  }
+
+  std::optional<IpAddress> address_of(const DnsRecord& record) const {
+    IpAddress address;
+    address.family = record.type == RecordType::kA ? Family::kInet : Family::kInet6;
+    if (record.data_size != address.size()) {
+      return std::nullopt;
+    }
+    std::memcpy(address.bytes.data(), message_.subspan(record.data).data(), address.size());
+    return address;
+  }
+
+  // Only addresses of targets in this very answer: anything else is a record that nobody asked for.
+  void take_glue(const std::vector<DnsRecord>& records) {
+    if (reply_.srv.empty()) {
+      return;
+    }
+    for (const auto& record : records) {
+      if (record.type != RecordType::kA && record.type != RecordType::kAaaa) {
+        continue;
+      }
+      sort_targets();
+      const auto target = std::lower_bound(targets_.begin(), targets_.end(), view(record.owner),
+                                           [this](TextRef a, std::string_view b) { return less_names(view(a), b); });
+      if (target == targets_.end() || !equal_names(view(*target), view(record.owner))) {
+        continue;
+      }
+      if (const auto address = address_of(record)) {
+        reply_.glue.push_back({*target, *address, record.ttl});
+      }
+    }
+  }
+
+  // Consul sends the address of a host once for every instance on it.
+  void order_glue() {
+    auto& glue = reply_.glue;
+    std::sort(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
+      const auto x = view(a.target);
+      const auto y = view(b.target);
+      return less_names(x, y) || (a.address < b.address && !less_names(y, x));
+    });
+    const auto duplicates = std::unique(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
+      return a.address == b.address && equal_names(view(a.target), view(b.target));
+    });
+    glue.erase(duplicates, glue.end());
+  }
+
+  void sort_targets() {
+    if (!targets_.empty()) {
+      return;
+    }
+    targets_.reserve(reply_.srv.size());
+    for (const auto& srv : reply_.srv) {
+      targets_.push_back(srv.target);
+    }
+    std::sort(targets_.begin(), targets_.end(), [this](TextRef a, TextRef b) { return less_names(view(a), view(b)); });
+  }
+
+  // RFC 2308, section 2.2: the nameserver names others and says nothing about the name. It does not recurse, or not for
+  // us.
+  static bool is_referral(const std::vector<DnsRecord>& authority) {
+    const auto has = [&](RecordType type) {
+      return std::any_of(authority.begin(), authority.end(), [type](const DnsRecord& r) { return r.type == type; });
+    };
+    return has(RecordType::kNs) && !has(RecordType::kSoa);
+  }
+
+  // RFC 2308, section 5: the lesser of the SOA's own TTL and its MINIMUM field, its last one.
+  std::optional<std::uint32_t> negative_ttl(const std::vector<DnsRecord>& authority) const {
+    const auto soa = std::find_if(authority.begin(), authority.end(),
+                                  [](const DnsRecord& record) { return record.type == RecordType::kSoa; });
+    if (soa == authority.end() || soa->data_size < sizeof(std::uint32_t)) {
+      return std::nullopt;
+    }
+    DnsReader reader{message_, soa->data + soa->data_size - sizeof(std::uint32_t)};
+    return std::min(soa->ttl, reader.u32());
+  }
+
+  std::span<const std::uint8_t> message_;
+  const Question& question_;
+  Reply reply_;
+  std::vector<TextRef> targets_;
+  std::string alias_;
+  bool broken_ = false;
+};
+
+}  // namespace
+
+Reply failed_reply(Error error) {
+  Reply reply;
+  reply.error = error;
+  return reply;
+}
+
+Reply decode_reply(std::span<const std::uint8_t> message, const Question& question) {
+  return Decoder{message, question}.decode();
+}
+
+}  // namespace caravan

@@ -1,0 +1,122 @@
+#include "core/wire/dns_sections.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace caravan {
+namespace {
+
+constexpr std::uint16_t kClassIn = 1;
+constexpr std::uint16_t kTypeOpt = 41;
+
+// An owner of one octet, type, class, TTL and size.
+constexpr std::size_t kLeastRecordBytes = 1 + 2 + 2 + 4 + 2;
+
+constexpr unsigned kResponse = 0x8000;
+constexpr unsigned kAuthoritative = 0x0400;
+constexpr unsigned kTruncated = 0x0200;
+constexpr unsigned kRcode = 0x000F;
+
+bool is_known(std::uint16_t type) noexcept {
+  switch (static_cast<RecordType>(type)) {
+    case RecordType::kA:
+    case RecordType::kNs:
+    case RecordType::kCname:
+    case RecordType::kSoa:
+    case RecordType::kAaaa:
+    case RecordType::kSrv:
+      return true;
+  }
+  return false;
+}
+
+class Parser {
+ public:
+  Parser(std::span<const std::uint8_t> message, std::string& text) : message_{message}, text_{text}, reader_{message} {}
+
+  std::optional<DnsSections> parse() {
+    reader_.skip(sizeof(std::uint16_t));  // the id, which c-ares has matched
+    const unsigned flags = reader_.u16();
+    std::array<std::uint16_t, 4> counts{};  // question, answer, authority, additional
+    for (auto& count : counts) {
+      count = reader_.u16();
+    }
+    if (reader_.failed() || (flags & kResponse) == 0 || counts[0] != 1 || !read_question()) {
+      return std::nullopt;
+    }
+    sections_.authoritative = (flags & kAuthoritative) != 0;
+    sections_.truncated = (flags & kTruncated) != 0;
+    sections_.answers = read_records(counts[1]);
+    sections_.authority = read_records(counts[2]);
+    sections_.additional = read_records(counts[3]);
+    // A truncated message may end anywhere: what was read before counts.
+    if (reader_.failed() && !sections_.truncated) {
+      return std::nullopt;
+    }
+    sections_.rcode |= flags & kRcode;
+    return std::move(sections_);
+  }
+
+ private:
+  bool read_question() {
+    sections_.question = reader_.name(text_);
+    sections_.question_type = reader_.u16();
+    const auto question_class = reader_.u16();
+    return !reader_.failed() && question_class == kClassIn;
+  }
+
+  std::vector<DnsRecord> read_records(std::uint16_t count) {
+    std::vector<DnsRecord> records;
+    records.reserve(std::min<std::size_t>(count, (message_.size() - reader_.position()) / kLeastRecordBytes));
+    for (std::uint16_t i = 0; i < count; ++i) {
+      const auto owner = reader_.position();
+      reader_.skip_name();
+      const auto type = reader_.u16();
+      const auto record_class = reader_.u16();
+      const auto ttl = reader_.u32();
+      const std::size_t size = reader_.u16();
+      const auto data = reader_.position();
+      reader_.skip(size);
+      if (reader_.failed()) {
+        break;
+      }
+      if (type == kTypeOpt) {
+        // RFC 6891, section 6.1.3: the class is a size, and the TTL begins with the upper eight bits of the RCODE.
+        sections_.rcode = ttl >> 24U << 4U;
+      } else if (record_class == kClassIn && is_known(type)) {
+        // RFC 2181, section 8: a TTL with the top bit set counts as zero.
+        const std::uint32_t valid_ttl = ttl > 0x7FFFFFFFU ? 0 : ttl;
+        records.push_back({read_owner(owner), static_cast<RecordType>(type), valid_ttl, data, size});
+      }
+    }
+    return records;
+  }
+
+  // Servers point the records of a set to one owner name: it is read once in a row.
+  TextRef read_owner(std::size_t position) {
+    DnsReader reader{message_, position};
+    const auto pointer = reader.pointer();
+    if (pointer && pointer == owner_pointer_) {
+      return owner_;
+    }
+    owner_ = reader.name(text_);
+    owner_pointer_ = reader.failed() ? std::nullopt : pointer;
+    sections_.broken = sections_.broken || reader.failed();
+    return owner_;
+  }
+
+  std::span<const std::uint8_t> message_;
+  std::string& text_;
+  DnsReader reader_;
+  DnsSections sections_;
+  TextRef owner_;
+  std::optional<std::uint16_t> owner_pointer_;
+};
+
+}  // namespace
+
+std::optional<DnsSections> read_sections(std::span<const std::uint8_t> message, std::string& text) {
+  return Parser{message, text}.parse();
+}
+
+}  // namespace caravan

@@ -1,0 +1,221 @@
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "core/resolver/channel_pool.hpp"
+#include "support/handlers.hpp"
+#include "support/lookup_client.hpp"
+
+// When a question goes over another channel than the one before it.
+namespace caravan {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+using test::MockDnsServer;
+using TimePoint = ChannelPool::TimePoint;
+constexpr auto kPerPort = ChannelPool::kQueriesPerPort;
+
+const Question kQuestion{"app.example", RecordType::kSrv};
+
+class CountReplies final : public ReplyObserver {
+ public:
+  void on_reply(QueryToken /*token*/, std::span<const std::uint8_t> message, Error /*failure*/) noexcept override {
+    answers += message.empty() ? 0U : 1U;
+  }
+
+  std::size_t answers = 0;
+};
+
+struct Pool {
+  explicit Pool(const MockDnsServer& server) : nameserver{server.nameserver()} {}
+
+  Endpoint endpoint(bool tcp) const { return {nameserver, tcp}; }
+  Channel* get(bool tcp = false) { return channels.get(endpoint(tcp), start).channel; }
+  Channel* ask(bool tcp = false) {
+    auto* channel = get(tcp);
+    REQUIRE(channel != nullptr);
+    channel->send(kQuestion, {}, start);
+    return channel;
+  }
+  bool retire(const Channel* channel, TimePoint asked, TimePoint now) {
+    return channels.retire(endpoint(false), channel, asked, now);
+  }
+  void read_answers(std::size_t count) {
+    const auto give_up = std::chrono::steady_clock::now() + test::kHangGuard;
+    while (replies.answers < count && std::chrono::steady_clock::now() < give_up) {
+      for (const auto& ready : sockets.wait(milliseconds{100})) {
+        ready.channel->process(ready, answered_at);
+      }
+    }
+    REQUIRE(replies.answers == count);
+  }
+
+  // No clock: the pool knows the time from its owner.
+  TimePoint start{std::chrono::hours{1}};
+  TimePoint answered_at = start + milliseconds{10};
+
+  Nameserver nameserver;
+  CaresLibrary cares;
+  WakePipe wake;
+  SocketSet sockets{wake.read_end()};
+  CountReplies replies;
+  ChannelPool channels{sockets, replies, start};
+};
+
+TEST_CASE("so many questions in flight leave from one port and the next one from another") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask();
+  for (std::size_t i = 1; i < kPerPort; ++i) {
+    REQUIRE(pool.ask() == first);
+  }
+  auto* second = pool.ask();
+  CHECK(second != first);
+  CHECK(pool.get() == second);
+}
+
+TEST_CASE("a port that has taken its questions takes no more while one is open") {
+  // Else one that always waits for something would stay for ever.
+  MockDnsServer server{[asked = std::size_t{0}](auto& exchange) mutable {
+    if (++asked < kPerPort) {
+      exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  Pool pool{server};
+  auto* first = pool.ask();
+  for (std::size_t i = 1; i < kPerPort; ++i) {
+    pool.ask();
+  }
+  pool.read_answers(kPerPort - 1);
+  REQUIRE(first->in_flight() == 1);
+  CHECK(pool.get() != first);
+}
+
+TEST_CASE("a channel whose questions are all answered takes others from another port") {
+  MockDnsServer server{test::answer_with("n1.example")};
+  Pool pool{server};
+  auto* first = pool.ask();
+  for (std::size_t i = 1; i < kPerPort; ++i) {
+    pool.ask();
+  }
+  pool.read_answers(kPerPort);
+  CHECK(pool.ask() == first);
+  pool.read_answers(kPerPort + 1);
+  std::set<std::uint16_t> ports;
+  for (const auto& query : server.queries()) {
+    ports.insert(query.client_port);
+  }
+  CHECK(ports.size() == 2);
+}
+
+TEST_CASE("over TCP the port stays the same") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask(true);
+  for (std::size_t i = 0; i < 4 * kPerPort; ++i) {
+    REQUIRE(pool.ask(true) == first);
+  }
+}
+
+TEST_CASE("an endpoint takes so many questions and the others are not affected") {
+  const bool tcp = GENERATE(false, true);
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  // Over UDP as many as fit into whole ports.
+  const auto limit = tcp ? ChannelPool::kMaxInFlight : ChannelPool::kMaxInFlight / kPerPort * kPerPort;
+  for (std::size_t i = 0; i < limit; ++i) {
+    pool.ask(tcp);
+  }
+  const auto choice = pool.channels.get(pool.endpoint(tcp), pool.start);
+  CHECK(choice.channel == nullptr);
+  CHECK(choice.error == Error::kOverload);
+  CHECK(pool.get(!tcp) != nullptr);
+}
+
+TEST_CASE("a channel from which nothing has come is given up once") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask();
+  CHECK(pool.retire(first, pool.start, pool.start + seconds{1}));
+  CHECK_FALSE(pool.retire(first, pool.start, pool.start + seconds{2}));
+  CHECK(pool.ask() != first);
+}
+
+TEST_CASE("a young channel is not given up") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask();
+  CHECK_FALSE(pool.retire(first, pool.start, pool.start + milliseconds{999}));
+  CHECK(pool.get() == first);
+}
+
+TEST_CASE("a channel over which something came since is not given up") {
+  MockDnsServer server{test::answer_with("n1.example")};
+  Pool pool{server};
+  auto* first = pool.ask();
+  pool.read_answers(1);
+  CHECK_FALSE(pool.retire(first, pool.start, pool.start + seconds{10}));
+  CHECK_FALSE(pool.retire(first, pool.answered_at, pool.start + seconds{10}));
+  CHECK(pool.get() == first);
+  // A question that was asked after that is another matter.
+  CHECK(pool.retire(first, pool.answered_at + milliseconds{1}, pool.start + seconds{10}));
+}
+
+TEST_CASE("only the channel that was silent is given up") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask();
+  for (std::size_t i = 1; i < kPerPort; ++i) {
+    pool.ask();
+  }
+  auto* second = pool.ask();
+  auto* tcp = pool.ask(true);
+  CHECK(pool.retire(first, pool.start, pool.start + seconds{1}));
+  CHECK(pool.get() == second);
+  CHECK(pool.get(true) == tcp);
+}
+
+TEST_CASE("there is nothing to give up where nothing is") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
+  auto* first = pool.ask();
+  CHECK_FALSE(pool.channels.retire(pool.endpoint(true), first, pool.start, pool.start + seconds{10}));
+  CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
+}
+
+TEST_CASE("a late answer over a channel that was given up counts still") {
+  test::Gate given_up;
+  MockDnsServer server{test::answer_after(given_up, "n1.example")};
+  Pool pool{server};
+  auto* first = pool.ask();
+  CHECK(pool.retire(first, pool.start, pool.start + seconds{1}));
+  given_up.open();
+  pool.read_answers(1);
+  // Then it is of no use, and closed.
+  CHECK(pool.channels.next_tend(pool.start));
+  pool.channels.tend(pool.start + seconds{1});
+  CHECK_FALSE(pool.channels.next_tend(pool.start));
+}
+
+TEST_CASE("channels that were given up count towards the limit while they wait") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto now = pool.start;
+  std::size_t given_up = 0;
+  while (auto* channel = pool.channels.get(pool.endpoint(false), now).channel) {
+    channel->send(kQuestion, {}, now);
+    REQUIRE(pool.retire(channel, now, now + seconds{1}));
+    now += seconds{1};
+    ++given_up;
+  }
+  CHECK(given_up == ChannelPool::kMaxInFlight / kPerPort);
+  CHECK(pool.channels.get(pool.endpoint(false), now).error == Error::kOverload);
+}
+
+}  // namespace
+}  // namespace caravan

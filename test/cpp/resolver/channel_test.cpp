@@ -1,0 +1,152 @@
+#include "core/resolver/channel.hpp"
+
+#include <memory>
+#include <vector>
+
+#include "catch.hpp"
+#include "support/handlers.hpp"
+#include "support/lookup_client.hpp"
+#include "support/reply_text.hpp"
+
+namespace caravan {
+namespace {
+
+using Clock = Channel::Clock;
+
+using test::Lines;
+using test::MockDnsServer;
+using Listen = MockDnsServer::Listen;
+
+const Question kQuestion{"app.example", RecordType::kSrv};
+
+// Keeps what a channel reports.
+class Replies final : public ReplyObserver {
+ public:
+  struct Item {
+    QueryToken token;
+    test::Bytes message;
+    Error failure;
+  };
+
+  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override {
+    items.push_back({token, {message.begin(), message.end()}, failure});
+  }
+
+  std::vector<Item> items;
+};
+
+struct Loop {
+  std::unique_ptr<Channel> open(const MockDnsServer& server, bool tcp) {
+    return Channel::open({server.nameserver(), tcp}, sockets, replies, Clock::now());
+  }
+
+  void run_until_replies(std::size_t count) {
+    const auto give_up = Clock::now() + test::kHangGuard;
+    while (replies.items.size() < count && Clock::now() < give_up) {
+      for (const auto& ready : sockets.wait(std::chrono::milliseconds{100})) {
+        ready.channel->process(ready, Clock::now());
+      }
+    }
+    REQUIRE(replies.items.size() == count);
+  }
+
+  CaresLibrary cares;
+  WakePipe wake;
+  SocketSet sockets{wake.read_end()};
+  Replies replies;
+};
+
+TEST_CASE("a reply is reported with the token of its question") {
+  Loop loop;
+  const bool tcp = GENERATE(false, true);
+  MockDnsServer server{test::answer_with("n1.example")};
+  const auto channel = loop.open(server, tcp);
+  REQUIRE(channel);
+  channel->send(kQuestion, {{1, 2}, 3, {4, tcp}}, Clock::now());
+  channel->send(kQuestion, {{5, 6}, 7, {8, tcp}}, Clock::now());
+  CHECK(channel->in_flight() == 2);
+  loop.run_until_replies(2);
+  CHECK(channel->in_flight() == 0);
+
+  // In no particular order.
+  CHECK(loop.replies.items[0].token.lookup.slot + loop.replies.items[1].token.lookup.slot == 6);
+  const auto& first = loop.replies.items[loop.replies.items[0].token.lookup.slot == 1 ? 0 : 1];
+  CHECK(first.token.lookup.generation == 2);
+  CHECK(first.token.candidate == 3);
+  CHECK(first.token.attempt.server == 4);
+  CHECK(first.token.attempt.tcp == tcp);
+  CHECK(test::srv_lines(test::decode(first.message, kQuestion)) == Lines{"0 0 4370 n1.example 30"});
+}
+
+TEST_CASE("an error of the server is reported with its message and not retried") {
+  Loop loop;
+  const auto rcode = GENERATE(2U, 3U, 4U, 5U);
+  MockDnsServer server{test::fail_with(rcode)};
+  const auto channel = loop.open(server, false);
+  channel->send(kQuestion, {}, Clock::now());
+  loop.run_until_replies(1);
+  CHECK_FALSE(loop.replies.items[0].message.empty());
+  CHECK(server.queries().size() == 1);
+}
+
+TEST_CASE("a truncated reply is reported and not asked for again over TCP") {
+  Loop loop;
+  MockDnsServer server{test::truncate_over_udp("cut.example", test::answer_with("n1.example"))};
+  const auto channel = loop.open(server, false);
+  channel->send(kQuestion, {}, Clock::now());
+  loop.run_until_replies(1);
+  CHECK(test::decode(loop.replies.items[0].message, kQuestion).truncated);
+  CHECK(server.transports() == Lines{"udp"});
+}
+
+TEST_CASE("a server that is not there is reported without a message") {
+  Loop loop;
+  MockDnsServer nobody{test::say_nothing, Listen::kNothing};
+  const auto channel = loop.open(nobody, GENERATE(false, true));
+  channel->send(kQuestion, {}, Clock::now());
+  loop.run_until_replies(1);
+  CHECK(loop.replies.items[0].message.empty());
+  CHECK(loop.replies.items[0].failure == Error::kConnrefused);
+}
+
+TEST_CASE("closing a channel reports every question that is still open") {
+  Loop loop;
+  MockDnsServer server{test::say_nothing};
+  auto channel = loop.open(server, GENERATE(false, true));
+  channel->send(kQuestion, {}, Clock::now());
+  channel->send(kQuestion, {}, Clock::now());
+  channel.reset();
+  REQUIRE(loop.replies.items.size() == 2);
+  CHECK(loop.replies.items[0].failure == Error::kClosed);
+  // Its sockets are gone from the set as well.
+  CHECK(loop.sockets.wait(std::chrono::milliseconds{0}).empty());
+}
+
+// As many have left from one source port: c-ares closes its socket when nothing is in flight any more.
+TEST_CASE("questions are counted until nothing is in flight") {
+  Loop loop;
+  MockDnsServer server{test::answer_with("n1.example")};
+  const auto channel = loop.open(server, false);
+  CHECK(channel->sent_in_a_row() == 0);
+  channel->send(kQuestion, {}, Clock::now());
+  channel->send(kQuestion, {}, Clock::now());
+  CHECK(channel->sent_in_a_row() == 2);
+  loop.run_until_replies(2);
+  CHECK(channel->sent_in_a_row() == 0);
+}
+
+TEST_CASE("a channel knows when it was opened and used and when something came") {
+  Loop loop;
+  MockDnsServer server{test::answer_with("n1.example")};
+  const auto before = Clock::now();
+  const auto channel = loop.open(server, false);
+  CHECK(channel->opened() >= before);
+  CHECK(channel->last_reply() < before);
+  channel->send(kQuestion, {}, before);
+  CHECK(channel->last_used() == before);
+  loop.run_until_replies(1);
+  CHECK(channel->last_reply() >= before);
+}
+
+}  // namespace
+}  // namespace caravan

@@ -1,0 +1,96 @@
+#include "core/resolver/inquiry.hpp"
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "catch.hpp"
+#include "core/wire/dns_name.hpp"
+#include "support/random_text.hpp"
+
+namespace caravan {
+namespace {
+
+using List = std::shared_ptr<const Nameservers>;
+
+List nameservers(const std::vector<const char*>& texts) {
+  Nameservers list;
+  for (const auto* text : texts) {
+    list.push_back(parse_nameserver(text).value());
+  }
+  return std::make_shared<const Nameservers>(list);
+}
+
+Inquiry inquiry(std::string name, RecordType type = RecordType::kSrv, Transport transport = Transport::kUdp,
+                List asked = nullptr) {
+  return {{std::move(name), type}, transport, std::move(asked)};
+}
+
+// What is the same has the same hash, or nobody would find it.
+bool same(const Inquiry& a, const Inquiry& b) {
+  const bool equal = SameInquiry{}(a, b);
+  CHECK(SameInquiry{}(b, a) == equal);
+  CHECK((!equal || InquiryHash{}(a) == InquiryHash{}(b)));
+  return equal;
+}
+
+TEST_CASE("the case of a name does not tell inquiries apart") {
+  CHECK(same(inquiry("App.Example"), inquiry("aPP.eXAMPLE")));
+  CHECK(same(inquiry("_caravan._tcp.example"), inquiry("_CARAVAN._TCP.EXAMPLE")));
+  CHECK(same(inquiry(""), inquiry("")));
+  // Characters that differ in the same bit as letters of either case do.
+  CHECK_FALSE(same(inquiry("app@"), inquiry("app`")));
+  CHECK_FALSE(same(inquiry("app["), inquiry("app{")));
+}
+
+TEST_CASE("what an inquiry is about and who is asked tells it apart") {
+  const std::vector<List> lists{nullptr,
+                                nameservers({}),
+                                nameservers({"10.0.0.1"}),
+                                nameservers({"10.0.0.1", "10.0.0.2"}),
+                                nameservers({"10.0.0.2", "10.0.0.1"}),
+                                nameservers({"10.0.0.1:54"}),
+                                nameservers({"::1"})};
+  std::unordered_set<Inquiry, InquiryHash, SameInquiry> different;
+  std::size_t count = 0;
+  // A trailing dot keeps the search list out.
+  for (const auto* name : {"app.example", "app.example.", "app", "ap.pexample", ""}) {
+    for (const auto type : {RecordType::kSrv, RecordType::kA, RecordType::kAaaa}) {
+      for (const auto transport : {Transport::kUdp, Transport::kTcp, Transport::kTcpFirst}) {
+        for (const auto& asked : lists) {
+          different.insert(inquiry(name, type, transport, asked));
+          ++count;
+        }
+      }
+    }
+  }
+  CHECK(different.size() == count);
+}
+
+TEST_CASE("equal lists of nameservers are the same whoever made them") {
+  CHECK(same(inquiry("app", RecordType::kSrv, Transport::kUdp, nameservers({"10.0.0.9", "::1"})),
+             inquiry("app", RecordType::kSrv, Transport::kUdp, nameservers({"10.0.0.9", "::1"}))));
+}
+
+TEST_CASE("two names are the same inquiry when they are the same name") {
+  test::RandomText source{GENERATE(range(0U, 20U))};
+  for (int round = 0; round < 200; ++round) {
+    const auto a = source.text(4, "aAbB.");
+    const auto b = source.text(4, "aAbB.");
+    CAPTURE(test::in_hex(a), test::in_hex(b));
+    CHECK(same(inquiry(a), inquiry(b)) == equal_names(a, b));
+  }
+}
+
+TEST_CASE("names that differ little seldom have the same hash") {
+  // A client may ask for the same name under a thousand prefixes.
+  std::unordered_set<std::size_t> hashes;
+  for (int i = 0; i < 10'000; ++i) {
+    hashes.insert(InquiryHash{}(inquiry("app" + std::to_string(i) + ".example")));
+  }
+  CHECK(hashes.size() > 9'990);
+}
+
+}  // namespace
+}  // namespace caravan

@@ -1,0 +1,217 @@
+#include "core/resolver/lookup_table.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "catch.hpp"
+#include "core/resolver/client_state.hpp"
+
+namespace caravan {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The table never calls its receivers.
+class NobodyWaits final : public Receiver {
+ public:
+  Interest interest() const noexcept override { return Interest::kGone; }
+  Interest deliver(const Reply&) noexcept override { std::abort(); }
+};
+
+struct Table : LookupTable {
+  Lookup& open_one() {
+    auto& lookup = open(client);
+    lookup.waiters.first.receiver = std::make_unique<NobodyWaits>();
+    return lookup;
+  }
+
+  ClientState client{std::make_shared<Client>(ClientOptions{})};
+};
+
+// Any point in time: the table has no clock.
+LookupTable::TimePoint at(int ms) { return LookupTable::TimePoint{} + milliseconds{ms}; }
+
+// The slots whose time has come, in the order in which they are given out.
+std::vector<std::uint32_t> take_all_due(LookupTable& table, int ms) {
+  std::vector<std::uint32_t> slots;
+  while (const auto* lookup = table.take_due(at(ms))) {
+    slots.push_back(lookup->ref.slot);
+  }
+  return slots;
+}
+
+using Slots = std::vector<std::uint32_t>;
+
+TEST_CASE("an open lookup is found by its reference") {
+  Table table;
+  auto& first = table.open_one();
+  auto& second = table.open_one();
+  CHECK(table.find(first.ref) == &first);
+  CHECK(table.find(second.ref) == &second);
+}
+
+TEST_CASE("references to nobody find nobody") {
+  Table table;
+  CHECK(table.find({0, 0}) == nullptr);
+  const auto ref = table.open_one().ref;
+  CHECK(table.find({ref.slot, ref.generation + 1}) == nullptr);
+  CHECK(table.find({ref.slot + 1, ref.generation}) == nullptr);
+  CHECK(table.find({0xFFFFFFFF, 0}) == nullptr);
+}
+
+TEST_CASE("the reference to a closed lookup finds nobody even when its slot is in use again") {
+  Table table;
+  auto& first = table.open_one();
+  const auto old = first.ref;
+  table.close(first);
+  CHECK(table.find(old) == nullptr);
+  CHECK(table.find({old.slot, old.generation + 1}) == nullptr);
+
+  auto& second = table.open_one();
+  REQUIRE(second.ref.slot == old.slot);
+  CHECK(table.find(old) == nullptr);
+  CHECK(table.find(second.ref) == &second);
+}
+
+TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
+  Table table;
+  auto& first = table.open_one();
+  const auto* receiver = first.waiters.first.receiver.get();
+  first.waiters.others.emplace_back();
+  first.inquiry.question.name = "first";
+  first.joinable = true;
+  first.active = true;
+  first.candidates = {Question{"a"}, Question{"b"}};
+  first.candidate = 1;
+  first.outstanding = 2;
+  first.partial = std::make_unique<Reply>();
+  first.plan.emplace(1U, Transport::kTcp, 1U);
+  const auto returned = table.close(first);
+  CHECK(returned.first.receiver.get() == receiver);
+  CHECK(returned.others.size() == 1);
+
+  const auto& second = table.open(table.client);
+  CHECK(second.client == &table.client);
+  CHECK_FALSE(second.waiters.first.receiver);
+  CHECK(second.waiters.others.empty());
+  CHECK(second.inquiry.question.name.empty());
+  CHECK_FALSE(second.joinable);
+  CHECK_FALSE(second.active);
+  CHECK(second.candidates.empty());
+  CHECK(second.candidate == 0);
+  CHECK(second.outstanding == 0);
+  CHECK_FALSE(second.partial);
+  CHECK_FALSE(second.plan);
+}
+
+TEST_CASE("slots of closed lookups are used before new ones are made") {
+  Table table;
+  std::set<std::uint32_t> slots;
+  for (int i = 0; i < 1000; ++i) {
+    auto& first = table.open_one();
+    auto& second = table.open_one();
+    slots.insert({first.ref.slot, second.ref.slot});
+    table.close(first);
+    table.close(second);
+  }
+  CHECK(slots.size() == 2);
+}
+
+TEST_CASE("references stay valid while other lookups are opened and closed") {
+  Table table;
+  auto& kept = table.open_one();
+  kept.inquiry.question.name = "kept";
+  const auto ref = kept.ref;
+  std::vector<Lookup*> others;
+  for (int i = 0; i < 1000; ++i) {
+    others.push_back(&table.open_one());
+  }
+  for (auto* other : others) {
+    table.close(*other);
+  }
+  CHECK(table.find(ref) == &kept);
+  CHECK(kept.inquiry.question.name == "kept");
+}
+
+TEST_CASE("every open lookup is visited and may be closed by its visitor") {
+  Table table;
+  table.open_one();
+  auto& closed = table.open_one();
+  table.open_one();
+  table.close(closed);
+
+  Slots visited;
+  table.for_each([&](Lookup& lookup) {
+    visited.push_back(lookup.ref.slot);
+    table.close(lookup);
+  });
+  CHECK(visited == Slots{0, 2});
+  table.for_each([](Lookup&) { FAIL("all of them are closed"); });
+}
+
+TEST_CASE("lookups wake in the order of their times") {
+  Table table;
+  table.wake_at(table.open_one(), at(30));
+  table.wake_at(table.open_one(), at(10));
+  table.wake_at(table.open_one(), at(20));
+  CHECK(table.next_wake() == at(10));
+  CHECK(take_all_due(table, 9).empty());
+  CHECK(take_all_due(table, 20) == Slots{1, 2});
+  CHECK(table.next_wake() == at(30));
+  CHECK(take_all_due(table, 1000) == Slots{0});
+  CHECK(table.next_wake() == std::nullopt);
+}
+
+TEST_CASE("lookups with the same time wake one by one") {
+  Table table;
+  table.wake_at(table.open_one(), at(10));
+  table.wake_at(table.open_one(), at(10));
+  CHECK(take_all_due(table, 10) == Slots{0, 1});
+  CHECK(take_all_due(table, 10).empty());
+}
+
+TEST_CASE("a lookup has one timer which can be set earlier and later") {
+  Table table;
+  auto& lookup = table.open_one();
+  table.wake_at(lookup, at(10));
+  table.wake_at(lookup, at(30));
+  CHECK(table.next_wake() == at(30));
+  CHECK(table.take_due(at(29)) == nullptr);
+  table.wake_at(lookup, at(20));
+  CHECK(table.take_due(at(20)) == &lookup);
+  CHECK(table.next_wake() == std::nullopt);
+}
+
+TEST_CASE("a timer that has fired can be set again") {
+  Table table;
+  auto& lookup = table.open_one();
+  for (int ms = 1; ms <= 3; ++ms) {
+    table.wake_at(lookup, at(ms));
+    CHECK(table.take_due(at(ms)) == &lookup);
+    CHECK(table.take_due(at(ms)) == nullptr);
+  }
+}
+
+TEST_CASE("the timer of a closed lookup does not fire for the next one in its slot") {
+  Table table;
+  auto& first = table.open_one();
+  table.wake_at(first, at(10));
+  table.close(first);
+  CHECK(table.next_wake() == std::nullopt);
+
+  auto& second = table.open_one();
+  REQUIRE(second.ref.slot == 0);
+  CHECK(take_all_due(table, 1000).empty());
+  table.wake_at(second, at(20));
+  CHECK(take_all_due(table, 1000) == Slots{0});
+  // Closing a lookup whose timer has fired touches no other timer.
+  auto& third = table.open_one();
+  table.wake_at(third, at(30));
+  table.close(second);
+  CHECK(table.next_wake() == at(30));
+}
+
+}  // namespace
+}  // namespace caravan
