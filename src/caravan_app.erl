@@ -6,7 +6,7 @@
 
 start(_Type, _Args) ->
     Listening = listening(),
-    case caravan_config:prepare() of
+    case caravan_boot:prepare() of
         ok ->
             warn_of_another_port(Listening, listening()),
             tell_of_port(net_kernel:get_state(), net_kernel:epmd_module()),

@@ -10,7 +10,7 @@ start_link() ->
 %% The tables belong to the supervisor, so that no crash of a topology takes them along.
 init([]) ->
     ok = caravan_glue:create(),
-    ok = caravan_topologies:create(),
+    ok = caravan_topology_registry:create(),
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, topologies(caravan_config:value(topologies))}}.
 
 topologies({ok, Topologies}) ->

@@ -93,7 +93,8 @@ node_name(#{host := Host}, Basename, Port) ->
 %% @doc A port that nobody listens on.
 -spec free_port() -> inet:port_number().
 free_port() ->
-    Port = ?FIRST_PORT + rand:uniform(?LAST_PORT - ?FIRST_PORT + 1) - 1,
+    {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),
+    Port = First + rand:uniform(Last - First + 1) - 1,
     case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
         {ok, Socket} ->
             ok = gen_tcp:close(Socket),
@@ -101,6 +102,14 @@ free_port() ->
         {error, _} ->
             free_port()
     end.
+
+%% VMs that run tests side by side have a share of the ports each, such as "10000-14999": a port that is free for one
+%% is not about to be taken by another.
+ports(false) ->
+    {?FIRST_PORT, ?LAST_PORT};
+ports(Share) ->
+    [First, Last] = string:split(Share, "-"),
+    {list_to_integer(First), list_to_integer(Last)}.
 
 %% @doc Whether this machine has an IPv6 loopback interface.
 -spec has_ipv6() -> boolean().

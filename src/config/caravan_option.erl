@@ -3,7 +3,7 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1]).
--export([integer/2, port_number/0, port_range/0, listen_port/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
+-export([integer/2, port_number/0, port_range/0, listen_port/0, port_srv/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
 -export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
 -export_type([option/0, type/0, error/0]).
@@ -99,6 +99,32 @@ listen_port(_) -> error.
 
 env(Variable, true) -> {ok, {env, Variable}};
 env(_Variable, false) -> error.
+
+%% `none', or the name that has the SRV records of a node, such as `{name}.likes.service.consul'. In the end `none' or the
+%% template of caravan_template.
+-spec port_srv() -> type().
+port_srv() ->
+    {fun port_srv/1, "none, or a DNS name with {name} and perhaps {host} in it"}.
+
+port_srv(none) -> {ok, none};
+port_srv(Value) -> port_srv_template(text(Value)).
+
+port_srv_template(Text) when is_binary(Text) ->
+    case caravan_template:parse(Text, [name, host]) of
+        {ok, Template} -> named_template(caravan_template:uses(name, Template), Template);
+        error -> error
+    end;
+port_srv_template(invalid) ->
+    error.
+
+named_template(true, Template) ->
+    Example = caravan_template:render(Template, #{name => <<"app">>, host => <<"host">>}),
+    case caravan_nif:is_dns_name(Example) of
+        true -> {ok, Template};
+        false -> error
+    end;
+named_template(false, _Template) ->
+    error.
 
 -spec one_of([atom()]) -> type().
 one_of(Values) ->

@@ -6,9 +6,6 @@
 
 -export_type([poll/0, outcome/0, finding/0]).
 
-%% It hands its result over as the reason of its exit.
--dialyzer({nowarn_function, ask_client/3}).
-
 -type finding() :: #{
     endpoints := [caravan_node_names:endpoint()],
     %% Seconds.
@@ -22,7 +19,7 @@
     options :: map(),
     waits_for ::
         undefined | {lookup, reference()} | {targets, #{reference() => caravan_node_names:endpoint()}}
-        | {client, Monitor :: reference(), pid(), Timer :: reference()},
+        | {client, reference(), caravan_task:task([term()])},
     transport = default :: default | auto | udp | tcp,
     finding :: finding() | undefined
 }).
@@ -49,15 +46,8 @@ lookup_options(Options) ->
     maps:with([resolver, nameservers, timeout, transport], Options).
 
 ask_client(Client, Query, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, client_answer(Client, Query)}) end),
-    {client, Monitor, Pid, erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
-
-client_answer(Client, Query) ->
-    try
-        {answer, Client:get_nodes(Query)}
-    catch
-        Class:Reason -> {raised, {Class, Reason}}
-    end.
+    Task = caravan_task:start(fun() -> Client:get_nodes(Query) end, Timeout),
+    {client, caravan_task:reference(Task), Task}.
 
 %% inet_res takes 9.4 s until it gives up on one nameserver, asked for a name with a search list.
 client_timeout(default) -> 15000;
@@ -69,12 +59,11 @@ handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {lookup, Ref}} = Poll)
 handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {targets, Targets}} = Poll) when is_map_key(Ref, Targets) ->
     {Endpoint, Left} = maps:take(Ref, Targets),
     with_target(Left, add_addresses(Result, Endpoint, Poll));
-handle_info({'DOWN', Monitor, process, _, Result}, #poll{waits_for = {client, Monitor, _, Timer}}) ->
-    _ = erlang:cancel_timer(Timer),
-    {done, client_outcome(Result)};
-handle_info({timeout, _, {?MODULE, Monitor}}, #poll{waits_for = {client, Monitor, _, _}} = Poll) ->
-    ok = cancel(Poll),
-    {done, {error, timeout}};
+handle_info(Message, #poll{waits_for = {client, Reference, Task}}) ->
+    case caravan_task:reference_of(Message) of
+        Reference -> {done, client_outcome(caravan_task:result(Message, Task))};
+        _Another -> ignore
+    end;
 handle_info(_Message, _Poll) ->
     ignore.
 
@@ -84,11 +73,8 @@ cancel(#poll{waits_for = {lookup, Ref}}) ->
     caravan_dns:cancel(Ref);
 cancel(#poll{waits_for = {targets, Targets}}) ->
     lists:foreach(fun caravan_dns:cancel/1, maps:keys(Targets));
-cancel(#poll{waits_for = {client, Monitor, Pid, Timer}}) ->
-    true = demonitor(Monitor, [flush]),
-    true = exit(Pid, kill),
-    _ = erlang:cancel_timer(Timer),
-    ok.
+cancel(#poll{waits_for = {client, _Reference, Task}}) ->
+    caravan_task:cancel(Task).
 
 looked_up({ok, #{ttl := Ttl, complete := Complete} = Answer}, #poll{options = #{record := srv} = Options} = Poll) ->
     ok = caravan_glue:learn(Answer),
@@ -151,18 +137,20 @@ add_addresses({error, _Reason}, _Endpoint, #poll{finding = Finding} = Poll) ->
     Poll#poll{finding = Finding#{complete := false}}.
 
 %% A client gives no difference between "none" and "could not ask", so an empty list is taken as what does no harm.
-client_outcome({?MODULE, {answer, []}}) ->
+client_outcome({ok, []}) ->
     {error, nodata};
-client_outcome({?MODULE, {answer, Answer}}) ->
+client_outcome({ok, Answer}) ->
     try
         {ok, #{endpoints => [client_endpoint(Record) || Record <- Answer], ttl => 0, complete => true}}
     catch
         error:_ -> {error, {client, {bad_answer, Answer}}}
     end;
-client_outcome({?MODULE, {raised, What}}) ->
+client_outcome({raised, What}) ->
     {error, {client, What}};
-client_outcome(Reason) ->
-    {error, {client, {exit, Reason}}}.
+client_outcome({exit, _} = Exit) ->
+    {error, {client, Exit}};
+client_outcome(timeout) ->
+    {error, timeout}.
 
 client_endpoint({Port, Host}) when is_integer(Port), Port >= 0, Port =< 65535 ->
     #{port => Port, target => iolist_to_binary(Host)}.

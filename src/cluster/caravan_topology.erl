@@ -38,7 +38,7 @@ init(#{name := Name} = Options) ->
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
     ok = caravan_report:started(Options),
-    ok = caravan_topologies:publish(Name, []),
+    ok = caravan_topology_registry:publish(Name, []),
     State = #state{
         options = Options,
         discovery = caravan_discovery:new(Options),
@@ -48,7 +48,7 @@ init(#{name := Name} = Options) ->
     {ok, look(State)}.
 
 terminate(_Reason, #state{options = #{name := Name}}) ->
-    caravan_topologies:withdraw(Name).
+    caravan_topology_registry:withdraw(Name).
 
 handle_call(status, _From, State) ->
     {reply, status(State), State};
@@ -134,7 +134,7 @@ polled(Outcome, Began, #state{discovery = Before, options = Options} = State) ->
 %% There is an answer.
 listed(Certainty, State) when Certainty =:= fresh; Certainty =:= incomplete ->
     Wanted = wanted(State),
-    ok = caravan_topologies:publish(name(State), Wanted),
+    ok = caravan_topology_registry:publish(name(State), Wanted),
     State#state{
         connector = caravan_connector:keep(Wanted, State#state.connector),
         prune = absences(Certainty, Wanted, State)

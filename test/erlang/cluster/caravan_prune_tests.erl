@@ -72,10 +72,10 @@ a_fraction_is_rounded_down_test() ->
     ?assertMatch({[], #{suppressed := #{'a@x' := max_fraction}}, _}, due(fresh, ['a@x'], ?AFTER, State)).
 
 what_another_topology_lists_stays_test_() ->
-    {setup, fun caravan_topologies:create/0, fun(_) -> ets:delete(caravan_topologies) end, fun() ->
+    {setup, fun caravan_topology_registry:create/0, fun(_) -> ets:delete(caravan_topology_registry) end, fun() ->
         Test = self(),
         Other = spawn_link(fun() ->
-            ok = caravan_topologies:publish(other, ['a@x']),
+            ok = caravan_topology_registry:publish(other, ['a@x']),
             Test ! published,
             receive stop -> ok end
         end),

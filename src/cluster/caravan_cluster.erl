@@ -185,7 +185,7 @@ with_name(_Name, Options) -> Options.
 %% @doc The names of the topologies of this node. One that runs without the application is not among them.
 -spec topologies() -> [atom()].
 topologies() ->
-    caravan_topologies:names().
+    caravan_topology_registry:names().
 
 %% @private
 %% The options with their defaults, or which of them is not allowed.

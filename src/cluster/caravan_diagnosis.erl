@@ -41,7 +41,7 @@ is_long(Host) ->
     lists:member($., Host) orelse lists:member($:, Host).
 
 reach(Name, Host, Epmd) ->
-    case Epmd:address_please(Name, Host, caravan_protocols:first_family()) of
+    case Epmd:address_please(Name, Host, caravan_listen:first_family()) of
         {ok, Ip, Port, _Version} -> try_port(Ip, Port);
         {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip);
         {error, noport} -> no_port;
@@ -63,8 +63,8 @@ try_port(Ip, Port) ->
 
 %% A connection to an address of this machine comes from that address.
 who_listens({ok, {Ip, _}}, Ip, Port) ->
-    case caravan_epmd:port_please(node(), Ip) of
-        {port, Port, _} -> this_node;
+    case caravan_port:of_name(node()) of
+        {Port, _Rule} -> this_node;
         _ -> handshake
     end;
 who_listens(_Elsewhere, _Ip, _Port) ->

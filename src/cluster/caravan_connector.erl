@@ -7,9 +7,6 @@
 
 -export_type([state/0, options/0, event/0]).
 
-%% It hands its result over as the reason of its exit.
--dialyzer({nowarn_function, start/2}).
-
 -type options() :: #{
     connect := mfargs(),
     connect_timeout := pos_integer(),
@@ -26,8 +23,7 @@
 
 -record(attempt, {
     node :: node(),
-    pid :: pid(),
-    timer :: reference(),
+    task :: caravan_task:task(connected | {failed, caravan_diagnosis:reason()}),
     began :: integer()
 }).
 
@@ -71,19 +67,16 @@ from_own_name_on(Nodes) ->
     After ++ Before.
 
 start(Node, #state{options = #{connect := Connect, connect_timeout := Timeout}, attempts = Attempts} = State) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, attempt(Node, Connect)}) end),
-    Timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor}),
-    Attempt = #attempt{node = Node, pid = Pid, timer = Timer, began = erlang:monotonic_time()},
-    State#state{attempts = Attempts#{Monitor => Attempt}}.
+    Task = caravan_task:start(fun() -> attempt(Node, Connect) end, Timeout),
+    Attempt = #attempt{node = Node, task = Task, began = erlang:monotonic_time()},
+    State#state{attempts = Attempts#{caravan_task:reference(Task) => Attempt}}.
 
 attempt(Node, {Module, Function, Arguments} = Connect) ->
-    try apply(Module, Function, Arguments ++ [Node]) of
+    case apply(Module, Function, Arguments ++ [Node]) of
         true -> connected;
         ignored -> {failed, not_distributed};
         false -> {failed, why(Node, Connect)};
         Result -> {failed, {result, Result}}
-    catch
-        Class:Reason -> {failed, {raised, {Class, Reason}}}
     end.
 
 why(Node, {net_kernel, connect_node, []}) -> caravan_diagnosis:why(Node);
@@ -96,35 +89,27 @@ is_due(Node, Now, #state{failures = Failures}) ->
     end.
 
 -spec handle_info(term(), state()) -> {event(), state()} | ignore.
-handle_info({'DOWN', Monitor, process, _Pid, Result}, #state{attempts = Attempts} = State) ->
-    case maps:take(Monitor, Attempts) of
-        {Attempt, Left} ->
-            _ = erlang:cancel_timer(Attempt#attempt.timer),
-            ended(Result, Attempt, State#state{attempts = Left});
+handle_info(Message, #state{attempts = Attempts} = State) ->
+    case maps:take(caravan_task:reference_of(Message), Attempts) of
+        {#attempt{task = Task} = Attempt, Left} ->
+            ended(caravan_task:result(Message, Task), Attempt, State#state{attempts = Left});
         error ->
             ignore
-    end;
-handle_info({timeout, _Timer, {?MODULE, Monitor}}, #state{attempts = Attempts} = State) ->
-    case maps:take(Monitor, Attempts) of
-        {#attempt{pid = Pid} = Attempt, Left} ->
-            true = demonitor(Monitor, [flush]),
-            true = exit(Pid, kill),
-            failed(timeout, Attempt, State#state{attempts = Left});
-        error ->
-            ignore
-    end;
-handle_info(_Other, _State) ->
-    ignore.
+    end.
 
 %% Left alone for a while, too, until its owner sees it among the connected ones and has it forgotten: the user's
 %% list_nodes may never have it.
-ended({?MODULE, connected}, #attempt{node = Node} = Attempt, State) ->
+ended({ok, connected}, #attempt{node = Node} = Attempt, State) ->
     {_Event, Next} = failed(not_listed, Attempt, State),
     {{connected, Node, duration(Attempt)}, Next};
-ended({?MODULE, {failed, Reason}}, Attempt, State) ->
+ended({ok, {failed, Reason}}, Attempt, State) ->
     failed(Reason, Attempt, State);
-ended(Reason, Attempt, State) ->
-    failed({raised, {exit, Reason}}, Attempt, State).
+ended({raised, _} = Raised, Attempt, State) ->
+    failed(Raised, Attempt, State);
+ended({exit, _} = Exit, Attempt, State) ->
+    failed({raised, Exit}, Attempt, State);
+ended(timeout, Attempt, State) ->
+    failed(timeout, Attempt, State).
 
 failed(Reason, #attempt{node = Node} = Attempt, #state{failures = Failures} = State) ->
     {Count, Before} = failure_before(Node, Failures),

@@ -2,7 +2,7 @@
 %% From the host of a node name to an IP address of the family that the distribution speaks.
 -module(caravan_address).
 
--export([resolve/3, resolve_at_once/2]).
+-export([resolve/3, resolve_at_once/3]).
 
 %% Of the budget, what the configured nameservers may use before the system is asked.
 -define(NAMESERVER_SHARE, 0.6).
@@ -35,19 +35,26 @@ noting_lack({error, _} = Error, Host, Family) ->
     ok = caravan_glue:note_lack(Host, Family),
     Error.
 
-%% Whether the host can have an address of the family, for who ignores the address and must not wait.
--spec resolve_at_once(string() | atom() | inet:ip_address(), inet | inet6) ->
+%% Whether the host can have an address of the family, for a caller that ignores the address and must not wait.
+%% `Families' are those that the distribution speaks.
+-spec resolve_at_once(string() | atom() | inet:ip_address(), inet | inet6, Families :: [inet | inet6]) ->
     {ok, inet:ip_address()} | {error, address}.
-resolve_at_once(Host, Family) ->
+resolve_at_once(Host, Family, Families) ->
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, Name} -> unless_lacking(caravan_glue:lacks(Name, Family) andalso caravan_protocols:are_several(), Family);
+        {name, Name} -> unless_lacking(Name, Family, Families);
         invalid -> {error, address}
     end.
 
-%% The first protocol whose address OTP is given is the one it takes.
-unless_lacking(false, Family) -> {ok, any(Family)};
-unless_lacking(true, _Family) -> {error, address}.
+%% The first protocol whose address OTP is given is the one it takes. So a host that lacks a family has no address of it
+%% only where there is another protocol.
+unless_lacking(_Name, Family, [_Only]) ->
+    {ok, any(Family)};
+unless_lacking(Name, Family, _Families) ->
+    case caravan_glue:lacks(Name, Family) of
+        true -> {error, address};
+        false -> {ok, any(Family)}
+    end.
 
 any(inet) -> {0, 0, 0, 0};
 any(inet6) -> {0, 0, 0, 0, 0, 0, 0, 0}.
@@ -88,7 +95,7 @@ nameservers(Host, Family, Deadline) ->
         {ok, system} ->
             {error, address};
         {ok, Nameservers} ->
-            Timeout = max(1, round(caravan_bounded:remaining(Deadline) * ?NAMESERVER_SHARE)),
+            Timeout = max(1, round(caravan_task:remaining(Deadline) * ?NAMESERVER_SHARE)),
             lookup(Host, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
         {error, _} ->
             {error, address}
@@ -105,8 +112,8 @@ record_type(inet6) -> aaaa.
 
 %% inet:getaddr/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
 system(Host, Family, Deadline) ->
-    case caravan_bounded:call(fun() -> inet:getaddr(Host, Family) end, Deadline) of
+    case caravan_task:call(fun() -> inet:getaddr(Host, Family) end, Deadline) of
         {ok, Answer} -> Answer;
-        failed -> {error, address};
-        timeout -> {error, etimedout}
+        timeout -> {error, etimedout};
+        _Crashed -> {error, address}
     end.

@@ -59,7 +59,10 @@ world_connects_all_that_are_known_test_() ->
         _ = caravan_test_directory:write(filename:join(Directory, ".hosts.erlang"), "'127.0.0.1'.\n"),
         #{node := Options} = Network,
         {A, NodeA} = boot(Network#{epmd_module := "erl_epmd"}, 'a@127.0.0.1', []),
-        {B, NodeB} = boot(Network#{node := Options#{cd => Directory}}, 'b@127.0.0.1', ["-caravan", "fallback", "epmd"]),
+        Flags = [
+            "-caravan", "fallback", "epmd", "default_port", integer_to_list(caravan_test_network:free_port())
+        ],
+        {B, NodeB} = boot(Network#{node := Options#{cd => Directory}}, 'b@127.0.0.1', Flags),
         ?assertEqual([A, B], lists:sort(call(NodeB, net_adm, world, []))),
         ?assertEqual(ok, await_peer(NodeA, B))
     end) end)).

@@ -55,7 +55,7 @@ due(fresh, Connected, Now, #state{options = #{prune_after := After, prune_max_fr
     Recent = [At || At <- State#state.removed_at, Now - At < After],
     %% Those that went within the time belonged to the cluster that the fraction is of, and so does this node.
     Limit = trunc(Fraction * (length(Connected) + length(Recent) + 1)) - length(Recent),
-    {Elsewhere, Removable} = lists:partition(fun caravan_topologies:is_listed/1, overdue(Connected, Now, State)),
+    {Elsewhere, Removable} = lists:partition(fun caravan_topology_registry:is_listed/1, overdue(Connected, Now, State)),
     {Removed, TooMany} = lists:split(max(0, min(Limit, length(Removable))), Removable),
     Suppressed = [{Node, listed_elsewhere} || Node <- Elsewhere] ++ [{Node, max_fraction} || Node <- TooMany],
     {Removed, suppress(Suppressed, State#state{

@@ -1,6 +1,6 @@
 %% @private
 %% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
--module(caravan_topologies).
+-module(caravan_topology_registry).
 
 -export([create/0, publish/2, withdraw/1, names/0, listed/0, is_listed/1]).
 

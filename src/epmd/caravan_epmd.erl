@@ -51,7 +51,7 @@ explain(NodeName) ->
 %% a later net_kernel:start/2.
 -spec start_link() -> ignore | {ok, pid()} | {error, term()}.
 start_link() ->
-    try caravan_config:prepare() of
+    try caravan_boot:prepare() of
         ok -> ok = caravan_listen:before_protocols(), start_fallback(fallback());
         {error, Line} -> refuse(Line, is_booting())
     catch
@@ -154,7 +154,7 @@ endpoint(Name, Host, Family) ->
 endpoint(Name, Host, Family, true) ->
     case caravan_port:of_name(Name) of
         {noport, helper} -> {error, noport};
-        {Port, _Rule} -> with_port(caravan_address:resolve_at_once(Host, Family), Port)
+        {Port, _Rule} -> with_port(caravan_address:resolve_at_once(Host, Family, caravan_listen:families()), Port)
     end;
 endpoint(Name, Host, Family, false) ->
     Deadline = deadline(),
@@ -165,7 +165,7 @@ endpoint(Name, Host, Family, false) ->
     end.
 
 resolve(Host, Family, Deadline) ->
-    caravan_address:resolve(Host, Family, max(1, caravan_bounded:remaining(Deadline))).
+    caravan_address:resolve(Host, Family, max(1, caravan_task:remaining(Deadline))).
 
 deadline() ->
     erlang:monotonic_time(millisecond) + ?BUDGET.
@@ -214,13 +214,13 @@ known_names(Host) ->
         Names -> {ok, Names}
     end.
 
-known_nodes(true) -> [node() | nodes()] ++ caravan_topologies:listed();
+known_nodes(true) -> [node() | nodes()] ++ caravan_topology_registry:listed();
 known_nodes(false) -> [].
 
 epmd_names(none, _Host) ->
     [];
 epmd_names(epmd, Host) ->
-    case caravan_bounded:call(fun() -> erl_epmd:names(Host) end, deadline()) of
+    case caravan_task:call(fun() -> erl_epmd:names(Host) end, deadline()) of
         {ok, {ok, Names}} -> Names;
         _ -> []
     end.

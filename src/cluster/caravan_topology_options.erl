@@ -94,7 +94,7 @@ with_defaults(#{record := Record} = Options) ->
 
 family(a) -> inet;
 family(aaaa) -> inet6;
-family(srv) -> caravan_protocols:first_family().
+family(srv) -> caravan_listen:first_family().
 
 with_node_name(#{node_name := Text, record := Record} = Options) ->
     case template(Text, Record, Options) of
@@ -104,10 +104,13 @@ with_node_name(#{node_name := Text, record := Record} = Options) ->
 
 %% One that is no template, or gives no node name for any record, is found out here.
 template(Text, Record, Options) ->
-    case caravan_template:parse(Text) of
-        {ok, Template} -> usable(Template, Record, Options);
+    case caravan_template:parse(Text, [basename, port, target, ip]) of
+        {ok, Template} -> with_one_at(binary:matches(caravan_template:literals(Template), <<"@">>), Template, Record, Options);
         error -> error
     end.
+
+with_one_at([_], Template, Record, Options) -> usable(Template, Record, Options);
+with_one_at(_NoneOrMore, _Template, _Record, _Options) -> error.
 
 usable(Template, Record, #{node_basename := [Basename | _]}) ->
     Example = maps:with(

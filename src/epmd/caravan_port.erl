@@ -1,0 +1,199 @@
+%% @private
+%% The port that the name of a node stands for, and by which rule.
+-module(caravan_port).
+
+-export([of_name/1, find/4, explain/1]).
+-export([fixed/0, from_text/1, check/0, check_settings/1]).
+
+-export_type([rule/0, fixed/0]).
+
+%% `name': the digits at its end. `helper': it is short-lived, and nobody may look for it. The others hold for names
+%% that say no port: what `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
+-type rule() :: name | helper | default_port | fixed().
+-type fixed() :: erl_epmd_port | erl_dist_port.
+
+-type name() :: atom() | string() | binary().
+
+-spec of_name(name()) -> {inet:port_number(), rule()} | {noport, helper}.
+of_name(Name) ->
+    case caravan_nif:is_helper_name(Name) of
+        true -> {noport, helper};
+        false -> {caravan_nif:dist_port(Name), rule(caravan_nif:port_origin(Name))}
+    end.
+
+rule(name) ->
+    name;
+rule(_NoPort) ->
+    case fixed() of
+        {_Port, Rule} -> Rule;
+        none -> default_port
+    end.
+
+%% The port of a node that is to be connected; with its address, where that came along. May wait until the deadline, in
+%% monotonic milliseconds, but never in a process that must not. Asked in turn for a name that says no port:
+%% `port_srv', the epmd of the host when `fallback' is epmd.
+-spec find(string(), string(), inet | inet6, Deadline :: integer()) ->
+    {ok, inet:port_number()} | {ok, inet:ip_address(), inet:port_number()} | {error, noport | address}.
+find(Name, Host, Family, Deadline) ->
+    case of_name(Name) of
+        {noport, helper} -> {error, noport};
+        {Port, name} -> {ok, Port};
+        {Port, _Default} -> from_srv(caravan_config:value(port_srv), Port, Name, Host, Family, Deadline)
+    end.
+
+from_srv({ok, [_ | _] = Template}, Port, Name, Host, Family, Deadline) ->
+    case look_up(Template, Name, Host, Family, Deadline) of
+        none -> from_epmd(caravan_config:value(fallback), Port, Name, Host, Family, Deadline);
+        Found -> Found
+    end;
+from_srv(_NoTemplate, Port, Name, Host, Family, Deadline) ->
+    from_epmd(caravan_config:value(fallback), Port, Name, Host, Family, Deadline).
+
+%% Names can then be plain, ports dynamic, and several nodes share a host. `none' is a nameserver's word. Nothing is
+%% remembered here: a caller that asks again for a node that it is not connected to has learned that the last answer led
+%% nowhere.
+look_up(Template, Name, Host, Family, Deadline) ->
+    Query = caravan_template:render(Template, #{name => list_to_binary(Name), host => list_to_binary(Host)}),
+    case caravan_dns:lookup_afresh(Query, srv, at_least_1(Deadline)) of
+        {ok, #{records := [Record | _], addresses := Addresses}} -> endpoint(Record, Addresses, Family, Deadline);
+        {error, Reason} when Reason =:= nxdomain; Reason =:= nodata; Reason =:= badname -> none;
+        {error, _} -> {error, address}
+    end.
+
+at_least_1(Deadline) ->
+    max(1, caravan_task:remaining(Deadline)).
+
+endpoint(#{port := 0}, _Addresses, _Family, _Deadline) ->
+    none;
+endpoint(#{port := Port, target := Target}, Addresses, Family, Deadline) ->
+    case [Ip || Ip <- maps:get(Target, Addresses, []), caravan_glue:family(Ip) =:= Family] of
+        [Ip | _] -> {ok, Ip, Port};
+        [] -> target_address(binary_to_list(Target), Port, Family, Deadline)
+    end.
+
+target_address(Target, Port, Family, Deadline) ->
+    case caravan_address:resolve(Target, Family, at_least_1(Deadline)) of
+        {ok, Ip} -> {ok, Ip, Port};
+        {error, _} -> {error, address}
+    end.
+
+%% A node that epmd does not know may be one of ours, without an epmd on its host.
+from_epmd({ok, epmd}, Port, Name, Host, Family, Deadline) ->
+    case caravan_address:resolve(Host, Family, at_least_1(Deadline)) of
+        {ok, Ip} -> {ok, Ip, epmd_port(Name, Ip, Port, Deadline)};
+        {error, _} -> {error, address}
+    end;
+from_epmd(_None, Port, _Name, _Host, _Family, _Deadline) ->
+    {ok, Port}.
+
+%% The time-out of erl_epmd:port_please/3 is for the connection to epmd, and not for its answer.
+epmd_port(Name, Ip, Port, Deadline) ->
+    case caravan_task:call(fun() -> erl_epmd:port_please(Name, Ip) end, Deadline) of
+        {ok, {port, Known, _Version}} -> Known;
+        _ -> Port
+    end.
+
+%% Which rule gives which port, without asking anybody.
+-spec explain(name()) -> #{port := inet:port_number() | noport, rule := atom(), explanation := string()}.
+explain(Name) ->
+    {Port, Rule} = of_name(Name),
+    explained(Port, Rule, caravan_nif:port_origin(Name), settings(Rule)).
+
+settings(Rule) when Rule =:= name; Rule =:= helper ->
+    none;
+settings(_Default) ->
+    case {caravan_config:value(port_srv), caravan_config:value(fallback)} of
+        {{ok, [_ | _] = Template}, _} -> {port_srv, Template};
+        {_, {ok, epmd}} -> epmd;
+        _ -> none
+    end.
+
+explained(Port, helper, _Origin, none) ->
+    answer(Port, helper, where(helper, Port));
+explained(Port, Rule, Origin, {port_srv, Template}) ->
+    Records = ["SRV records of ", caravan_template:text(Template), " say it; where there are none, "],
+    answer(Port, port_srv, [why(Origin), Records, where(Rule, Port)]);
+explained(Port, Rule, Origin, epmd) ->
+    answer(Port, epmd, [why(Origin), "the epmd of its host is asked; where that knows nothing, ", where(Rule, Port)]);
+explained(Port, Rule, Origin, none) ->
+    answer(Port, Rule, [why(Origin), where(Rule, Port)]).
+
+answer(Port, Rule, Explanation) ->
+    #{port => Port, rule => Rule, explanation => lists:flatten(io_lib:format("~ts", [Explanation]))}.
+
+why(name) ->
+    "";
+why(no_digits) ->
+    "the name ends in no digits: ";
+why(digits_ignored) ->
+    {ok, {First, Last}} = caravan_config:value(port_range),
+    io_lib:format("the digits at the end of the name are no port in port_range, ~b to ~b: ", [First, Last]).
+
+where(name, Port) -> io_lib:format("the digits at the end of the name, ~b", [Port]);
+where(helper, _) -> "it is the name of a helper node, which nobody looks up";
+where(erl_epmd_port, Port) -> io_lib:format("-erl_epmd_port, ~b", [Port]);
+where(erl_dist_port, Port) -> io_lib:format("ERL_DIST_PORT, ~b", [Port]);
+where(default_port, Port) -> io_lib:format("default_port, ~b", [Port]).
+
+%% The port at which OTP, without an epmd, expects every node whose name says nothing else.
+-spec fixed() -> {inet:port_number(), fixed()} | none.
+fixed() ->
+    case {flag(), os:getenv("ERL_DIST_PORT", "")} of
+        {none, ""} -> none;
+        {none, Text} -> fixed(from_text(Text), erl_dist_port);
+        {Text, _} -> fixed(from_text(Text), erl_epmd_port)
+    end.
+
+flag() ->
+    case init:get_argument(erl_epmd_port) of
+        {ok, [[Text] | _]} -> Text;
+        _ -> kernel_parameter(application:get_env(kernel, erl_epmd_node_listen_port))
+    end.
+
+%% OTP 27.2 and later.
+kernel_parameter({ok, Port}) when is_integer(Port) -> integer_to_list(Port);
+kernel_parameter(_) -> none.
+
+fixed({ok, Port}, Rule) -> {Port, Rule};
+fixed(error, _Rule) -> none.
+
+%% A port as flags and environment variables say it; `false' is what os:getenv/1 gives for a variable that is not set.
+-spec from_text(string() | false) -> {ok, inet:port_number()} | error.
+from_text(Text) when is_list(Text) ->
+    try list_to_integer(Text) of
+        Port when Port >= 1, Port =< 65535 -> {ok, Port};
+        _ -> error
+    catch
+        error:badarg -> error
+    end;
+from_text(false) ->
+    error.
+
+%% Whether all that is set can be used. What is not stops the boot, so that the functions above do not meet it.
+-spec check() -> ok | {error, caravan_option:error()}.
+check() ->
+    case check_settings(fixed_settings()) of
+        ok -> first_error([caravan_config:value(Key) || Key <- [default_port, port_range, port_srv, fallback]]);
+        {error, _} = Error -> Error
+    end.
+
+first_error(Values) ->
+    case [Error || {error, _} = Error <- Values] of
+        [] -> ok;
+        [Error | _] -> Error
+    end.
+
+fixed_settings() ->
+    [{erl_epmd_port, Text} || Text <- [flag()], Text =/= none] ++
+        [{'ERL_DIST_PORT', Text} || Text <- [os:getenv("ERL_DIST_PORT", "")], Text =/= ""].
+
+%% Whether each text is a port.
+-spec check_settings([{Key :: atom(), Text :: string() | false}]) -> ok | {error, caravan_option:error()}.
+check_settings(Settings) ->
+    case [Setting || {_, Text} = Setting <- Settings, from_text(Text) =:= error] of
+        [] -> ok;
+        [{Key, Text} | _] when Text =:= false; Text =:= "" ->
+            {error, {bad_option, Key, unset, "a port in this environment variable"}};
+        [{Key, Text} | _] ->
+            {error, {bad_option, Key, Text, "an integer from 1 to 65535"}}
+    end.

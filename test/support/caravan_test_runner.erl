@@ -1,0 +1,158 @@
+%% @doc Runs EUnit modules side by side, each in a VM of its own: most of them wait for other nodes most of the time.
+%%
+%% ```
+%% erl -noshell -pa EBIN -run caravan_test_runner main JOBS RECORD MODULE...
+%% '''
+%%
+%% Prints the output of each module when that has ended, and at the end how many tests passed. `RECORD' is a file that
+%% gets a line for each test: its milliseconds, a tab, its name. The modules that took longest by the record of the last
+%% run begin.
+-module(caravan_test_runner).
+
+-export([main/1, run_module/1]).
+%% As a listener of EUnit:
+-export([start/1, init/1, handle_begin/3, handle_end/3, handle_cancel/3, terminate/2]).
+
+%% A module that takes longer hangs.
+-define(HANG_GUARD_MS, 600000).
+
+%% Tests take their ports from a share of this range: see caravan_test_network:free_port/0.
+-define(FIRST_PORT, 10000).
+-define(PORTS, 20000).
+
+-type totals() :: #{pass := non_neg_integer(), fail := non_neg_integer(), skip := non_neg_integer()}.
+
+-spec main([string()]) -> no_return().
+main([Jobs, Record | Modules]) ->
+    Slots = lists:seq(0, list_to_integer(Jobs) - 1),
+    Queue = slowest_first(Modules, read_record(Record)),
+    ok = filelib:ensure_dir(Record),
+    {Totals, Times} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, []}),
+    ok = file:write_file(Record, [io_lib:format("~b\t~ts~n", [Ms, Name]) || {Ms, Name} <- Times]),
+    #{pass := Pass, fail := Fail, skip := Skip} = Totals,
+    io:format("~b passed, ~b failed, ~b skipped~n", [Pass, Fail, Skip]),
+    halt(exit_status(Totals)).
+
+exit_status(#{pass := Pass, fail := 0}) when Pass > 0 -> 0;
+exit_status(_Totals) -> 1.
+
+%% One VM for each free slot; a slot stands for a share of the ports.
+run([], _Free, _Jobs, Running, Sums) when map_size(Running) =:= 0 ->
+    Sums;
+run([Module | Queue], [Slot | Free], {Jobs, Record} = Shared, Running, Sums) ->
+    Results = Record ++ "." ++ Module,
+    _ = file:delete(Results),
+    Vm = start_vm(Module, Results, Slot, Jobs),
+    run(Queue, Free, Shared, Running#{Vm => {Module, Results, Slot, []}}, Sums);
+run(Queue, Free, Shared, Running, Sums) ->
+    receive
+        {Vm, {data, Text}} ->
+            {Module, Results, Slot, Output} = maps:get(Vm, Running),
+            run(Queue, Free, Shared, Running#{Vm := {Module, Results, Slot, [Output, Text]}}, Sums);
+        {Vm, {exit_status, Status}} ->
+            {{Module, Results, Slot, Output}, Others} = maps:take(Vm, Running),
+            io:format("==> ~ts~n~ts~n", [Module, Output]),
+            run(Queue, [Slot | Free], Shared, Others, ended(Status, file:consult(Results), Sums))
+    after ?HANG_GUARD_MS ->
+        io:format("these modules hang: ~0tp~n", [maps:values(Running)]),
+        halt(1)
+    end.
+
+start_vm(Module, Results, Slot, Jobs) ->
+    Share = ?PORTS div Jobs,
+    First = ?FIRST_PORT + Slot * Share,
+    Paths = lists:append([["-pa", Path] || Path <- paths()]),
+    open_port({spawn_executable, os:find_executable("erl")}, [
+        {args, ["-noshell"] ++ Paths ++ ["-run", ?MODULE_STRING, "run_module", Module, Results]},
+        {env, [{"CARAVAN_TEST_PORTS", lists:concat([First, "-", First + Share - 1])}]},
+        exit_status,
+        stderr_to_stdout,
+        binary
+    ]).
+
+paths() ->
+    lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- [?MODULE, caravan_nif, caravan_demo, caravan_task_tests]]).
+
+%% A VM that ends without the number of its tests has failed, whatever its status.
+ended(Status, {ok, Results}, {Totals, Times}) ->
+    Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
+    {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times};
+ended(_Status, {error, _}, {Totals, Times}) ->
+    {add(counts(1, []), Totals), Times}.
+
+counts(0, [#{} = Counts]) -> Counts;
+counts(_Status, [#{fail := Fail} = Counts]) -> Counts#{fail := max(1, Fail)};
+counts(_Status, []) -> #{pass => 0, fail => 1, skip => 0}.
+
+-spec add(totals(), totals()) -> totals().
+add(Counts, Totals) ->
+    maps:map(fun(Key, Total) -> Total + maps:get(Key, Counts) end, Totals).
+
+read_record(File) ->
+    case file:read_file(File) of
+        {ok, Text} -> [string:split(Line, "\t") || Line <- string:split(Text, "\n", all), Line =/= <<>>];
+        {error, _} -> []
+    end.
+
+%% Without a record, the given order.
+slowest_first(Modules, Record) ->
+    Times = lists:foldl(fun add_time/2, #{}, Record),
+    Ranked = [{-maps:get(list_to_binary(Module), Times, 0), Module} || Module <- Modules],
+    [Module || {_, Module} <- lists:keysort(1, Ranked)].
+
+add_time([Ms, Name], Times) ->
+    [Module | _] = string:split(Name, ":"),
+    maps:update_with(Module, fun(Sum) -> Sum + binary_to_integer(Ms) end, binary_to_integer(Ms), Times).
+
+%% @doc In a VM of its own: runs the tests of one module and writes what became of each into a file.
+-spec run_module([string()]) -> no_return().
+run_module([Name, Results]) ->
+    Module = list_to_atom(Name),
+    {ok, File} = file:open(Results, [write, {encoding, utf8}]),
+    Result = eunit:test(Module, [verbose, {report, {?MODULE, [Module, File]}}]),
+    %% What the tests have written comes before the end of the VM.
+    init:stop(case Result of ok -> 0; _ -> 1 end),
+    receive after infinity -> ok end.
+
+%% @private
+start([Module, File]) ->
+    eunit_listener:start(?MODULE, [{Module, File}]).
+
+%% @private
+init([State]) ->
+    State.
+
+%% @private
+handle_begin(_Kind, _Data, State) ->
+    State.
+
+%% @private
+handle_end(test, Data, {Module, _File} = State) ->
+    write({test, proplists:get_value(time, Data, 0), test_name(Module, Data)}, State);
+handle_end(group, _Data, State) ->
+    State.
+
+%% @private
+handle_cancel(_Kind, _Data, State) ->
+    State.
+
+%% A test that was cancelled, as one is that takes too long, has not passed.
+%% @private
+terminate({ok, Data}, State) ->
+    Counts = maps:with([pass, fail, skip], maps:from_list(Data)),
+    Cancelled = proplists:get_value(cancel, Data, 0),
+    _ = write({totals, maps:update_with(fail, fun(Fail) -> Fail + Cancelled end, Counts)}, State),
+    ok;
+terminate({error, _Reason}, _State) ->
+    ok.
+
+test_name(Module, Data) ->
+    {_Module, Function, _Arity} = proplists:get_value(source, Data, {Module, unknown, 0}),
+    lists:flatten(io_lib:format("~ts: ~ts ~ts", [Module, Function, description(proplists:get_value(desc, Data))])).
+
+description(Text) when is_list(Text); is_binary(Text) -> Text;
+description(_None) -> "".
+
+write(Term, {_Module, File} = State) ->
+    ok = io:format(File, "~0p.~n", [Term]),
+    State.
