@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2154,SC2164 # lib.sh sets $root, run sets $work and -e
+# scripts/layers finds an arrow that points the wrong way, and says where.
+
+# insert FILE LINE TEXT: the text becomes that line of the file.
+insert() {
+  sed -i "$2i $3" "$1"
+}
+
+test_the_layers_hold() {
+  copy_tree caravan
+  expect_equal "$(expect_success caravan/scripts/layers)" ""
+}
+
+test_a_call_upwards_is_found() {
+  copy_tree caravan
+  local file=caravan/src/base/caravan_topology_registry.erl last
+  printf 'up() -> caravan_nif:is_dns_name(caravan_glue:family({0, 0, 0, 0})).\n' >>$file
+  sed -i 's/^-export(\[/&up\/0, /' $file
+  last=$(wc -l <$file)
+  expect_equal "$(expect_failure caravan/scripts/layers)" \
+    "src/base/caravan_topology_registry.erl:$last: calls src/dns/caravan_glue.erl, which does not lie below src/base"
+}
+
+test_a_cycle_of_modules_is_found() {
+  copy_tree caravan
+  local file=caravan/src/epmd/caravan_port.erl output
+  printf 'round() -> caravan_listen:first_family().\n' >>$file
+  sed -i '0,/^-export(\[/s//&round\/0, /' $file
+  output=$(expect_failure caravan/scripts/layers)
+  expect_in "$output" "^src/epmd/caravan_port.erl:$(wc -l <$file): calls src/epmd/caravan_listen.erl, and so"
+  expect_in "$output" '^src/epmd/caravan_listen.erl:[0-9]+: calls src/epmd/caravan_port.erl, and so'
+}
+
+test_an_include_that_points_upwards_is_found() {
+  copy_tree caravan
+  insert caravan/c_src/core/wire/srv.hpp 2 '#include "core/resolver/stats.hpp"'
+  insert caravan/c_src/core/name/node_name.cpp 1 '#include "../system/hosts_file.hpp"'
+  insert caravan/c_src/core/system/file_watch.cpp 1 '# include <erl_nif.h>'
+  insert caravan/c_src/nif/term.cpp 1 '#include <ares.h>'
+  expect_equal "$(expect_failure caravan/scripts/layers)" "\
+c_src/core/name/node_name.cpp:1: includes c_src/core/name/../system/hosts_file.hpp, which does not lie below c_src/core/name
+c_src/core/system/file_watch.cpp:1: includes erl_nif.h, which belongs into c_src/nif alone
+c_src/core/wire/srv.hpp:2: includes c_src/core/resolver/stats.hpp, which does not lie below c_src/core/wire
+c_src/nif/term.cpp:1: includes ares.h, which belongs into c_src/core alone"
+}
+
+test_a_folder_that_has_no_layer_is_found() {
+  copy_tree caravan
+  mkdir caravan/src/misc caravan/c_src/misc
+  touch caravan/c_src/misc/a.hpp
+  printf -- '-module(caravan_misc).\n' >caravan/src/misc/caravan_misc.erl
+  expect_equal "$(expect_failure caravan/scripts/layers)" "\
+c_src/misc/a.hpp:1: c_src/misc is no folder that scripts/layers knows
+src/misc/caravan_misc.erl:1: src/misc is no folder that scripts/layers knows"
+}
