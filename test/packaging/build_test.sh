@@ -25,7 +25,7 @@ test_a_static_cxx_library_needs_no_libstdcxx_and_loads() {
   needed=$(readelf --dynamic $library)
   expect_in "$needed" 'NEEDED.*libcares'
   ! grep -E 'NEEDED.*(libstdc\+\+|libgcc)' <<<"$needed" || fail "the library needs the C++ runtime"
-  erlc -o . caravan/src/caravan_nif.erl
+  erlc -o . caravan/src/dns/caravan_nif.erl
   CARAVAN_NIF_DIR=caravan/priv erl -noshell -pa . -eval 'ok = caravan_nif:load(), halt().'
 }
 
@@ -66,7 +66,7 @@ test_a_library_from_elsewhere_is_replaced_by_rename() {
 test_a_running_vm_survives_a_new_build() {
   copy_tree caravan
   build
-  erlc -o . caravan/src/caravan_nif.erl
+  erlc -o . caravan/src/dns/caravan_nif.erl
   mkfifo built
   exec 3< <(CARAVAN_NIF_DIR=caravan/priv erl -noshell -pa . -eval '
     ok = caravan_nif:load(),

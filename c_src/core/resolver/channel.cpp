@@ -3,9 +3,6 @@
 namespace caravan {
 namespace {
 
-// RFC 1035, section 3.2.4.
-constexpr int kClassIn = 1;
-
 // How long c-ares listens for the reply to one question. Longer than our wait before the next attempt, so that a late
 // answer still counts.
 constexpr int kReplyLifetimeMs = 3000;

@@ -6,7 +6,6 @@
 namespace caravan {
 namespace {
 
-constexpr std::uint16_t kClassIn = 1;
 constexpr std::uint16_t kTypeOpt = 41;
 
 // An owner of one octet, type, class, TTL and size.

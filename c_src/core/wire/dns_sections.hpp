@@ -13,6 +13,9 @@ namespace caravan {
 
 enum class RecordType : std::uint16_t { kA = 1, kNs = 2, kCname = 5, kSoa = 6, kAaaa = 28, kSrv = 33 };
 
+// RFC 1035, section 3.2.4.
+inline constexpr std::uint16_t kClassIn = 1;
+
 // A record whose data are still octets of the message.
 struct DnsRecord {
   TextRef owner;
