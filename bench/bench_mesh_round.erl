@@ -44,7 +44,7 @@ run(Contender, Count, Modules, Directory, Supervisor) ->
     lists:foreach(fun(#instance{node = Node}) -> ok = caravan_test_node:await_boot(Node) end, Launched),
     _ = on_each(Launched, code, ensure_modules_loaded, [Modules]),
     Before = cpu_ms(Launched),
-    LastStart = start(Launched, [], Contender, Server),
+    {LastStart, Starts} = start(Launched, [], [], Contender, Server),
     Full = await_mesh(Launched, 0),
     Queries = [Type || #{type := Type} <- caravan_dns_server:queries(Server)],
     Result = #{
@@ -55,6 +55,8 @@ run(Contender, Count, Modules, Directory, Supervisor) ->
         address => length([Type || Type <- Queries, Type =/= srv]),
         loaded => lists:usort(lists:append(on_each(Launched, bench_mesh_node, loaded, [])))
     },
+    %% The last connection may be there before the call that led to it has returned.
+    lists:foreach(fun(Start) -> receive {Start, ok} -> ok end end, Starts),
     lists:foreach(fun(#instance{node = Node}) -> ok = supervisor:terminate_child(Supervisor, Node) end, Launched),
     ok = caravan_dns_server:stop(Server),
     Result.
@@ -96,14 +98,15 @@ launch(#instance{name = Name} = Instance, Flags, Environment, Supervisor) ->
     {ok, Node} = supervisor:start_child(Supervisor, [Options]),
     Instance#instance{node = Node}.
 
-%% Each is registered when it starts, and starts as soon as the one before has been told to. Gives the time of the last.
-start([#instance{node = Node} = Instance | Left], Started, Contender, Server) ->
+%% Each is registered when it starts, and starts as soon as the one before has been told to. Gives the time of the last,
+%% and the calls, which may not have returned yet.
+start([#instance{node = Node} = Instance | Left], Started, Starts, Contender, Server) ->
     ok = register_instance(Instance, [Instance | Started], Server),
     Time = now_us(),
-    _ = caravan_test_node:async(Node, fun() -> bench_mesh_node:start(Contender, ?QUERY, ?BASENAME) end),
+    Start = caravan_test_node:async(Node, fun() -> bench_mesh_node:start(Contender, ?QUERY, ?BASENAME) end),
     case Left of
-        [] -> Time;
-        _ -> start(Left, [Instance | Started], Contender, Server)
+        [] -> {Time, [Start | Starts]};
+        _ -> start(Left, [Instance | Started], [Start | Starts], Contender, Server)
     end.
 
 %% A TTL of 0 is Consul's default.
