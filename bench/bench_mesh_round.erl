@@ -45,7 +45,7 @@ run(Contender, Count, Modules, Directory, Supervisor) ->
     _ = on_each(Launched, code, ensure_modules_loaded, [Modules]),
     Before = cpu_ms(Launched),
     {LastStart, Starts} = start(Launched, [], [], Contender, Server),
-    Full = await_mesh(Launched, 0),
+    Full = await_mesh(Launched, none),
     Queries = [Type || #{type := Type} <- caravan_dns_server:queries(Server)],
     Result = #{
         start => Full - LastStart,
@@ -115,12 +115,15 @@ register_instance(#instance{host = Host}, Instances, Server) ->
     Records = [{srv, 0, 1, 1, Port, Target} || #instance{port = Port, host = Target} <- Instances],
     caravan_dns_server:put(Server, ?QUERY, srv, Records).
 
-%% When the last node had a connection to every other; anew as long as one has lost some meanwhile.
+%% When the last node had a connection to every other; anew as long as one has lost some meanwhile. When all were
+%% connected before they were asked at all, it is the time at which the last one said so.
 await_mesh(Instances, Before) ->
     Ends = on_each(Instances, bench_mesh_node, await_connected, [length(Instances) - 1]),
-    case lists:max([Time || {waited, Time} <- Ends] ++ [0]) of
-        0 -> Before;
-        Full -> await_mesh(Instances, max(Before, Full))
+    case {[Time || {waited, Time} <- Ends], Before} of
+        {[], none} -> lists:max([Time || {at_once, Time} <- Ends]);
+        {[], _} -> Before;
+        {Times, none} -> await_mesh(Instances, lists:max(Times));
+        {Times, _} -> await_mesh(Instances, lists:max([Before | Times]))
     end.
 
 %% All at once.
