@@ -47,16 +47,17 @@ run(Contender, Count, Modules, Directory, Supervisor) ->
     {LastStart, Starts} = start(Launched, [], [], Contender, Server),
     Full = await_mesh(Launched, none),
     Queries = [Type || #{type := Type} <- caravan_dns_server:queries(Server)],
+    Cpu = cpu_ms(Launched) - Before,
+    %% The last connection may be there before the call that led to it has returned.
+    lists:foreach(fun(Start) -> receive {Start, ok} -> ok end end, Starts),
     Result = #{
         start => Full - LastStart,
         launch => Full - LastLaunch,
-        cpu => cpu_ms(Launched) - Before,
+        cpu => Cpu,
         srv => length([Type || Type <- Queries, Type =:= srv]),
         address => length([Type || Type <- Queries, Type =/= srv]),
         loaded => lists:usort(lists:append(on_each(Launched, bench_mesh_node, loaded, [])))
     },
-    %% The last connection may be there before the call that led to it has returned.
-    lists:foreach(fun(Start) -> receive {Start, ok} -> ok end end, Starts),
     lists:foreach(fun(#instance{node = Node}) -> ok = supervisor:terminate_child(Supervisor, Node) end, Launched),
     ok = caravan_dns_server:stop(Server),
     Result.

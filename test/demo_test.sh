@@ -96,7 +96,7 @@ default_sigint() {
   if env --default-signal=INT true 2>/dev/null; then
     printf '%s\n' env --default-signal=INT
   elif command -v perl >/dev/null; then
-    printf '%s\n' perl -e '$SIG{INT} = "DEFAULT"; exec { $ARGV[0] } @ARGV or exit 127' --
+    printf '%s\n' perl -e '$SIG{INT} = "DEFAULT"; exec { $ARGV[0] } @ARGV or exit 127'
   elif [ -z "$(trap -p INT)" ]; then
     printf '%s\n' env
   fi

@@ -209,7 +209,7 @@ a_bad_template_stops_the_boot_with_one_line_test_() ->
                                  "; allowed: none, or a DNS name with {name} and perhaps {host} in it\n"]),
         ?assertEqual({exited, 1, Line}, await_boot(Node))
      end))
-     || Value <- ["1", "\"likes.test\"", "\"{host}.likes.test\"", "\"{name}..test\"", "\"{name} .test\"", "[]"]].
+     || Value <- ["1", "\"likes.test\"", "\"{host}.likes.test\"", "\"{name}.{hots}.test\"", "\"{name}..test\"", "\"{name} .test\"", "[]"]].
 
 %% The digits at the end of such a name are not meant as a port.
 a_plain_name_is_nothing_to_speak_of_test_() ->
