@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs the two demos as a user would, and in the ways in which they can end early: test/demo_test.sh
+# With CARAVAN_TEST_RECORD, that file gets a line for each test: its milliseconds and its name.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -208,12 +209,13 @@ test_compiles_without_warnings() {
 }
 
 run_test() {
-  local name=$1
+  local name=$1 began=$(($(date +%s%N) / 1000000))
   : >"$work/problems"
   : >"$work/output"
   rm -rf "$TMPDIR"
   mkdir "$TMPDIR"
   "$name"
+  printf '%d\tdemo: %s\n' $(($(date +%s%N) / 1000000 - began)) "$name" >>"$record"
   if [ -s "$work/problems" ]; then
     printf 'FAILED  %s\n' "$name"
     cat "$work/problems"
@@ -225,6 +227,8 @@ run_test() {
   fi
 }
 
+record=${CARAVAN_TEST_RECORD:-/dev/null}
+[ "$record" = /dev/null ] || : >"$record"
 mkfifo "$work/never"
 mkdir "$TMPDIR"
 consul_reason=$(scripts/setup consul 2>&1) && consul_reason=''

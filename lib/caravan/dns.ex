@@ -112,7 +112,7 @@ defmodule Caravan.DNS do
     * `:search` - whether the search list of `resolv.conf` applies to names without a dot at the end.
       Default: when the system's nameservers are asked.
     * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.
-    * `:max_inflight` - lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096.
+    * `:max_inflight` - lookups in flight at a time, for each nameserver that they begin with, 1 to 4096.
       Default: 128. Over TCP no more than 32: they share a connection. The others wait in order.
     * `:max_queue` - lookups that may be open beyond `:max_inflight`, 0 to 1,000,000. Default: 100,000. More are
       refused with `:overload`. All count, whichever nameserver they are for.

@@ -91,7 +91,7 @@
     search => default | boolean(),
     %% Where `addresses' are looked for first; default "/etc/hosts".
     hosts_file => none | string() | binary(),
-    %% Lookups on the wire at a time, for each nameserver that they begin with, 1 to 4096; default 128. Over TCP no more
+    %% Lookups in flight at a time, for each nameserver that they begin with, 1 to 4096; default 128. Over TCP no more
     %% than 32: they share a connection. The others wait in order.
     max_inflight => pos_integer(),
     %% Lookups that may be open beyond `max_inflight', 0 to 1,000,000; default 100,000. More are refused with `overload'
@@ -134,7 +134,7 @@
     %% Lookups that shared the query of an equal one, and those answered from the cache.
     coalesced := non_neg_integer(),
     cache_hits := non_neg_integer(),
-    %% Lookups on the wire now, and those waiting to be.
+    %% Lookups in flight now, and those that are queued.
     in_flight := non_neg_integer(),
     queued := non_neg_integer(),
     %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; answers truncated

@@ -77,7 +77,7 @@ class Stats {
   std::uint64_t failed(Error error) const noexcept { return read(errors_[static_cast<std::size_t>(error)]); }
 
   LatencyHistogram latency;
-  // Lookups on the wire, and those that wait to be.
+  // Lookups in flight, and those that are queued.
   std::atomic<std::size_t> in_flight{0};
   std::atomic<std::size_t> queued{0};
 
