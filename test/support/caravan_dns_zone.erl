@@ -207,7 +207,7 @@ changed(#{version := Version} = Zone, Table) ->
 
 %% @doc Whether a term is an `answer()', down to its records.
 -spec is_answer(term()) -> boolean().
-is_answer(Records) when is_list(Records) -> lists:all(fun is_record/1, Records);
+is_answer(Records) when is_list(Records) -> lists:all(fun is_resource_record/1, Records);
 is_answer({delay, Milliseconds, Answer}) ->
     is_integer(Milliseconds) andalso Milliseconds >= 0 andalso is_answer(Answer);
 is_answer({sequence, [_ | _] = Answers}) -> lists:all(fun is_answer/1, Answers);
@@ -219,14 +219,14 @@ is_answer(Fun) when is_function(Fun) -> is_function(Fun, 2);
 is_answer(Answer) ->
     lists:member(Answer, [nxdomain, servfail, refused, formerr, notimp, drop, close]).
 
-is_record({srv, TTL, Priority, Weight, Port, Target}) ->
+is_resource_record({srv, TTL, Priority, Weight, Port, Target}) ->
     lists:all(fun(Number) -> is_integer(Number) andalso Number >= 0 andalso Number =< 65535 end,
               [Priority, Weight, Port])
         andalso is_ttl(TTL) andalso is_name(Target);
-is_record({cname, TTL, Target}) -> is_ttl(TTL) andalso is_name(Target);
-is_record({a, TTL, IP}) -> is_ttl(TTL) andalso inet:is_ipv4_address(IP);
-is_record({aaaa, TTL, IP}) -> is_ttl(TTL) andalso inet:is_ipv6_address(IP);
-is_record(_) -> false.
+is_resource_record({cname, TTL, Target}) -> is_ttl(TTL) andalso is_name(Target);
+is_resource_record({a, TTL, IP}) -> is_ttl(TTL) andalso inet:is_ipv4_address(IP);
+is_resource_record({aaaa, TTL, IP}) -> is_ttl(TTL) andalso inet:is_ipv6_address(IP);
+is_resource_record(_) -> false.
 
 is_ttl(TTL) -> is_integer(TTL) andalso TTL >= 0 andalso TTL =< 16#7fffffff.
 
