@@ -34,14 +34,24 @@ truncate_sets_the_tc_bit_when_answers_do_not_fit_test() ->
         ?assertMatch({#{tc := false}, 200, 200}, counts(Server, #{edns_size => 65535}))
     end).
 
-inet_res_and_dig_go_to_tcp_after_truncation_test() ->
+inet_res_goes_to_tcp_after_truncation_test() ->
+    case inet_res_understands_truncation() of
+        true ->
+            with_instances(200, #{}, fun(Server) ->
+                Nameserver = {{127, 0, 0, 1}, caravan_dns_server:port(Server)},
+                ?assertEqual(200, length(inet_res:lookup(?NAME, in, srv, [{nameservers, [Nameserver]}]))),
+                ?assertEqual([udp, tcp], transports(Server))
+            end);
+        false ->
+            io:format(user, "SKIP: inet_res of this OTP takes truncated replies for malformed ones (OTP PR 11247)~n", [])
+    end.
+
+dig_goes_to_tcp_after_truncation_test() ->
     with_instances(200, #{}, fun(Server) ->
         Port = caravan_dns_server:port(Server),
-        ?assertEqual(200, length(inet_res:lookup(?NAME, in, srv, [{nameservers, [{{127, 0, 0, 1}, Port}]}]))),
         Dig = os:cmd("dig @127.0.0.1 +short +tries=1 -p " ++ integer_to_list(Port) ++ " " ?NAME " SRV"),
         ?assertEqual(200, length([Line || Line <- string:lexemes(Dig, "\n"), hd(Line) =/= $;])),
-        ?assertEqual([udp, tcp, udp, tcp],
-                     [Transport || #{transport := Transport} <- caravan_dns_server:queries(Server)])
+        ?assertEqual([udp, tcp], transports(Server))
     end).
 
 trim_drops_answers_with_their_glue_and_tells_nothing_test() ->
@@ -97,6 +107,17 @@ with_instances(Count, Options, Test) ->
 target(I) -> "app-" ++ integer_to_list(I) ++ ".node.test".
 
 address(I) -> {10, 0, I div 256, I rem 256}.
+
+transports(Server) ->
+    [Transport || #{transport := Transport} <- caravan_dns_server:queries(Server)].
+
+%% OTP 28.4.2 and versions with its security fixes do not, as Debian's 27.3.4.1; 25 and 29.1 do.
+inet_res_understands_truncation() ->
+    Truncated = <<1:16, 1:1, 0:4, 0:1, 1:1, 0:9, 0:64>>,
+    case inet_dns:decode(Truncated) of
+        {ok, _} -> true;
+        {error, formerr} -> false
+    end.
 
 %% The reply over UDP, and how many records and glue records it has.
 counts(Server, Options) ->
