@@ -12,6 +12,7 @@ defmodule Caravan.MixProject do
       app: :caravan,
       version: to_string(@properties[:vsn]),
       description: to_string(@properties[:description]),
+      # From 1.14.0 to 1.20.4, on OTP 25.2.3 to 29.1.2: scripts/matrix runs both ends.
       elixir: "~> 1.14",
       compilers: [:cmake] ++ Mix.compilers(),
       aliases: ["compile.cmake": &compile_cmake/1],
