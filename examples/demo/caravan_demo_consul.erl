@@ -145,7 +145,8 @@ put(Path, Body, State) ->
 request(Method, Path, Body, State) ->
     Url = url(Path, State),
     Request = case Method of get -> {Url, []}; put -> {Url, [], "application/json", Body} end,
-    case httpc:request(Method, Request, [{timeout, ?HTTP_TIMEOUT_MS}], []) of
+    %% Without `ssl', httpc of OTP 27 and 29 asks for the system's CA certificates, and raises where there are none.
+    case httpc:request(Method, Request, [{timeout, ?HTTP_TIMEOUT_MS}, {ssl, []}], []) of
         {ok, {{_, 200, _}, _, Answer}} -> {ok, string:trim(Answer)};
         {ok, {{_, Status, _}, _, Answer}} -> {error, {Status, Answer}};
         {error, Reason} -> {error, Reason}

@@ -125,7 +125,7 @@ make_critical(Name, Agent) ->
     {_, Api} = lists:keyfind("HTTP API", 1, caravan_demo_consul:facts(Agent)),
     Url = lists:concat([Api, "/v1/agent/service/maintenance/", Id, "?enable=true"]),
     {ok, {{_, 200, _}, _, _}} =
-        httpc:request(put, {Url, [], "application/json", ""}, [{timeout, ?HTTP_TIMEOUT_MS}], []).
+        httpc:request(put, {Url, [], "application/json", ""}, [{timeout, ?HTTP_TIMEOUT_MS}, {ssl, []}], []).
 
 signal(Signal, Agent) ->
     os:cmd(lists:concat(["kill -", Signal, " ", caravan_demo_consul:os_pid(Agent)])).
