@@ -12,7 +12,8 @@ start(_Type, _Args) ->
             tell_of_port(net_kernel:get_state(), net_kernel:epmd_module()),
             warn_of_bad_resolver(caravan_dns:check_default()),
             caravan_sup:start_link();
-        {error, Line} ->
+        {error, Error} ->
+            Line = caravan_boot:format_error(Error),
             logger:error("~ts", [Line]),
             {error, Line}
     end.

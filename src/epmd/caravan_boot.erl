@@ -2,25 +2,28 @@
 %% What must be done before the first port or lookup, by the one that starts first: the epmd module or the application.
 -module(caravan_boot).
 
--export([prepare/0]).
+-export([prepare/0, format_error/1]).
 
-%% Loads the library, hands it the rule for ports, and checks all that says where the node listens and is found. The
-%% error is a line for people.
--spec prepare() -> ok | {error, string()}.
+-export_type([error/0]).
+
+-type error() :: caravan_nif:load_error() | caravan_option:error().
+
+%% Loads the library, hands it the rule for ports, and checks all that says where the node listens and is found.
+-spec prepare() -> ok | {error, error()}.
 prepare() ->
     case caravan_nif:load() of
         ok ->
-            in_words(
-                first_error([
-                    fun caravan_config:load/0, fun caravan_listen:check/0, fun caravan_port:check/0, fun apply_port_rule/0
-                ])
-            );
-        {error, Error} ->
-            {error, caravan_nif:format_error(Error)}
+            first_error([
+                fun caravan_config:load/0, fun caravan_listen:check/0, fun caravan_port:check/0, fun apply_port_rule/0
+            ]);
+        {error, _} = Error ->
+            Error
     end.
 
-in_words(ok) -> ok;
-in_words({error, Error}) -> {error, caravan_option:format_error(Error)}.
+%% A line for people.
+-spec format_error(error()) -> string().
+format_error({bad_option, _, _, _} = Error) -> caravan_option:format_error(Error);
+format_error({_File, _Reason} = Error) -> caravan_nif:format_error(Error).
 
 first_error([]) -> ok;
 first_error([Step | Steps]) -> first_error(Step(), Steps).

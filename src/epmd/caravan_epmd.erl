@@ -53,7 +53,7 @@ explain(NodeName) ->
 start_link() ->
     try caravan_boot:prepare() of
         ok -> ok = caravan_listen:before_protocols(), start_fallback(fallback());
-        {error, Line} -> refuse(Line, is_booting())
+        {error, Error} -> refuse(caravan_boot:format_error(Error), is_booting())
     catch
         Class:Reason -> refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting())
     end.
