@@ -3,6 +3,7 @@
 -behaviour(application).
 
 -export([start/2, stop/1]).
+-export([format/1]).
 
 start(_Type, _Args) ->
     Listening = listening(),
@@ -13,9 +14,8 @@ start(_Type, _Args) ->
             warn_of_bad_resolver(caravan_dns:check_default()),
             caravan_sup:start_link();
         {error, Error} ->
-            Line = caravan_boot:format_error(Error),
-            logger:error("~ts", [Line]),
-            {error, Line}
+            ok = log(not_started, Error),
+            {error, caravan_boot:format_error(Error)}
     end.
 
 stop(_State) ->
@@ -23,7 +23,7 @@ stop(_State) ->
 
 %% A node without lookups runs, and says why they fail.
 warn_of_bad_resolver(ok) -> ok;
-warn_of_bad_resolver({error, Error}) -> logger:error("~ts", [caravan_dns:format_error(Error)]).
+warn_of_bad_resolver({error, Error}) -> log(bad_resolver, Error).
 
 %% Distribution that was started at run time has told it itself.
 tell_of_port(#{started := static}, Epmd) when
@@ -43,10 +43,15 @@ listening() ->
 %% A value that appears only after distribution has started, as from runtime.exs, changes where others look for the node
 %% and not where it listens. Without caravan_epmd, distribution knows nothing of either.
 warn_of_another_port({port, Before, _}, {port, After, _}) when Before =/= After ->
-    logger:error(
-        "caravan: the node listens on ~b, and by default_port and port_range as they are now others look for it at ~b; "
-        "set them where distribution sees them: vm.args, sys.config or config.exs",
-        [Before, After]
-    );
+    caravan_announce:changed_port(Before, After);
 warn_of_another_port(_Before, _After) ->
     ok.
+
+log(Event, Error) ->
+    caravan_log:report(error, #{event => Event, error => Error}, fun ?MODULE:format/1).
+
+%% The line for an event in the log; called by logger.
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{event := not_started, error := Error}) -> {"~ts", [caravan_boot:format_error(Error)]};
+format(#{event := bad_resolver, error := Error}) -> {"~ts", [caravan_dns:format_error(Error)]};
+format(Report) -> {"caravan: ~0tp", [Report]}.

@@ -3,6 +3,7 @@
 -behaviour(supervisor).
 
 -export([start_link/0, init/1]).
+-export([format/1]).
 
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
@@ -16,7 +17,7 @@ init([]) ->
 topologies({ok, Topologies}) ->
     lists:flatmap(fun topology/1, Topologies);
 topologies({error, Error}) ->
-    logger:error("~ts", [caravan_option:format_error(Error)]),
+    ok = log(#{event => bad_topologies, error => Error}),
     [].
 
 %% A topology that cannot be started is reported and left out: a typo in one must not keep the node from booting.
@@ -30,5 +31,17 @@ with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
 with_name(Name, Options) -> lists:keystore(name, 1, Options, {name, Name}).
 
 reject(Name, Error) ->
-    logger:error("~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]),
+    ok = log(#{event => bad_topology, topology => Name, error => Error}),
     [].
+
+log(Report) ->
+    caravan_log:report(error, Report, fun ?MODULE:format/1).
+
+%% The line for an event in the log; called by logger.
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{event := bad_topologies, error := Error}) ->
+    {"~ts", [caravan_option:format_error(Error)]};
+format(#{event := bad_topology, topology := Name, error := Error}) ->
+    {"~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]};
+format(Report) ->
+    {"caravan: ~0tp", [Report]}.

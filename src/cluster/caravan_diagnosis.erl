@@ -70,11 +70,12 @@ who_listens({ok, {Ip, _}}, Ip, Port) ->
 who_listens(_Elsewhere, _Ip, _Port) ->
     handshake.
 
-%% A clause that goes on after "cannot connect to app@host: ".
--spec format(reason()) -> iodata().
+%% A clause that goes on after "cannot connect to app@host: ". Of another term, which a filter of the log may have put in
+%% place of a reason, it is that term.
+-spec format(reason() | term()) -> iodata().
 format(no_address) -> "its host has no address";
 format(no_port) -> "its name has no port";
-format({unreachable, Posix}) -> io_lib:format("nothing accepts connections at the port of its name (~ts)", [Posix]);
+format({unreachable, Posix}) -> io_lib:format("nothing accepts connections at the port of its name (~0tp)", [Posix]);
 format(handshake) -> "it is reachable and refuses the handshake: another cookie, or another name";
 format(this_node) -> "its address and port are those of this node, which has another name";
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
@@ -83,4 +84,5 @@ format(not_distributed) -> "this node is not distributed";
 format(not_listed) -> "it was connected, and the configured list_nodes does not have it";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
-format({raised, What}) -> io_lib:format("the configured connect function raised ~0tp", [What]).
+format({raised, What}) -> io_lib:format("the configured connect function raised ~0tp", [What]);
+format(Other) -> io_lib:format("~0tp", [Other]).

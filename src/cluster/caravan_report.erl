@@ -2,8 +2,9 @@
 %% What a topology says of itself, in the log and to telemetry. Only what changes is logged: a steady state is silent.
 -module(caravan_report).
 
--export([started/1, looked_up/4, found/3, wanted/3, names/3, own_alias/2]).
+-export([started/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
 -export([connect/2, up/3, connected/3, down/5, disconnect/4]).
+-export([format/1]).
 
 -type options() :: #{name := atom(), query := binary(), atom() => term()}.
 -type outcome() :: none | fresh | {empty, nxdomain | nodata} | {failed, term()}.
@@ -12,7 +13,7 @@
 started(#{name := Name, connect := {net_kernel, connect_node, []}}) ->
     case is_alive() of
         true -> ok;
-        false -> logger:warning("caravan ~ts: this node is not distributed and connects to nobody; see -name", [Name])
+        false -> log(warning, not_distributed, Name, #{})
     end;
 started(_Options) ->
     ok.
@@ -35,16 +36,21 @@ log_outcome(Same, Same, _Options) ->
 log_outcome(fresh, none, _Options) ->
     ok;
 log_outcome(fresh, _Before, #{name := Name, query := Query}) ->
-    logger:notice("caravan ~ts: ~ts has records again", [Name, Query]);
+    log(notice, records_again, Name, #{query => Query});
 log_outcome({empty, Reason}, _Before, #{name := Name, query := Query}) ->
-    logger:notice("caravan ~ts: ~ts has no records (~ts); nobody is disconnected", [Name, Query, Reason]);
+    log(notice, no_records, Name, #{query => Query, reason => Reason});
 log_outcome({failed, Reason}, _Before, #{name := Name, query := Query}) ->
-    logger:warning("caravan ~ts: cannot look up ~ts: ~0tp; the last good answer stands", [Name, Query, Reason]).
+    log(warning, lookup_failed, Name, #{query => Query, reason => Reason}).
 
 %% For `config :caravan, debug: true', with every poll.
 -spec found(boolean(), [node()], options()) -> ok.
-found(true, Nodes, #{name := Name}) -> logger:debug("caravan ~ts: found ~0tp", [Name, Nodes]);
+found(true, Nodes, #{name := Name}) -> log(debug, found, Name, #{nodes => Nodes});
 found(false, _Nodes, _Options) -> ok.
+
+%% By the strategy's find_nodes, without a topology's process.
+-spec found_once([node()], Topology :: atom()) -> ok.
+found_once(Nodes, Name) ->
+    log(debug, found_once, Name, #{nodes => Nodes}).
 
 -spec wanted([node()], Before :: [node()], options()) -> ok.
 wanted(Same, Same, _Options) ->
@@ -57,7 +63,7 @@ wanted(Wanted, Before, #{name := Name}) ->
         #{wanted => length(Wanted), added => length(Added), removed => length(Removed)},
         #{topology => Name, added => Added, removed => Removed}
     ),
-    logger:info("caravan ~ts: DNS lists ~b nodes; new: ~0tp, gone: ~0tp", [Name, length(Wanted), Added, Removed]).
+    log(info, change, Name, #{wanted => length(Wanted), added => Added, removed => Removed}).
 
 %% How many names of the last answer were refused, by reason, and of the one before.
 -spec names(#{atom() => non_neg_integer()}, #{atom() => non_neg_integer()}, options()) -> ok.
@@ -71,23 +77,19 @@ names_refused(Reason, Count, 0, #{name := Name} = Options) when Count > 0 ->
     caravan_telemetry:execute([caravan, cluster, names_refused], #{count => Count}, #{
         topology => Name, reason => Reason
     }),
-    logger:warning("caravan ~ts: ~b names of the answer are left out: ~ts", [Name, Count, refusal(Reason, Options)]);
+    log(warning, names_refused, Name, refusal(Reason, Options, #{reason => Reason, count => Count}));
 names_refused(_Reason, _Count, _Before, _Options) ->
     ok.
 
-refusal(invalid, _Options) ->
-    "they are no names of nodes";
-refusal(max_nodes, #{max_nodes := MaxNodes}) ->
-    io_lib:format("they are more than max_nodes, ~b", [MaxNodes]);
-refusal(atom_budget, #{atom_budget := Budget}) ->
-    io_lib:format("atom_budget, ~b, is used up by names that were no nodes' so far", [Budget]).
+refusal(invalid, _Options, Facts) -> Facts;
+refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes};
+refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget}.
 
 -spec own_alias([node()], options()) -> ok.
 own_alias([], _Options) ->
     ok;
 own_alias(Aliases, #{name := Name}) ->
-    logger:warning("caravan ~ts: DNS lists this node as ~0tp; its name is spelled ~ts, and nobody can connect to it "
-        "under the other spelling", [Name, Aliases, node()]).
+    log(warning, own_alias, Name, #{aliases => Aliases, node => node()}).
 
 -spec connect(caravan_connector:event(), options()) -> ok.
 connect({connected, Node, Duration}, #{name := Name}) ->
@@ -101,7 +103,7 @@ connect({failed, Node, Reason, Novelty, Duration}, #{name := Name}) ->
     log_failure(Novelty, Node, Reason, Name).
 
 log_failure(new, Node, Reason, Name) ->
-    logger:warning("caravan ~ts: cannot connect to ~ts: ~ts", [Name, Node, caravan_diagnosis:format(Reason)]);
+    log(warning, connect_failed, Name, #{node => Node, reason => Reason});
 log_failure(known, _Node, _Reason, _Name) ->
     ok.
 
@@ -116,7 +118,7 @@ up(Node, Connected, #{name := Name}) ->
 connected([], _Count, _Options) ->
     ok;
 connected(Nodes, Count, #{name := Name}) ->
-    logger:notice("caravan ~ts: connected to ~0tp (~b in all)", [Name, lists:sort(Nodes), Count]).
+    log(notice, connected, Name, #{nodes => lists:sort(Nodes), connected => Count}).
 
 %% Level `warning' for a node that DNS still lists.
 -spec down(node(), term(), IsWanted :: boolean(), Connected :: non_neg_integer(), options()) -> ok.
@@ -124,7 +126,7 @@ down(Node, Reason, IsWanted, Connected, #{name := Name}) ->
     caravan_telemetry:execute([caravan, cluster, node_down], #{connected => Connected}, #{
         topology => Name, node => Node, reason => Reason
     }),
-    logger:log(down_level(IsWanted), "caravan ~ts: lost ~ts: ~0tp (~b)", [Name, Node, Reason, Connected]).
+    log(down_level(IsWanted), node_down, Name, #{node => Node, reason => Reason, connected => Connected}).
 
 down_level(true) -> warning;
 down_level(false) -> notice.
@@ -135,4 +137,50 @@ disconnect(Node, Result, AbsentMs, #{name := Name}) ->
     caravan_telemetry:execute([caravan, cluster, disconnect], #{absent_ms => AbsentMs}, #{
         topology => Name, node => Node, result => Result
     }),
-    logger:notice("caravan ~ts: disconnected ~ts, which DNS has not listed for ~b s", [Name, Node, AbsentMs div 1000]).
+    log(notice, disconnect, Name, #{node => Node, result => Result, absent_ms => AbsentMs}).
+
+log(Level, Event, Name, Facts) ->
+    caravan_log:report(Level, Facts#{event => Event, topology => Name}, fun ?MODULE:format/1).
+
+%% The line for an event in the log; called by logger.
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{topology := Name} = Report) ->
+    {Format, Arguments} = words(Report),
+    {"caravan ~ts: " ++ Format, [Name | Arguments]};
+format(Report) ->
+    {"caravan: ~0tp", [Report]}.
+
+words(#{event := not_distributed}) ->
+    {"this node is not distributed and connects to nobody; see -name", []};
+words(#{event := records_again, query := Query}) ->
+    {"~ts has records again", [Query]};
+words(#{event := no_records, query := Query, reason := Reason}) ->
+    {"~ts has no records (~ts); nobody is disconnected", [Query, Reason]};
+words(#{event := lookup_failed, query := Query, reason := Reason}) ->
+    {"cannot look up ~ts: ~0tp; the last good answer stands", [Query, Reason]};
+words(#{event := found, nodes := Nodes}) ->
+    {"found ~0tp", [Nodes]};
+words(#{event := found_once, nodes := Nodes}) ->
+    {"found nodes ~0tp", [Nodes]};
+words(#{event := change, wanted := Count, added := Added, removed := Removed}) ->
+    {"DNS lists ~b nodes; new: ~0tp, gone: ~0tp", [Count, Added, Removed]};
+words(#{event := names_refused, reason := invalid, count := Count}) ->
+    {"~b names of the answer are left out: they are no names of nodes", [Count]};
+words(#{event := names_refused, reason := max_nodes, count := Count, limit := MaxNodes}) ->
+    {"~b names of the answer are left out: they are more than max_nodes, ~b", [Count, MaxNodes]};
+words(#{event := names_refused, reason := atom_budget, count := Count, limit := Budget}) ->
+    {"~b names of the answer are left out: atom_budget, ~b, is used up by names that were no nodes' so far",
+        [Count, Budget]};
+words(#{event := own_alias, aliases := Aliases, node := Node}) ->
+    {"DNS lists this node as ~0tp; its name is spelled ~ts, and nobody can connect to it under the other spelling",
+        [Aliases, Node]};
+words(#{event := connect_failed, node := Node, reason := Reason}) ->
+    {"cannot connect to ~ts: ~ts", [Node, caravan_diagnosis:format(Reason)]};
+words(#{event := connected, nodes := Nodes, connected := Count}) ->
+    {"connected to ~0tp (~b in all)", [Nodes, Count]};
+words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->
+    {"lost ~ts: ~0tp (~b)", [Node, Reason, Connected]};
+words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
+    {"disconnected ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
+words(Report) ->
+    {"~0tp", [Report]}.

@@ -1,8 +1,9 @@
 %% @private
-%% What a node says of its name and port when its distribution starts.
+%% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([name/2, port/1]).
+-export([name/2, port/1, changed_port/2, not_in_epmd/3]).
+-export([format/1]).
 
 %% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
 %% The VM picks a port for it, as nobody looks for it.
@@ -14,20 +15,13 @@ name(Name, {Port, _Rule}) ->
 
 %% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
 tell_of_helper(Name, error) ->
-    logger:notice(
-        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, "
-        "and nobody can look it up",
-        [Name]
-    );
+    log(notice, helper_name, #{name => Name});
 tell_of_helper(_Name, {ok, _}) ->
     ok.
 
 %% Where SRV records or epmd say the port, names need none.
 warn_of_ignored_digits(Name, digits_ignored, #{rule := Rule}, Port) when Rule =/= port_srv, Rule =/= epmd ->
-    logger:warning(
-        "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
-        [Name, Port]
-    );
+    log(warning, digits_ignored, #{name => Name, port => Port});
 warn_of_ignored_digits(_Name, _Origin, _Explained, _Port) ->
     ok.
 
@@ -43,17 +37,62 @@ tell_of_ports(_Name, _Listen, none, _Explained) ->
     ok;
 %% As with a key that is set in runtime.exs, after distribution has started.
 tell_of_ports(Name, {Port, listen_port}, Actual, _Explained) when Port =/= Actual ->
-    logger:error(
+    log(error, late_listen_port, #{name => Name, port => Actual, listen_port => Port});
+tell_of_ports(Name, {_Port, Rule}, Actual, #{rule := Asked}) when Asked =:= port_srv; Asked =:= epmd ->
+    log(notice, listening, #{name => Name, port => Actual, rule => Rule, advertised_rule => Asked});
+tell_of_ports(Name, {_Port, Rule}, Actual, #{port := Advertised, rule := NameRule}) ->
+    log(notice, listening, #{
+        name => Name, port => Actual, rule => Rule, advertised_port => Advertised, advertised_rule => NameRule
+    }).
+
+%% Keys have come, after distribution has started, by which others look for the node at another port.
+-spec changed_port(Before :: inet:port_number(), After :: inet:port_number()) -> ok.
+changed_port(Before, After) ->
+    log(error, late_port, #{port => Before, advertised_port => After}).
+
+%% Although `fallback' says so.
+-spec not_in_epmd(atom() | string(), inet:port_number(), Reason :: term()) -> ok.
+not_in_epmd(Name, Port, Reason) ->
+    log(warning, not_in_epmd, #{name => Name, port => Port, reason => Reason}).
+
+log(Level, Event, Facts) ->
+    caravan_log:report(Level, Facts#{event => Event}, fun ?MODULE:format/1).
+
+%% The line for an event in the log; called by logger.
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{event := helper_name, name := Name}) ->
+    {
+        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, "
+        "and nobody can look it up",
+        [Name]
+    };
+format(#{event := digits_ignored, name := Name, port := Port}) ->
+    {
+        "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
+        [Name, Port]
+    };
+format(#{event := late_listen_port, name := Name, port := Port, listen_port := Late}) ->
+    {
         "caravan: ~ts listens on ~b, and by listen_port as it is now it would on ~b; "
         "set that where distribution sees it: vm.args, sys.config or config.exs",
-        [Name, Actual, Port]
-    );
-tell_of_ports(Name, {_Port, Rule}, Actual, #{rule := Asked}) when Asked =:= port_srv; Asked =:= epmd ->
-    logger:notice(
-        "caravan: ~ts listens on ~b (~ts), and others look for its port by ~ts", [Name, Actual, Rule, Asked]
-    );
-tell_of_ports(Name, {_Port, Rule}, Actual, #{port := Advertised, rule := NameRule}) ->
-    logger:notice(
+        [Name, Port, Late]
+    };
+format(#{
+    event := listening, name := Name, port := Port, rule := Rule, advertised_port := Advertised, advertised_rule := NameRule
+}) ->
+    {
         "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
-        [Name, Actual, Rule, Advertised, NameRule]
-    ).
+        [Name, Port, Rule, Advertised, NameRule]
+    };
+format(#{event := listening, name := Name, port := Port, rule := Rule, advertised_rule := Asked}) ->
+    {"caravan: ~ts listens on ~b (~ts), and others look for its port by ~ts", [Name, Port, Rule, Asked]};
+format(#{event := late_port, port := Port, advertised_port := Late}) ->
+    {
+        "caravan: the node listens on ~b, and by default_port and port_range as they are now others look for it at ~b; "
+        "set them where distribution sees them: vm.args, sys.config or config.exs",
+        [Port, Late]
+    };
+format(#{event := not_in_epmd, name := Name, port := Port, reason := Reason}) ->
+    {"caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it", [Name, Port, Reason]};
+format(Report) ->
+    {"caravan: ~0tp", [Report]}.

@@ -131,10 +131,7 @@ in_epmd(_Name, _Port, {ok, _Creation}) ->
 in_epmd(_Name, _Port, {error, duplicate_name} = Error) ->
     Error;
 in_epmd(Name, Port, {error, Reason}) ->
-    ok = logger:warning(
-        "caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it",
-        [Name, Port, Reason]
-    ),
+    ok = caravan_announce:not_in_epmd(Name, Port, Reason),
     {ok, -1}.
 
 %% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name; `port_srv'; with `fallback'

@@ -107,7 +107,7 @@ defmodule Caravan.Cluster.DnsStrategy do
     nodes = query |> dns_client.get_nodes() |> node_names(config) |> List.delete(node())
 
     if Application.get_env(:caravan, :debug, false),
-      do: :logger.debug(~c"caravan ~ts: found nodes ~0tp", [config.topology, nodes])
+      do: :caravan_report.found_once(nodes, config.topology)
 
     connect_nodes(nodes, config)
   end

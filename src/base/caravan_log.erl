@@ -1,0 +1,19 @@
+%% @private
+%% What Caravan says in the log: events as data, and beside them who puts them into words. So handlers and tests have the
+%% facts, and people the line.
+-module(caravan_log).
+
+-export([report/3]).
+
+-export_type([report/0, words/0]).
+
+%% `event' says what has happened; the other keys are the facts of it.
+-type report() :: #{event := atom(), atom() => term()}.
+
+%% What logger calls for the line: one that says "caravan" first, without its end. It must not raise. Filters and handlers
+%% of the user's may have changed a report by then.
+-type words() :: fun((map()) -> {io:format(), [term()]}).
+
+-spec report(logger:level(), report(), words()) -> ok.
+report(Level, Report, Words) ->
+    logger:log(Level, Report, #{report_cb => Words}).
