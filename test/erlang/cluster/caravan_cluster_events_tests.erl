@@ -179,8 +179,8 @@ next_logged() ->
     after ?GUARD_MS -> error(no_log)
     end.
 
-entry(#{level := Level, msg := {Format, Arguments}}) ->
-    {Level, lists:flatten(io_lib:format(Format, Arguments))}.
+entry(#{level := Level, msg := {report, #{event := _, topology := test_topology} = Report}}) ->
+    {Level, Report}.
 
 %% Two more polls after one that is under way.
 await_polls(Server) ->
@@ -193,10 +193,11 @@ a_change_is_logged_once_and_a_steady_state_not_at_all(Server) ->
     put_nodes(Server, [4371, 4372]),
     with_log(fun() ->
         with_topology(Server, #{}, fun(_Peers) ->
-            ?assertEqual(
+            Nodes = [?A, 'app-4372@n.test'],
+            ?assertMatch(
                 [
-                    {info, "caravan test_topology: DNS lists 2 nodes; new: ['app-4371@n.test','app-4372@n.test'], gone: []"},
-                    {notice, "caravan test_topology: connected to ['app-4371@n.test','app-4372@n.test'] (2 in all)"}
+                    {info, #{event := change, wanted := 2, added := Nodes, removed := []}},
+                    {notice, #{event := connected, nodes := Nodes, connected := 2}}
                 ],
                 [next_logged(), next_logged()]
             ),
@@ -207,11 +208,11 @@ a_change_is_logged_once_and_a_steady_state_not_at_all(Server) ->
                     ok = caravan_dns_server:put(Server, "app.test", srv, Answer),
                     _ = caravan_test_topology:await(test_topology, last_lookup, Outcome),
                     await_polls(Server),
-                    ?assertMatch([{Level, _}], logged())
+                    ?assertMatch([{notice, #{event := Event, query := <<"app.test">>}}], logged())
                 end
-             || {Answer, Outcome, Level} <- [
-                    {nxdomain, {empty, nxdomain}, notice},
-                    {[{srv, 0, 1, 1, Port, "n.test"} || Port <- [4371, 4372]], fresh, notice}
+             || {Answer, Outcome, Event} <- [
+                    {nxdomain, {empty, nxdomain}, no_records},
+                    {[{srv, 0, 1, 1, Port, "n.test"} || Port <- [4371, 4372]], fresh, records_again}
                 ]
             ]
         end)
@@ -225,10 +226,9 @@ a_failing_node_is_logged_once(Server) ->
         with_topology(Server, caravan_test_peers:options(Peers), fun(_) ->
             [?assertEqual({connect, ?A}, caravan_test_peers:await_call()) || _ <- [first, second]],
             await_polls(Server),
-            ?assertEqual(
-                [{warning, "caravan test_topology: cannot connect to app-4371@n.test: "
-                    "the configured connect function gave false"}],
-                [Entry || {warning, _} = Entry <- logged()]
+            ?assertMatch(
+                [#{event := connect_failed, node := ?A, reason := {result, false}}],
+                [Report || {warning, Report} <- logged()]
             )
         end)
     end).
@@ -253,9 +253,9 @@ what_polls_find_is_logged_where_debug_is_on(Server) ->
             with_topology(Server, #{}, fun(_Peers) ->
                 {ok, [?A]} = caravan_cluster:await(test_topology, 1, ?GUARD_MS),
                 await_polls(Server),
-                Found = [Text || {debug, Text} <- logged()],
+                Found = [Report || {debug, Report} <- logged()],
                 ?assert(length(Found) > 1),
-                ?assertEqual(["caravan test_topology: found ['app-4371@n.test']"], lists:usort(Found))
+                ?assertMatch([#{event := found, nodes := [?A]}], lists:usort(Found))
             end)
         end)
     after

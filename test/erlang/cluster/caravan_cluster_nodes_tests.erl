@@ -20,10 +20,13 @@ nodes_that_dns_lists_connect_test_() ->
 %% By the handler that every node has.
 what_changes_is_on_the_terminal_test_() ->
     ?NODES(with(2, fun(_Network, _Server, [{_, Node}, {Other, _} = Killed]) ->
-        ok = caravan_test_node:await_output(Node, ["caravan mesh: connected to \\['", atom_to_list(Other)]),
+        await_line(Node, #{event => connected, topology => mesh, nodes => [Other], connected => 1}),
         kill([Killed]),
-        ok = caravan_test_node:await_output(Node, ["caravan mesh: lost ", atom_to_list(Other)])
+        await_line(Node, #{event => node_down, topology => mesh, node => Other, reason => unknown, connected => 0})
     end)).
+
+await_line(Node, Report) ->
+    ?assertEqual(ok, caravan_test_node:await_output(Node, caravan_test_log:pattern(caravan_report, Report))).
 
 %% It looks for nobody itself, so it is the others that connect to it.
 a_node_that_comes_back_is_connected_again_test_() ->

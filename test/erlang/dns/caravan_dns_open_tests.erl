@@ -70,16 +70,19 @@ what_is_no_collection_of_options_is_said_test_() ->
 
 known_keys_are_said_test() ->
     _ = caravan_nif:load(),
-    {error, Error} = caravan_dns:open(#{nameserver => "127.0.0.1"}),
-    ?assertEqual(
-        "caravan: option nameserver is \"127.0.0.1\"; allowed: no such option; known are nameservers, timeout, tries, "
-        "rotate, transport, edns_size, search, hosts_file, max_inflight, max_queue, srv_order, cache",
-        caravan_dns:format_error(Error)
-    ).
+    {error, {bad_option, nameserver, "127.0.0.1", Said}} = caravan_dns:open(#{nameserver => "127.0.0.1"}),
+    Known = [
+        "nameservers", "timeout", "tries", "rotate", "transport", "edns_size", "search", "hosts_file", "max_inflight",
+        "max_queue", "srv_order", "cache"
+    ],
+    ?assertEqual([], Known -- string:lexemes(Said, ", ")).
 
 every_error_has_a_text_of_one_line_test_() ->
     [
-        ?_assertEqual("caravan: the lookup failed: " ++ atom_to_list(Reason), caravan_dns:format_error(Reason))
+        ?_assertMatch(
+            {match, _},
+            re:run(caravan_dns:format_error(Reason), ["\\Acaravan: [^\n]*\\b", atom_to_list(Reason), "\\b[^\n]*\\z"])
+        )
      || Reason <- [nxdomain, nodata, servfail, refused, formerr, notimp, timeout, connrefused, badresp, badname, closed,
                    overload, system]
     ].

@@ -62,15 +62,14 @@ connect_twice(Node, Peer) ->
 
 %% OTP asks where to listen for each protocol.
 digits_that_are_no_port_are_warned_of_once_test_() ->
-    ?NODES(caravan_test_directory:with(fun(Directory) ->
-        File = filename:join(Directory, "log"),
-        Handler = io_lib:format("[{handler,default,logger_std_h,#{config => #{file => ~p}}}]", [File]),
-        with(#{interface => any, flags => ["-kernel", "logger", lists:flatten(Handler)]}, fun(Network) ->
-            Flags = ["-caravan", "default_port", integer_to_list(free_port()), "-proto_dist", "inet_tcp", "inet6_tcp"],
-            {_, Node} = boot(Network, 'app-80@127.0.0.1', Flags),
+    ?NODES(with(#{interface => any}, fun(Network) ->
+        caravan_test_log:with_file(Network, fun(Logging, Log) ->
+            Port = free_port(),
+            Flags = ["-caravan", "default_port", integer_to_list(Port), "-proto_dist", "inet_tcp", "inet6_tcp"],
+            {_, Node} = boot(Logging, 'app-80@127.0.0.1', Flags),
             ?assertMatch({exited, 0, _}, caravan_test_node:stop(Node)),
-            {ok, Log} = file:read_file(File),
-            ?assertMatch({match, [_]}, re:run(Log, "node name app-80", [global]))
+            Report = #{event => digits_ignored, name => "app-80", port => Port},
+            ?assertEqual([{warning, caravan_test_log:line(caravan_announce, Report)}], Log())
         end)
     end)).
 

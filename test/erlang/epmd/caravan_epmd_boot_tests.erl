@@ -38,14 +38,14 @@ port_range_test_() ->
 
 a_bad_flag_stops_the_boot_with_one_line_test_() ->
     [?NODES(with(#{}, fun(Network) ->
-        Node = start(Network, node_name(Network, "a", free_port()), ["-caravan", Key, Value]),
-        Line = iolist_to_binary(["caravan: option ", Key, " is ", Value, "; allowed: ", Allowed, "\n"]),
-        ?assertEqual({exited, 1, Line}, await_boot(Node))
+        Flags = ["-caravan", atom_to_list(Key), lists:flatten(io_lib:format("~0p", [Value]))],
+        Node = start(Network, node_name(Network, "a", free_port()), Flags),
+        Error = caravan_option:check(Key, Value, Type),
+        ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
      end))
-     || {Key, Values, Allowed} <-
-            [{"default_port", ["0", "65536", "1.5", "nonsense", "\"4370\""], "an integer from 1 to 65535"},
-             {"port_range", ["1024", "{0,1}", "{2,1}", "{1,65536}", "{1,2,3}", "nonsense"],
-              "{First, Last} with 1 =< First =< Last =< 65535"}],
+     || {Key, Values, Type} <-
+            [{default_port, [0, 65536, 1.5, nonsense, "4370"], caravan_option:port_number()},
+             {port_range, [1024, {0, 1}, {2, 1}, {1, 65536}, {1, 2, 3}, nonsense], caravan_option:port_range()}],
         Value <- Values].
 
 %% OTP reads the flag for us, logs that it is no term, and then knows no flag of ours.
@@ -57,43 +57,37 @@ a_flag_that_is_no_term_stops_the_boot_test_() ->
 
 %% Warnings
 
-%% In a file, because what is logged while the kernel boots goes to the terminal twice: before there is a
-%% handler and when there is one.
 digits_that_are_no_port_are_warned_of_once_test_() ->
-    [?NODES(caravan_test_directory:with(fun(Directory) ->
-        File = filename:join(Directory, "log"),
-        Handler = io_lib:format("[{handler,default,logger_std_h,#{config => #{file => ~p}}}]", [File]),
-        with(#{flags => ["-kernel", "logger", lists:flatten(Handler)]}, fun(Network) ->
-            Port = integer_to_list(free_port()),
-            Flags = ["-caravan", "default_port", Port],
-            {_, Node} = boot(Network, list_to_atom(Name ++ "@127.0.0.1"), Flags),
-            ?assertMatch({exited, 0, _}, stop(Node)),
-            {ok, Log} = file:read_file(File),
-            Warning = "=WARNING .*\ncaravan: .* node name " ++ Name ++ " .* listens on " ++ Port ++ "\n",
-            ?assertEqual({Name, Warnings}, {Name, occurrences(Warning, Log)}),
-            ?assertEqual({Name, Warnings}, {Name, occurrences("caravan", Log)})
-        end)
+    [?NODES(with_log(fun(Network, Log) ->
+        Port = free_port(),
+        Flags = ["-caravan", "default_port", integer_to_list(Port)],
+        {_, Node} = boot(Network, list_to_atom(Name ++ "@127.0.0.1"), Flags),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = announced(#{event => digits_ignored, name => Name, port => Port}),
+        ?assertEqual([{warning, Line} || Warned], Log())
      end))
-     || {Name, Warnings} <- [{"app-80", 1}, {"app-99999", 1}, {"app0", 1}, {"app", 0}, {"app-80-x", 0}]].
+     || {Name, Warned} <- [{"app-80", true}, {"app-99999", true}, {"app0", true}, {"app", false}, {"app-80-x", false}]].
 
 %% A helper of a release is hidden; another node of such a name may not know what it has let itself in for.
 an_ordinary_node_with_the_name_of_a_helper_is_told_test_() ->
-    [?NODES(with(#{}, fun(Network) ->
+    [?NODES(with_log(fun(Network, Log) ->
         {_, Node} = boot(Network, 'rpc-1f3a-app-4370@127.0.0.1', Flags),
-        {exited, 0, Output} = stop(Node),
-        ?assertEqual({Flags, Told}, {Flags, re:run(Output, "the name of a helper node", [{capture, none}])})
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = announced(#{event => helper_name, name => "rpc-1f3a-app-4370"}),
+        ?assertEqual([{notice, Line} || Told], Log())
     end))
-     || {Flags, Told} <- [{[], match}, {["-hidden"], nomatch}]].
+     || {Flags, Told} <- [{[], true}, {["-hidden"], false}]].
 
 %% As from a runtime.exs that is read after distribution has started.
 a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->
-    ?NODES(with(#{}, fun(Network) ->
-        [Before, After] = [integer_to_list(free_port()) || _ <- [before, later]],
-        {_, Node} = boot(Network, 'app@127.0.0.1', ["-caravan", "default_port", Before]),
-        ok = call(Node, application, set_env, [caravan, default_port, list_to_integer(After)]),
+    ?NODES(with_log(fun(Network, Log) ->
+        [Before, After] = [free_port() || _ <- [before, later]],
+        {_, Node} = boot(Network, 'app@127.0.0.1', ["-caravan", "default_port", integer_to_list(Before)]),
+        ok = call(Node, application, set_env, [caravan, default_port, After]),
         ok = call(Node, application, start, [caravan]),
-        {exited, 0, Output} = stop(Node),
-        ?assertMatch({match, _}, re:run(Output, ["listens on ", Before, ", .* look for it at ", After, ";"]))
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        Line = announced(#{event => late_port, port => Before, advertised_port => After}),
+        ?assertEqual([Line], [Error || {error, Error} <- Log()])
     end)).
 
 a_port_in_the_name_is_nothing_to_speak_of_test_() ->
@@ -126,7 +120,9 @@ what_would_stop_a_boot_is_an_error_at_run_time_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         {none, Node} = boot(Network, none, ["-caravan", "default_port", "0"]),
         Name = node_name(Network, "a", free_port()),
-        ?assertMatch("caravan: option default_port is 0; allowed: " ++ _, error_line(Node, Name)),
+        {error, Error} = caravan_option:check(default_port, 0, caravan_option:port_number()),
+        {error, Reason} = start_distribution(Node, Name),
+        ?assertEqual(caravan_option:format_error(Error), caravan_test_log:find_line(Reason)),
         ok = call(Node, application, set_env, [caravan, default_port, 4370]),
         ?assertMatch({ok, _}, start_distribution(Node, Name))
     end)).
@@ -153,25 +149,11 @@ a_busy_port_at_run_time_is_an_error_test_() ->
 with(Options, Test) ->
     caravan_test_network:with(Options, Test).
 
+with_log(Test) ->
+    with(#{}, fun(Network) -> caravan_test_log:with_file(Network, Test) end).
+
+announced(Report) ->
+    caravan_test_log:line(caravan_announce, Report).
+
 start_distribution(Node, Name) ->
     call(Node, net_kernel, start, [Name, #{name_domain => longnames}]).
-
-%% OTP wraps the error of the epmd module into what its supervisors say.
-error_line(Node, Name) ->
-    {error, Reason} = start_distribution(Node, Name),
-    find_line(Reason).
-
-find_line({caravan, Line}) -> Line;
-find_line(Reason) when is_tuple(Reason) -> find_line(tuple_to_list(Reason));
-find_line([Reason | Reasons]) ->
-    case find_line(Reason) of
-        none -> find_line(Reasons);
-        Line -> Line
-    end;
-find_line(_) -> none.
-
-occurrences(Pattern, Text) ->
-    case re:run(Text, Pattern, [global, {capture, first}]) of
-        {match, Matches} -> length(Matches);
-        nomatch -> 0
-    end.

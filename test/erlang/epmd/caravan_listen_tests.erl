@@ -75,24 +75,19 @@ a_node_whose_name_says_no_port_is_looked_for_where_all_such_nodes_listen_test_()
 a_port_that_is_none_stops_the_boot_with_one_line_test_() ->
     [?NODES(with(#{node => #{env => Environment}}, fun(Network) ->
         Node = start(Network, node_name(Network, "a", free_port()), Flags),
-        Line = iolist_to_binary(["caravan: option ", Key, " is ", Value, "; allowed: ", Allowed, "\n"]),
-        ?assertEqual({exited, 1, Line}, await_boot(Node))
+        ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
     end))
-     || {Environment, Flags, Key, Value, Allowed} <-
-            [{[], ["-caravan", "listen_port", Port], "listen_port", Port,
-              "an integer from 1 to 65535, name, or {env, Variable}"}
-             || Port <- ["0", "65536", "x", "\"x\"", "{env,[]}"]] ++
-            [{[], ["-erl_epmd_port", Port], "erl_epmd_port", ["\"", Port, "\""], "an integer from 1 to 65535"}
+     || {Environment, Flags, Error} <-
+            [{[], ["-caravan", "listen_port", lists:flatten(io_lib:format("~0p", [Port]))],
+              caravan_option:check(listen_port, Port, caravan_option:listen_port())}
+             || Port <- [0, 65536, x, "x", {env, []}]] ++
+            [{[], ["-erl_epmd_port", Port], caravan_port:check_settings([{erl_epmd_port, Port}])}
              || Port <- ["abc", "0"]] ++
-            [{[{"ERL_DIST_PORT", Port}], [], "'ERL_DIST_PORT'", ["\"", Port, "\""], "an integer from 1 to 65535"}
+            [{[{"ERL_DIST_PORT", Port}], [], caravan_port:check_settings([{'ERL_DIST_PORT', Port}])}
              || Port <- ["abc", "65536"]] ++
-            [{[{"NOMAD_PORT_dist", Port} || Port =/= unset],
-              ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"], "'NOMAD_PORT_dist'", Value, Allowed}
-             || {Port, Value, Allowed} <- [
-                    {unset, "unset", "a port in this environment variable"},
-                    {"", "unset", "a port in this environment variable"},
-                    {"abc", "\"abc\"", "an integer from 1 to 65535"}
-                ]]].
+            [{[{"NOMAD_PORT_dist", Port} || Port =/= false], ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"],
+              caravan_port:check_settings([{'NOMAD_PORT_dist', Port}])}
+             || Port <- [false, "", "abc"]]].
 
 %% Advertised and listened on
 
@@ -115,21 +110,33 @@ a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->
 the_application_logs_once_where_a_node_listens_and_is_found_test_() ->
     [?NODES(with_log(fun(Network, Log) ->
         Ports = ports([name, key, flag]),
-        Name = list_to_atom(subst(Basename, Ports) ++ "@127.0.0.1"),
+        Name = Named(Ports),
         {_, Node} = boot(Network, Name, flags(Set, Ports)),
         ?assertEqual(ok, call(Node, application, start, [caravan])),
         ?assertMatch({exited, 0, _}, stop(Node)),
-        Line = "caravan: " ++ subst(Basename, Ports) ++ "@127.0.0.1 " ++ subst(Expected, Ports),
-        ?assertEqual([Line], Log())
+        #{Port := Actual, Advertised := AdvertisedPort} = Ports,
+        ?assertEqual([{notice, listening(Name, {Actual, Rule}, {AdvertisedPort, NameRule})}], Log())
     end))
-     || {Basename, Set, Expected} <- [
-            {"app-{name}", [], "listens on {name} (name), and others look for it at {name} (name)"},
-            {"app-{name}", [{listen_port, key}],
-             "listens on {key} (listen_port), and others look for it at {name} (name)"},
-            {"app", [{default_port, key}],
-             "listens on {key} (default_port), and others look for it at {key} (default_port)"},
-            {"app", [flag], "listens on {flag} (erl_epmd_port), and others look for it at {flag} (erl_epmd_port)"}
+     || {Named, Set, {Port, Rule}, {Advertised, NameRule}} <- [
+            {fun with_digits/1, [], {name, name}, {name, name}},
+            {fun with_digits/1, [{listen_port, key}], {key, listen_port}, {name, name}},
+            {fun without_digits/1, [{default_port, key}], {key, default_port}, {key, default_port}},
+            {fun without_digits/1, [flag], {flag, erl_epmd_port}, {flag, erl_epmd_port}}
         ]].
+
+with_digits(#{name := Port}) -> list_to_atom(lists:concat(["app-", Port, "@127.0.0.1"])).
+
+without_digits(_Ports) -> 'app@127.0.0.1'.
+
+listening(Name, {Port, Rule}, {AdvertisedPort, NameRule}) ->
+    caravan_test_log:line(caravan_announce, #{
+        event => listening,
+        name => Name,
+        port => Port,
+        rule => Rule,
+        advertised_port => AdvertisedPort,
+        advertised_rule => NameRule
+    }).
 
 %% Most applications are started by the boot script, before the boot is over.
 the_line_is_logged_once_where_the_application_starts_with_the_node_test_() ->
@@ -162,9 +169,8 @@ a_listen_port_that_is_set_too_late_is_an_error_in_the_log_test_() ->
         ?assertEqual(ok, call(Node, application, set_env, [caravan, listen_port, Late])),
         ?assertEqual(ok, call(Node, application, start, [caravan])),
         ?assertMatch({exited, 0, _}, stop(Node)),
-        Line = "caravan: ~s listens on ~b, and by listen_port as it is now it would on ~b; "
-               "set that where distribution sees it: vm.args, sys.config or config.exs",
-        ?assertEqual([lists:flatten(io_lib:format(Line, [Name, Own, Late]))], Log())
+        Report = #{event => late_listen_port, name => Name, port => Own, listen_port => Late},
+        ?assertEqual([{error, caravan_test_log:line(caravan_announce, Report)}], Log())
     end)).
 
 each_start_of_the_distribution_at_run_time_is_logged_once_test_() ->
@@ -179,8 +185,8 @@ each_start_of_the_distribution_at_run_time_is_logged_once_test_() ->
          end
          || Port <- Ports],
         ?assertMatch({exited, 0, _}, stop(Node)),
-        Line = "caravan: app-~b listens on ~b (name), and others look for it at ~b (name)",
-        ?assertEqual([lists:flatten(io_lib:format(Line, [Port, Port, Port])) || Port <- Ports], Log())
+        Lines = [listening(lists:concat(["app-", Port]), {Port, name}, {Port, name}) || Port <- Ports],
+        ?assertEqual([{notice, Line} || Line <- Lines], Log())
     end))
      || Protocols <- [[]] ++ [["-proto_dist", "inet_tcp", "inet6_tcp"] || caravan_test_network:has_ipv6()]].
 
@@ -194,18 +200,9 @@ an_application_that_starts_later_does_not_repeat_it_test_() ->
         ?assertMatch([_], Log())
     end)).
 
-%% Calls a function with a network, and with what gives the lines about Caravan in the log of its nodes.
+%% Calls a function with a network, and with what gives the entries about Caravan in the log of its nodes.
 with_log(Test) ->
-    caravan_test_directory:with(fun(Directory) ->
-        File = filename:join(Directory, "log"),
-        Handler = io_lib:format("[{handler,default,logger_std_h,#{config => #{file => ~p}}}]", [File]),
-        with(#{flags => ["-kernel", "logger", lists:flatten(Handler)]}, fun(Network) ->
-            Test(Network, fun() -> lines(file:read_file(File)) end)
-        end)
-    end).
-
-lines({ok, Log}) ->
-    [Line || "caravan" ++ _ = Line <- string:split(binary_to_list(Log), "\n", all)].
+    with(#{}, fun(Network) -> caravan_test_log:with_file(Network, Test) end).
 
 %% Settings: the key listen_port, as a port of its own, as `name' or as {env, Variable}; -erl_epmd_port;
 %% ERL_DIST_PORT.
@@ -231,16 +228,6 @@ variable(_Setting, _Ports) -> [].
 
 port_text(Rule, Ports) ->
     integer_to_list(maps:get(Rule, Ports)).
-
-%% Puts ports for their names in braces.
-subst(Text, Ports) ->
-    maps:fold(
-        fun(Rule, Port, Substituted) ->
-            lists:flatten(string:replace(Substituted, lists:concat(["{", Rule, "}"]), integer_to_list(Port), all))
-        end,
-        Text,
-        Ports
-    ).
 
 with(Options, Test) ->
     caravan_test_network:with(Options, Test).

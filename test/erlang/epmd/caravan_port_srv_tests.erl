@@ -204,12 +204,12 @@ net_kernel_answers_while_an_srv_lookup_hangs_test_() ->
 
 a_bad_template_stops_the_boot_with_one_line_test_() ->
     [?TEST(caravan_test_network:with(#{}, fun(Network) ->
-        Node = start(Network, 'app1@127.0.0.1', ["-caravan", "port_srv", Value]),
-        Line = iolist_to_binary(["caravan: option port_srv is ", Value,
-                                 "; allowed: none, or a DNS name with {name} and perhaps {host} in it\n"]),
-        ?assertEqual({exited, 1, Line}, await_boot(Node))
+        ok = caravan_nif:load(),
+        Node = start(Network, 'app1@127.0.0.1', ["-caravan", "port_srv", lists:flatten(io_lib:format("~0p", [Value]))]),
+        Error = caravan_option:check(port_srv, Value, caravan_option:port_srv()),
+        ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
      end))
-     || Value <- ["1", "\"likes.test\"", "\"{host}.likes.test\"", "\"{name}.{hots}.test\"", "\"{name}..test\"", "\"{name} .test\"", "[]"]].
+     || Value <- [1, "likes.test", "{host}.likes.test", "{name}.{hots}.test", "{name}..test", "{name} .test", []]].
 
 %% The digits at the end of such a name are not meant as a port.
 a_plain_name_is_nothing_to_speak_of_test_() ->
@@ -220,12 +220,14 @@ a_plain_name_is_nothing_to_speak_of_test_() ->
 
 the_application_says_how_others_find_the_port_test_() ->
     ?TEST(caravan_test_network:with(#{}, fun(Network) ->
-        Port = free_port(),
-        {_, Node} = boot(Network, 'app1@127.0.0.1', listening_with_port_srv(Port)),
-        ok = call(Node, application, start, [caravan]),
-        {exited, 0, Output} = stop(Node),
-        Line = io_lib:format("listens on ~b \\(listen_port\\), and others look for its port by port_srv", [Port]),
-        ?assertMatch({match, _}, re:run(Output, Line))
+        caravan_test_log:with_file(Network, fun(Logging, Log) ->
+            Port = free_port(),
+            {Name, Node} = boot(Logging, 'app1@127.0.0.1', listening_with_port_srv(Port)),
+            ok = call(Node, application, start, [caravan]),
+            {exited, 0, _} = stop(Node),
+            Report = #{event => listening, name => Name, port => Port, rule => listen_port, advertised_rule => port_srv},
+            ?assertEqual([{notice, caravan_test_log:line(caravan_announce, Report)}], Log())
+        end)
     end)).
 
 listening_with_port_srv(Port) ->

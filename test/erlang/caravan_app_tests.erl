@@ -1,0 +1,81 @@
+%% What the application logs of a configuration that it cannot use, and the lines for it.
+-module(caravan_app_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-export([log/2]).
+
+-define(GUARD_MS, 30000).
+
+%% Every event, with the facts that its line names.
+every_event_has_a_line_that_names_its_facts_test_() ->
+    BadOption = {bad_option, some_key, "some value", "something else"},
+    Library = {"/nowhere/caravan_nif.so", {load_failed, "no such file"}},
+    [
+        {atom_to_list(Event), fun() -> ok = caravan_test_log:assert_line(Module, Facts#{event => Event}, Named) end}
+     || {Module, Event, Facts, Named} <- [
+            {caravan_app, not_started, #{error => BadOption}, [some_key, "some value", "something else"]},
+            {caravan_app, not_started, #{error => Library}, ["/nowhere/caravan_nif.so"]},
+            {caravan_app, bad_resolver, #{error => BadOption}, [some_key, "some value", "something else"]},
+            {caravan_app, bad_resolver, #{error => closed}, [closed]},
+            {caravan_sup, bad_topologies, #{error => BadOption}, [some_key, "some value", "something else"]},
+            {caravan_sup, bad_topology, #{topology => test_topology, error => BadOption}, [
+                test_topology, some_key, "some value", "something else"
+            ]}
+        ]
+    ].
+
+%% As when a filter of a handler has taken keys out.
+a_report_without_its_facts_has_a_line_test_() ->
+    [
+        ?_assertMatch({"caravan" ++ _, [_]}, Module:format(Report))
+     || {Module, Report} <- [
+            {caravan_app, #{}}, {caravan_app, #{event => not_started}}, {caravan_sup, #{event => bad_topology}}
+        ]
+    ].
+
+what_is_configured_wrongly_is_logged_test_() ->
+    [
+        {atom_to_list(Key), fun() -> ?assertEqual({Started, Report}, start(Key, Value)) end}
+     || {Key, Value, Started, Report} <- [
+            {default_port, 0, false, #{event => not_started, error => bad_option(default_port, 0)}},
+            {resolver, 5, true, #{event => bad_resolver, error => bad_option(resolver, 5)}},
+            {topologies, 5, true, #{event => bad_topologies, error => bad_option(topologies, 5)}},
+            {topologies, [{a, [{query, 5}, {node_basename, "app"}]}], true, #{
+                event => bad_topology, topology => a, error => bad_option(query, 5)
+            }}
+        ]
+    ].
+
+%% Without the words for what is allowed.
+bad_option(Key, Value) ->
+    {bad_option, Key, Value}.
+
+%% Whether the application starts with that value, and the first that it logs as an error.
+start(Key, Value) ->
+    %% Loading sets what the application's file has, and keeps what is set.
+    _ = application:load(caravan),
+    ok = application:set_env(caravan, Key, Value),
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => error, config => self()}),
+    try
+        Started = application:start(caravan),
+        _ = application:stop(caravan),
+        {Started =:= ok, logged()}
+    after
+        ok = logger:remove_handler(?MODULE),
+        ok = application:unset_env(caravan, Key)
+    end.
+
+%% Called by logger.
+log(#{msg := {report, #{event := _} = Report}}, #{config := Test}) ->
+    Test ! {logged, Report};
+log(_, _) ->
+    ok.
+
+logged() ->
+    receive
+        {logged, #{error := Error} = Report} -> Report#{error := without_words(Error)}
+    after ?GUARD_MS -> error(nothing_logged)
+    end.
+
+without_words({bad_option, Key, Value, _Allowed}) -> bad_option(Key, Value).

@@ -1,0 +1,56 @@
+%% The lines of what a topology logs.
+-module(caravan_report_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(A, 'app-4371@n.test').
+-define(B, 'app-4372@n.test').
+
+%% Every event, with the facts that its line names.
+every_event_has_a_line_that_names_its_facts_test_() ->
+    [
+        {atom_to_list(Event), fun() ->
+            Report = Facts#{event => Event, topology => test_topology},
+            ok = caravan_test_log:assert_line(caravan_report, Report, [test_topology | Named])
+        end}
+     || {Event, Facts, Named} <- [
+            {not_distributed, #{}, []},
+            {records_again, #{query => <<"app.test">>}, ["app.test"]},
+            {no_records, #{query => <<"app.test">>, reason => nxdomain}, ["app.test", nxdomain]},
+            {lookup_failed, #{query => <<"app.test">>, reason => servfail}, ["app.test", servfail]},
+            {found, #{nodes => [?A, ?B]}, [?A, ?B]},
+            {found_once, #{nodes => [?A, ?B]}, [?A, ?B]},
+            {change, #{wanted => 17, added => [?A], removed => [?B]}, [17, ?A, ?B]},
+            {names_refused, #{reason => invalid, count => 17}, [17]},
+            {names_refused, #{reason => max_nodes, count => 17, limit => 23}, [17, max_nodes, 23]},
+            {names_refused, #{reason => atom_budget, count => 17, limit => 23}, [17, atom_budget, 23]},
+            {own_alias, #{aliases => [?A], node => ?B}, [?A, ?B]},
+            {connect_failed, #{node => ?A, reason => {unreachable, econnrefused}}, [?A, econnrefused]},
+            {connected, #{nodes => [?A, ?B], connected => 17}, [?A, ?B, 17]},
+            {node_down, #{node => ?A, reason => connection_closed, connected => 17}, [?A, connection_closed, 17]},
+            {disconnect, #{node => ?A, result => true, absent_ms => 61234}, [?A, 61]}
+        ]
+    ].
+
+%% Reasons come from users' functions, from OTP and from the network.
+any_term_is_a_reason_test_() ->
+    [
+        ?_assertEqual(ok, caravan_test_log:assert_line(caravan_report, Report#{topology => test_topology, reason => Reason}, []))
+     || Report <- [
+            #{event => lookup_failed, query => <<"app.test">>},
+            #{event => connect_failed, node => ?A},
+            #{event => node_down, node => ?A, connected => 0}
+        ],
+        Reason <- [
+            "two\nlines", <<"two\nlines">>, 'two\nlines', <<0, 255>>, <<1:3>>, "узел", self(), 1.5, {}, [], #{a => b},
+            [improper | list], fun erlang:node/0, lists:seq(1, 1000), {unreachable, {tls_alert, "two\nlines"}},
+            {result, "two\nlines"}, {raised, {error, [{m, f, 0, []}]}}
+        ]
+    ].
+
+%% As when a filter of a handler has taken keys out.
+a_report_without_its_facts_has_a_line_test_() ->
+    [
+        ?_assertMatch({"caravan" ++ _, [_ | _]}, caravan_report:format(Report))
+     || Report <- [#{}, #{event => connected}, #{event => connected, topology => test_topology}, #{event => other}]
+    ].

@@ -1,0 +1,44 @@
+%% The lines of what a node logs of its name and port.
+-module(caravan_announce_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(A, 'app-4371@n.test').
+
+%% Every event, with the facts that its line names.
+every_event_has_a_line_that_names_its_facts_test_() ->
+    [
+        {atom_to_list(Event), fun() ->
+            ok = caravan_test_log:assert_line(caravan_announce, Facts#{event => Event}, Named)
+        end}
+     || {Event, Facts, Named} <- [
+            {helper_name, #{name => "rpc-1f3a-app"}, ["rpc-1f3a-app"]},
+            {digits_ignored, #{name => "app-80", port => 4370}, ["app-80", 4370]},
+            {late_listen_port, #{name => ?A, port => 4371, listen_port => 4711}, [?A, 4371, 4711]},
+            {listening,
+                #{name => ?A, port => 4711, rule => listen_port, advertised_port => 4371, advertised_rule => name},
+                [?A, 4711, listen_port, 4371, name]},
+            {listening, #{name => "app1", port => 4711, rule => erl_dist_port, advertised_rule => port_srv},
+                ["app1", 4711, erl_dist_port, port_srv]},
+            {late_port, #{port => 4370, advertised_port => 4711}, [4370, 4711]},
+            {not_in_epmd, #{name => app, port => 4370, reason => econnrefused}, [app, 4370, econnrefused]}
+        ]
+    ].
+
+any_term_is_a_reason_test_() ->
+    [
+        ?_assertEqual(
+            ok,
+            caravan_test_log:assert_line(
+                caravan_announce, #{event => not_in_epmd, name => app, port => 4370, reason => Reason}, [app, 4370]
+            )
+        )
+     || Reason <- ["two\nlines", 'two\nlines', <<0, 255>>, "узел", {}, [improper | list], #{a => b}]
+    ].
+
+%% As when a filter of a handler has taken keys out.
+a_report_without_its_facts_has_a_line_test_() ->
+    [
+        ?_assertMatch({"caravan" ++ _, [_]}, caravan_announce:format(Report))
+     || Report <- [#{}, #{event => listening}, #{event => listening, name => ?A, port => 1, rule => name}]
+    ].

@@ -1,0 +1,63 @@
+%% @doc What nodes log. Tests say an event as data and get the line for it from the module that words it: the wording is
+%% that module's alone.
+-module(caravan_test_log).
+
+-export([with_file/2, line/2, assert_line/3, pattern/2, option_line/1, find_line/1]).
+
+%% @doc Calls a function with a network whose nodes log into a file, and with what gives the entries so far in which Caravan
+%% is named, in order: levels and lines. On the terminal, what is logged while the kernel boots is there twice: from before
+%% there is a handler, and from when there is one.
+-spec with_file(caravan_test_network:network(), fun((caravan_test_network:network(), Entries) -> Result)) -> Result
+      when Entries :: fun(() -> [{logger:level(), string()}]).
+with_file(#{flags := Flags} = Network, Test) ->
+    caravan_test_directory:with(fun(Directory) ->
+        File = filename:join(Directory, "log"),
+        Handler = io_lib:format("[{handler,default,logger_std_h,#{config => #{file => ~p}}}]", [File]),
+        Logging = Network#{flags := Flags ++ ["-kernel", "logger", lists:flatten(Handler)]},
+        Test(Logging, fun() -> entries(file:read_file(File)) end)
+    end).
+
+entries({ok, Text}) ->
+    [_ | Entries] = re:split(Text, "^=([A-Z]+) REPORT==.*\n", [multiline, {return, list}]),
+    [Entry || {_, Line} = Entry <- pairs(Entries), string:find(Line, "caravan") =/= nomatch].
+
+pairs([Level, Line | Entries]) -> [{list_to_existing_atom(string:lowercase(Level)), string:trim(Line)} | pairs(Entries)];
+pairs([]) -> [].
+
+%% @doc The line for a report, by the module that logs it.
+-spec line(module(), map()) -> string().
+line(Module, Report) ->
+    {Format, Arguments} = Module:format(Report),
+    lists:flatten(io_lib:format(Format, Arguments)).
+
+%% @doc The line for a report is one, says who speaks, and names some facts. A report that its module has no words for
+%% would be there as it is, a map.
+-spec assert_line(module(), map(), Facts :: [atom() | integer() | string()]) -> ok.
+assert_line(Module, Report, Facts) ->
+    Line = line(Module, Report),
+    "caravan" ++ _ = Line,
+    {[], Line} = {[Forbidden || Forbidden <- ["\n", "#{event"], string:find(Line, Forbidden) =/= nomatch], Line},
+    {[], Line} = {[Fact || Fact <- Facts, string:find(Line, lists:concat([Fact])) =:= nomatch], Line},
+    ok.
+
+%% @doc A regular expression for that line, or its beginning where the report's reason is not known: `unknown'.
+-spec pattern(module(), map()) -> iodata().
+pattern(Module, Report) ->
+    [Beginning | _] = string:split(line(Module, Report), "unknown"),
+    ["(?m)^\\Q", Beginning, "\\E"].
+
+%% @doc What a node writes to standard error when a value stops its boot. It is given what a check of that value gives.
+-spec option_line({error, caravan_option:error()}) -> binary().
+option_line({error, Error}) ->
+    iolist_to_binary([caravan_option:format_error(Error), $\n]).
+
+%% @doc The line in the error of net_kernel:start/2: OTP wraps that of the epmd module into what its supervisors say.
+-spec find_line(term()) -> string() | none.
+find_line({caravan, Line}) -> Line;
+find_line(Reason) when is_tuple(Reason) -> find_line(tuple_to_list(Reason));
+find_line([Reason | Reasons]) ->
+    case find_line(Reason) of
+        none -> find_line(Reasons);
+        Line -> Line
+    end;
+find_line(_) -> none.
