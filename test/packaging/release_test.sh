@@ -59,8 +59,8 @@ expect_shell() {
   local expression=$1 pattern=$2 keyboard screen line
   shift 2
   mkfifo "$work/keyboard" "$work/screen"
-  # Shells of releases want a terminal.
-  script -qefc "$*" /dev/null <"$work/keyboard" >"$work/screen" 2>&1 &
+  # Shells of releases want a terminal, and with a dumb one OTP 25 gives a shell of another node.
+  TERM=vt100 script -qefc "$*" /dev/null <"$work/keyboard" >"$work/screen" 2>&1 &
   shell=$!
   exec {keyboard}>"$work/keyboard" {screen}<"$work/screen"
   printf '%s\n' "$expression" >&"$keyboard"
