@@ -90,17 +90,30 @@ name_flags(#{name_flag := NameFlag}, Name) -> [NameFlag, atom_to_list(Name)].
 node_name(#{host := Host}, Basename, Port) ->
     list_to_atom(lists:concat([Basename, "-", Port, "@", Host])).
 
-%% @doc A port that nobody listens on.
+%% @doc A port that nobody listens on, and another one each time: one that was given and is not listened on yet, or is to
+%% stay free, is not given again.
 -spec free_port() -> inet:port_number().
 free_port() ->
     {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),
-    Port = First + rand:uniform(Last - First + 1) - 1,
+    Port = First + atomics:add_get(given_ports(), 1, 1) rem (Last - First + 1),
     case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
         {ok, Socket} ->
             ok = gen_tcp:close(Socket),
             Port;
         {error, _} ->
             free_port()
+    end.
+
+%% How many were given, from a number on that is another one in each VM.
+given_ports() ->
+    case persistent_term:get(?MODULE, none) of
+        none ->
+            Given = atomics:new(1, []),
+            ok = atomics:put(Given, 1, rand:uniform(?LAST_PORT)),
+            ok = persistent_term:put(?MODULE, Given),
+            Given;
+        Given ->
+            Given
     end.
 
 %% VMs that run tests side by side have a share of the ports each, such as "10000-14999": a port that is free for one
