@@ -1,6 +1,5 @@
 %% @private
-%% What Caravan says in the log: events as data, and beside them who puts them into words. So handlers and tests have the
-%% facts, and people the line.
+%% Logs an event as data, with the function that makes its line: handlers and tests have the facts, and people the line.
 -module(caravan_log).
 
 -export([report/3]).
@@ -10,8 +9,8 @@
 %% `event' says what has happened; the other keys are the facts of it.
 -type report() :: #{event := atom(), atom() => term()}.
 
-%% What logger calls for the line: one that says "caravan" first, without its end. It must not raise. Filters and handlers
-%% of the user's may have changed a report by then.
+%% What logger calls for the line: one that begins with "caravan" and has no newline. It must not raise, although filters
+%% and handlers of the user's may have changed a report by then.
 -type words() :: fun((map()) -> {io:format(), [term()]}).
 
 -spec report(logger:level(), report(), words()) -> ok.

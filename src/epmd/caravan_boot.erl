@@ -1,5 +1,5 @@
 %% @private
-%% What must be done before the first port or lookup, by the one that starts first: the epmd module or the application.
+%% What must be done before the first port or lookup, by whichever starts first: the epmd module or the application.
 -module(caravan_boot).
 
 -export([prepare/0, format_error/1]).

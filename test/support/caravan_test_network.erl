@@ -90,8 +90,8 @@ name_flags(#{name_flag := NameFlag}, Name) -> [NameFlag, atom_to_list(Name)].
 node_name(#{host := Host}, Basename, Port) ->
     list_to_atom(lists:concat([Basename, "-", Port, "@", Host])).
 
-%% @doc A port that nobody listens on, and another one each time: one that was given and is not listened on yet, or is to
-%% stay free, is not given again.
+%% @doc A port that nobody listens on, and another one each time: one that was given and is not listened on yet, or that
+%% stays free on purpose, is not given again.
 -spec free_port() -> inet:port_number().
 free_port() ->
     {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),

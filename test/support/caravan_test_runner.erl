@@ -71,7 +71,8 @@ start_vm(Module, Results, Slot, Jobs) ->
     ]).
 
 paths() ->
-    lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- [?MODULE, caravan_nif, caravan_demo, caravan_task_tests]]).
+    Modules = [?MODULE, caravan_nif, caravan_demo, caravan_task_tests],
+    lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- Modules]).
 
 %% A VM that ends without the number of its tests has failed, whatever its status.
 ended(Status, {ok, Results}, {Totals, Times}) ->
@@ -108,6 +109,8 @@ add_time([Ms, Name], Times) ->
 -spec run_module([string()]) -> no_return().
 run_module([Name, Results]) ->
     Module = list_to_atom(Name),
+    %% When the VM that has started this one is gone, nobody reads the results.
+    _ = spawn(fun() -> eof = io:get_line(""), halt(1) end),
     {ok, File} = file:open(Results, [write, {encoding, utf8}]),
     Result = eunit:test(Module, [verbose, {report, {?MODULE, [Module, File]}}]),
     %% What the tests have written comes before the end of the VM.
