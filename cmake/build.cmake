@@ -22,9 +22,12 @@ function(run)
   endif()
 endfunction()
 
+# A user builds once and from clean: most of the time of each file goes into the standard library's headers.
+set(default_arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
+
 # CMake keeps the first answers to these in its cache, also when another OTP or compiler has come in between. So a build
 # tree is thrown away when one of them is no longer what it was.
-set(fingerprint "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n")
+set(fingerprint "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n${default_arguments}\n")
 foreach(variable
     CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CXX CXXFLAGS CPPFLAGS LDFLAGS
     ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
@@ -39,8 +42,7 @@ endif()
 
 if(NOT configured STREQUAL fingerprint)
   separate_arguments(arguments UNIX_COMMAND "$ENV{CARAVAN_CMAKE_ARGS}")
-  # A user builds once and from clean: most of the time of each file goes into the standard library's headers.
-  list(PREPEND arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
+  list(PREPEND arguments ${default_arguments})
   if(NOT DEFINED ENV{CMAKE_GENERATOR})
     # An up-to-date build costs Ninja some milliseconds and make ten times that.
     find_program(ninja NAMES ninja ninja-build)

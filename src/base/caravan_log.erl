@@ -9,10 +9,18 @@
 %% `event' says what has happened; the other keys are the facts of it.
 -type report() :: #{event := atom(), atom() => term()}.
 
-%% What logger calls for the line: one that begins with "caravan" and has no newline. It must not raise, although filters
-%% and handlers of the user's may have changed a report by then.
+%% What logger calls for the line: one that begins with "caravan" and has no newline. Filters of
+%% the user's may have changed the report by then, so that it finds other terms than those that were logged.
 -type words() :: fun((map()) -> {io:format(), [term()]}).
 
 -spec report(logger:level(), report(), words()) -> ok.
 report(Level, Report, Words) ->
-    logger:log(Level, Report, #{report_cb => Words}).
+    logger:log(Level, Report, #{report_cb => fun(Logged) -> line(Words, Logged) end}).
+
+%% Elixir's Logger removes its handler when a callback raises, and then nothing more is logged.
+line(Words, Report) ->
+    try
+        Words(Report)
+    catch
+        _:_ -> {"caravan: ~0tp", [Report]}
+    end.

@@ -8,9 +8,11 @@
 -export_type([task/1, result/1]).
 
 %% The process hands its result over as the reason of its exit.
--dialyzer({nowarn_function, start/2}).
+-dialyzer({nowarn_function, [call/2, start/2]}).
 
 -record(task, {
+    %% Of this task alone: whatever else the process may exit with is no result.
+    id :: reference(),
     monitor :: reference(),
     pid :: pid(),
     timer :: reference()
@@ -25,18 +27,24 @@
 %% Calls the function and waits for it until the deadline, in monotonic milliseconds. Leaves no message behind.
 -spec call(fun(() -> Result), Deadline :: integer()) -> result(Result).
 call(Fun, Deadline) ->
-    #task{monitor = Monitor, timer = Timer} = Task = start(Fun, remaining(Deadline)),
+    Id = make_ref(),
+    %% Beside the receive, so that the compiler sees that no earlier message can match and none is looked at.
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({Id, run(Fun)}) end),
     receive
-        {'DOWN', Monitor, process, _, _} = Message -> result(Message, Task);
-        {timeout, Timer, _} = Message -> result(Message, Task)
+        {'DOWN', Monitor, process, Pid, Reason} -> finished(Id, Reason)
+    after remaining(Deadline) ->
+        true = demonitor(Monitor, [flush]),
+        true = exit(Pid, kill),
+        timeout
     end.
 
 %% Starts the function. Its owner, the caller, gets one message within `Timeout' milliseconds: the one whose
 %% reference_of/1 is the reference/1 of the task, and which result/2 takes.
 -spec start(fun(() -> Result), Timeout :: non_neg_integer()) -> task(Result).
 start(Fun, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, run(Fun)}) end),
-    #task{monitor = Monitor, pid = Pid, timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
+    Id = make_ref(),
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({Id, run(Fun)}) end),
+    #task{id = Id, monitor = Monitor, pid = Pid, timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
 
 run(Fun) ->
     try
@@ -57,30 +65,34 @@ reference_of(_Message) -> none.
 
 %% How the task ended. When it ran out of time, it ends here.
 -spec result(Message :: term(), task(Result)) -> result(Result).
-result({'DOWN', Monitor, process, _, Reason}, #task{monitor = Monitor, timer = Timer}) ->
-    ok = erlang:cancel_timer(Timer, [{async, false}, {info, false}]),
-    ok = flush_timeout(Timer),
-    finished(Reason);
+result({'DOWN', Monitor, process, _, Reason}, #task{id = Id, monitor = Monitor, timer = Timer}) ->
+    ok = cancel_timer(Timer),
+    finished(Id, Reason);
 result({timeout, Timer, _}, #task{timer = Timer} = Task) ->
     ok = cancel(Task),
     timeout.
 
-finished({?MODULE, Result}) -> Result;
-finished(Reason) -> {exit, Reason}.
+finished(Id, {Id, Result}) -> Result;
+finished(_Id, Reason) -> {exit, Reason}.
 
 %% Ends the task without a result; no message of it comes after this.
 -spec cancel(task(_)) -> ok.
 cancel(#task{monitor = Monitor, pid = Pid, timer = Timer}) ->
     true = demonitor(Monitor, [flush]),
     true = exit(Pid, kill),
-    ok = erlang:cancel_timer(Timer, [{async, false}, {info, false}]),
-    flush_timeout(Timer).
+    cancel_timer(Timer).
 
-flush_timeout(Timer) ->
+%% The mailbox is looked through only where the timer has sent its message.
+cancel_timer(Timer) ->
+    flush_timeout(erlang:cancel_timer(Timer), Timer).
+
+flush_timeout(false, Timer) ->
     receive
         {timeout, Timer, _} -> ok
     after 0 -> ok
-    end.
+    end;
+flush_timeout(_Left, _Timer) ->
+    ok.
 
 %% Milliseconds until a deadline, 0 when it is past.
 -spec remaining(Deadline :: integer()) -> non_neg_integer().

@@ -23,6 +23,8 @@
 %% Below the ports that Linux and macOS give to outgoing connections, which would take a port that was free.
 -define(FIRST_PORT, 10000).
 -define(LAST_PORT, 29999).
+%% A test may use the port next to one that it was given. Prime to the sizes of the shares, so that all ports have a turn.
+-define(STRIDE, 7).
 
 %% @doc Calls a function with a network. Afterwards none of its nodes is left, and no epmd runs. Options:
 %%
@@ -95,7 +97,7 @@ node_name(#{host := Host}, Basename, Port) ->
 -spec free_port() -> inet:port_number().
 free_port() ->
     {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),
-    Port = First + atomics:add_get(given_ports(), 1, 1) rem (Last - First + 1),
+    Port = First + ?STRIDE * atomics:add_get(given_ports(), 1, 1) rem (Last - First + 1),
     case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
         {ok, Socket} ->
             ok = gen_tcp:close(Socket),

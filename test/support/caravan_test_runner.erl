@@ -27,8 +27,10 @@ main([Jobs, Record | Modules]) ->
     Slots = lists:seq(0, list_to_integer(Jobs) - 1),
     Queue = slowest_first(Modules, read_record(Record)),
     ok = filelib:ensure_dir(Record),
+    _ = file:delete(Record),
     {Totals, Times} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, []}),
-    ok = file:write_file(Record, [io_lib:format("~b\t~ts~n", [Ms, Name]) || {Ms, Name} <- Times]),
+    Lines = [io_lib:format("~b\t~ts~n", [Ms, Name]) || {Ms, Name} <- Times],
+    ok = file:write_file(Record, unicode:characters_to_binary(Lines)),
     #{pass := Pass, fail := Fail, skip := Skip} = Totals,
     io:format("~b passed, ~b failed, ~b skipped~n", [Pass, Fail, Skip]),
     halt(exit_status(Totals)).
@@ -52,35 +54,49 @@ run(Queue, Free, Shared, Running, Sums) ->
         {Vm, {exit_status, Status}} ->
             {{Module, Results, Slot, Output}, Others} = maps:take(Vm, Running),
             io:format("==> ~ts~n~ts~n", [Module, Output]),
-            run(Queue, [Slot | Free], Shared, Others, ended(Status, file:consult(Results), Sums))
-    after ?HANG_GUARD_MS ->
-        io:format("these modules hang: ~0tp~n", [maps:values(Running)]),
-        halt(1)
+            run(Queue, [Slot | Free], Shared, Others, ended(Status, file:consult(Results), Sums));
+        {timeout, _, {hangs, Vm}} ->
+            ok = kill(Vm),
+            run(Queue, Free, Shared, Running, Sums)
+    end.
+
+%% Its end is a status as any other.
+kill(Vm) ->
+    case erlang:port_info(Vm, os_pid) of
+        {os_pid, Pid} ->
+            io:format("A module hangs; its VM, OS process ~b, is killed.~n", [Pid]),
+            _ = os:cmd("kill -KILL " ++ integer_to_list(Pid)),
+            ok;
+        undefined ->
+            ok
     end.
 
 start_vm(Module, Results, Slot, Jobs) ->
     Share = ?PORTS div Jobs,
     First = ?FIRST_PORT + Slot * Share,
     Paths = lists:append([["-pa", Path] || Path <- paths()]),
-    open_port({spawn_executable, os:find_executable("erl")}, [
-        {args, ["-noshell"] ++ Paths ++ ["-run", ?MODULE_STRING, "run_module", Module, Results]},
+    Vm = open_port({spawn_executable, os:find_executable("erl")}, [
+        {args, ["+Bd", "-noshell"] ++ Paths ++ ["-run", ?MODULE_STRING, "run_module", Module, Results]},
         {env, [{"CARAVAN_TEST_PORTS", lists:concat([First, "-", First + Share - 1])}]},
         exit_status,
         stderr_to_stdout,
         binary
-    ]).
+    ]),
+    _ = erlang:start_timer(?HANG_GUARD_MS, self(), {hangs, Vm}),
+    Vm.
 
 paths() ->
     Modules = [?MODULE, caravan_nif, caravan_demo, caravan_task_tests],
     lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- Modules]).
 
-%% A VM that ends without the number of its tests has failed, whatever its status.
+%% A VM that ends without the number of its tests has failed, whatever its status; so has a module without a test.
 ended(Status, {ok, Results}, {Totals, Times}) ->
     Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
     {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times};
 ended(_Status, {error, _}, {Totals, Times}) ->
     {add(counts(1, []), Totals), Times}.
 
+counts(_Status, [#{pass := 0, fail := 0, skip := 0} = None]) -> None#{fail := 1};
 counts(0, [#{} = Counts]) -> Counts;
 counts(_Status, [#{fail := Fail} = Counts]) -> Counts#{fail := max(1, Fail)};
 counts(_Status, []) -> #{pass => 0, fail => 1, skip => 0}.
@@ -110,9 +126,11 @@ add_time([Ms, Name], Times) ->
 run_module([Name, Results]) ->
     Module = list_to_atom(Name),
     %% When the VM that has started this one is gone, nobody reads the results.
-    _ = spawn(fun() -> eof = io:get_line(""), halt(1) end),
+    Guard = spawn(fun() -> eof = io:get_line(""), halt(1) end),
     {ok, File} = file:open(Results, [write, {encoding, utf8}]),
     Result = eunit:test(Module, [verbose, {report, {?MODULE, [Module, File]}}]),
+    %% The standard input ends with the VM, too.
+    true = exit(Guard, kill),
     %% What the tests have written comes before the end of the VM.
     init:stop(case Result of ok -> 0; _ -> 1 end),
     receive after infinity -> ok end.

@@ -52,3 +52,14 @@ a_cancelled_task_leaves_no_message_test() ->
     receive {runs, Pid} -> await_end(Pid) end,
     ok = caravan_task:cancel(Task),
     ?assertEqual({message_queue_len, 0}, process_info(self(), message_queue_len)).
+
+%% The process is ended from outside with what looks like a result.
+an_exit_reason_from_outside_is_no_result_test() ->
+    Forge = fun() ->
+        Task = self(),
+        _ = spawn(fun() -> exit(Task, {caravan_task, {ok, forged}}) end),
+        receive after infinity -> ok end
+    end,
+    ?assertEqual({exit, {caravan_task, {ok, forged}}}, caravan_task:call(Forge, in(?GUARD_MS))),
+    Task = caravan_task:start(Forge, ?GUARD_MS),
+    ?assertEqual({exit, {caravan_task, {ok, forged}}}, next_result(#{caravan_task:reference(Task) => Task})).
