@@ -2,13 +2,14 @@
 -module(caravan_app).
 -behaviour(application).
 
--export([start/2, stop/1]).
+-export([start/2, stop/1, config_change/3]).
 -export([format/1]).
 
 start(_Type, _Args) ->
     Listening = listening(),
     case caravan_boot:prepare() of
         ok ->
+            ok = caravan_config_report:all(),
             warn_of_another_port(Listening, listening()),
             tell_of_port(net_kernel:get_state(), net_kernel:epmd_module()),
             warn_of_bad_resolver(caravan_dns:check_default()),
@@ -20,6 +21,9 @@ start(_Type, _Args) ->
 
 stop(_State) ->
     caravan_dns:drop_default().
+
+config_change(Changed, New, _Removed) ->
+    caravan_config_report:changed([Key || {Key, _} <- Changed ++ New]).
 
 %% A node without lookups runs, and says why they fail.
 warn_of_bad_resolver(ok) -> ok;

@@ -24,7 +24,7 @@ topologies({error, Error}) ->
 topology({Name, Options}) ->
     case caravan_cluster:check_options(with_name(Name, Options)) of
         {ok, _} -> [caravan_cluster:child_spec(with_name(Name, Options))];
-        {error, Error} -> reject(Name, Error)
+        {error, Error} -> reject(Name, caravan_config:topology_error(Error))
     end.
 
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};

@@ -75,7 +75,13 @@
 
 -type status() :: #{
     name := atom(),
+    %% Who has said that there is such a topology: a source of the key `topologies', or whoever called start/1,
+    %% start_link/1 or a supervisor of theirs.
+    source := caravan_config:source() | caller,
     query := binary(),
+    %% Who is asked, and by whose word: the option of the topology, its resolver or client, or a source of the key
+    %% `nameservers'.
+    nameservers := {system | [binary(), ...] | none, topology | resolver | dns_client | caravan_config:source()},
     last_lookup := last_lookup(),
     %% Milliseconds since the last answer with records.
     answer_age := none | non_neg_integer(),

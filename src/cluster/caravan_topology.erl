@@ -281,7 +281,9 @@ status(#state{options = #{query := Query}, connector = Connector, prune = Prune}
         caravan_prune:stats(Prune),
         #{
             name => name(State),
+            source => source(name(State), caravan_config:value(topologies)),
             query => Query,
+            nameservers => nameservers(State#state.options),
             connected => [Node || Node <- Connected, lists:member(Node, wanted(State))],
             connecting => caravan_connector:connecting(Connector),
             failing => maps:with(not_connected(State), caravan_connector:failing(Connector)),
@@ -289,6 +291,24 @@ status(#state{options = #{query := Query}, connector = Connector, prune = Prune}
             absent => Absent
         }
     ]).
+
+%% Who has said that there is such a topology.
+source(Name, {ok, Topologies}) ->
+    case lists:keymember(Name, 1, Topologies) of
+        true -> caravan_config:source(topologies);
+        false -> caller
+    end;
+source(_Name, {error, _}) ->
+    caller.
+
+%% Who is asked, and by whose word.
+nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
+nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
+nameservers(#{nameservers := default}) -> {none, resolver};
+nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
+
+of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
+of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
 next_poll(#state{poll = {_, _}}) -> now;
 next_poll(#state{look_timer = Timer}) -> left(erlang:read_timer(Timer)).

@@ -1,57 +1,41 @@
 %% @private
-%% The configuration of the application: each key once, with its default and what is allowed.
+%% The configuration of the application: each key once, with its default, what is allowed, and where its value comes
+%% from. In this order: an emulator flag (`-caravan default_port 4371' in vm.args), an environment variable
+%% (CARAVAN_DEFAULT_PORT), the application's environment (`config :caravan', sys.config), the default.
 %%
-%% Values come from the application environment (`config :caravan', sys.config) or from emulator flags
-%% (`-caravan default_port 4371' in vm.args), which win, as they do for every OTP application.
+%% Flags and variables are read once, since both are facts of the start of the VM; the application's environment may
+%% change.
 -module(caravan_config).
 
--export([load/0, value/1]).
+-export([load/0, value/1, source/1, given/1, options/0]).
+-export([passed_over/0, overridden/0, unknown_keys/0, topology_error/1, format_source/1]).
 
--export_type([key/0]).
+-export_type([key/0, source/0]).
 
 -type key() ::
     default_port | port_range | listen_port | port_srv | fallback | nameservers | resolver | topologies | debug.
+-type source() :: flag | {variable, string()} | environment | default.
 
-%% The value of a key, or its default when it is not set.
--spec value(key()) -> {ok, term()} | {error, caravan_option:error()}.
-value(Key) ->
-    {Default, Type} = option(Key),
-    case application:get_env(caravan, Key) of
-        {ok, Value} -> caravan_option:check(Key, Value, Type);
-        undefined -> {ok, Default}
-    end.
+-define(GIVEN_AT_START, {?MODULE, given_at_start}).
 
-%% Makes the keys readable when distribution starts: nobody has loaded the application by then. A flag whose value is no
-%% Erlang term makes OTP drop all flags of the application with no more than a log entry, so that is an error here.
--spec load() -> ok | {error, caravan_option:error()}.
-load() ->
-    _ = application:load(caravan),
-    Flags = lists:append([Flag || {caravan, Flag} <- init:get_arguments()]),
-    case [{Name, Text} || {Name, Text} <- pairs(Flags), not is_term(Text)] of
-        [{Name, Text} | _] -> {error, {bad_option, Name, Text, "an Erlang term"}};
-        [] -> ok
-    end.
+%% The key; its default; what is allowed; what a text of an environment variable becomes.
+-type option() :: {key(), Default :: term(), caravan_option:type(), caravan_variable:text()}.
 
-pairs([Name, Text | Flags]) -> [{Name, Text} | pairs(Flags)];
-pairs(_) -> [].
-
-is_term(Text) ->
-    case erl_scan:string(Text ++ ".") of
-        {ok, Tokens, _} -> element(1, erl_parse:parse_term(Tokens)) =:= ok;
-        {error, _, _} -> false
-    end.
-
-option(default_port) -> {4370, caravan_option:port_number()};
-option(port_range) -> {{1024, 65535}, caravan_option:port_range()};
-option(listen_port) -> {default, caravan_option:listen_port()};
-option(port_srv) -> {none, caravan_option:port_srv()};
-option(fallback) -> {none, caravan_option:one_of([none, epmd])};
-option(nameservers) -> {system, caravan_option:nameservers()};
-%% What is in it, caravan_dns:open/1 checks.
-option(resolver) -> {#{}, {fun resolver/1, "a map or a list of options"}};
-%% Whether topologies log what each poll finds, at level `debug'.
-option(debug) -> {false, caravan_option:boolean()};
-option(topologies) -> {[], {fun topologies/1, "a list of {Name, Options}"}}.
+-spec options() -> [option()].
+options() ->
+    [
+        {default_port, 4370, caravan_option:port_number(), integer},
+        {port_range, {1024, 65535}, caravan_option:port_range(), range},
+        {listen_port, default, caravan_option:listen_port(), port_or_word},
+        {port_srv, none, caravan_option:port_srv(), text_or_none},
+        {fallback, none, caravan_option:one_of([none, epmd]), word},
+        {nameservers, system, caravan_option:nameservers(), list_or_word},
+        %% What is in it, caravan_dns:open/1 checks.
+        {resolver, #{}, {fun resolver/1, "a map or a list of options"}, pairs},
+        {topologies, [], {fun topologies/1, "a list of {Name, Options}"}, one_topology},
+        %% Whether topologies log what each poll finds, at level `debug'.
+        {debug, false, caravan_option:boolean(), word}
+    ].
 
 resolver(Options) when is_map(Options); is_list(Options) -> {ok, Options};
 resolver(_) -> error.
@@ -66,3 +50,148 @@ topologies(_) ->
 
 is_topology({Name, Options}) -> is_atom(Name) andalso (is_map(Options) orelse is_list(Options));
 is_topology(_) -> false.
+
+option(Key) ->
+    lists:keyfind(Key, 1, options()).
+
+%% The value of a key, or its default when it is not set. The key of an error is `{Key, source()}'.
+-spec value(key()) -> {ok, term()} | {error, caravan_option:error()}.
+value(Key) ->
+    {_, Default, Type, _} = option(Key),
+    case given(Key) of
+        {default, _} -> {ok, Default};
+        {{variable, _} = Source, {unreadable, Text}} -> refused(Key, Source, Text, Type);
+        {Source, Value} -> check(Key, Source, Value, Type)
+    end.
+
+check(Key, Source, Value, Type) ->
+    case caravan_option:check({Key, Source}, Value, Type) of
+        {ok, _} = Ok -> Ok;
+        {error, _} -> refused(Key, Source, as_written(Source, Value), Type)
+    end.
+
+%% Of a variable people know the text.
+as_written({variable, Variable}, _Value) -> os:getenv(Variable, "");
+as_written(_Source, Value) -> Value.
+
+refused(Key, Source, Value, {_, Allowed}) ->
+    caravan_option:check({Key, Source}, Value, {fun(_) -> error end, Allowed}).
+
+-spec source(key()) -> source().
+source(Key) ->
+    element(1, given(Key)).
+
+%% Where the value of a key comes from, and the value before it is checked.
+-spec given(key()) -> {source(), Value :: term() | {unreadable, string()}}.
+given(Key) ->
+    case given_at_start() of
+        #{given := #{Key := Given}} -> of_start(Key, Given);
+        _ -> of_environment(application:get_env(caravan, Key))
+    end.
+
+%% What variables say makes one topology, for who has written none.
+of_start(topologies, {{variable, _}, _} = Given) ->
+    case application:get_env(caravan, topologies) of
+        undefined -> Given;
+        Set -> of_environment(Set)
+    end;
+of_start(_Key, Given) ->
+    Given.
+
+of_environment({ok, Value}) -> {environment, Value};
+of_environment(undefined) -> {default, none}.
+
+%% Makes the keys readable when distribution starts: nobody has loaded the application by then. A flag whose value is no
+%% Erlang term makes OTP drop all flags of the application with no more than a log entry, so that is an error here.
+-spec load() -> ok | {error, caravan_option:error()}.
+load() ->
+    _ = application:load(caravan),
+    case read_flags() of
+        {ok, Flags} -> persistent_term:put(?GIVEN_AT_START, with_variables(Flags));
+        {error, _} = Error -> Error
+    end.
+
+given_at_start() ->
+    case persistent_term:get(?GIVEN_AT_START, none) of
+        none -> read_at_start(load());
+        Given -> Given
+    end.
+
+read_at_start(ok) -> given_at_start();
+%% Who starts the distribution or the application is told of the error.
+read_at_start({error, _}) -> with_variables(#{}).
+
+with_variables(Flags) ->
+    {Variables, PassedOver} = caravan_variable:read([{Key, Text} || {Key, _, _, Text} <- options()]),
+    #{given => maps:merge(Variables, Flags), passed_over => PassedOver}.
+
+%% As application_controller has it: of several flags the first one counts, and of a key twice in one flag the last.
+read_flags() ->
+    Flags = [pairs(Flag) || {caravan, Flag} <- init:get_arguments()],
+    case [{Name, Text} || {Name, Text} <- lists:append(Flags), term(Text) =:= error] of
+        [{Name, Text} | _] -> {error, {bad_option, {list_to_atom(Name), flag}, Text, "an Erlang term"}};
+        [] -> {ok, lists:foldr(fun(Flag, Read) -> maps:merge(Read, terms(Flag)) end, #{}, Flags)}
+    end.
+
+pairs([Name, Text | Flags]) -> [{Name, Text} | pairs(Flags)];
+pairs(_) -> [].
+
+terms(Flag) ->
+    maps:from_list([{list_to_atom(Name), {flag, element(2, term(Text))}} || {Name, Text} <- Flag]).
+
+term(Text) ->
+    case erl_scan:string(Text ++ ".") of
+        {ok, Tokens, _} -> parsed(erl_parse:parse_term(Tokens));
+        {error, _, _} -> error
+    end.
+
+parsed({ok, _} = Term) -> Term;
+parsed({error, _}) -> error.
+
+%% Environment variables that have one of our names and are no configuration.
+-spec passed_over() -> [{Variable :: string(), Text :: string()}].
+passed_over() ->
+    maps:get(passed_over, given_at_start()).
+
+%% Keys whose value in the application's environment, or in a variable, is not the one that counts.
+-spec overridden() -> [{key(), Loser :: source(), Winner :: source()}].
+overridden() ->
+    #{given := Given} = given_at_start(),
+    lists:append([overridden(Key, maps:get(Key, Given, none)) || {Key, _, _, _} <- options()]).
+
+%% OTP puts flags into the application's environment.
+overridden(Key, {flag, Value}) ->
+    [{Key, environment, flag} || {ok, Set} <- [application:get_env(caravan, Key)], Set =/= Value];
+overridden(topologies, {{variable, _} = Variable, _}) ->
+    [{topologies, Variable, environment} || {ok, _} <- [application:get_env(caravan, topologies)]];
+overridden(Key, {{variable, _} = Variable, Value}) ->
+    [{Key, environment, Variable} || {ok, Set} <- [application:get_env(caravan, Key)], Set =/= Value];
+overridden(_Key, none) ->
+    [].
+
+%% Keys of the application's environment, and of flags, that are none of ours, with the one that is meant perhaps.
+-spec unknown_keys() -> [{Unknown :: atom(), Near :: key() | none}].
+unknown_keys() ->
+    Known = [Key || {Key, _, _, _} <- options()],
+    Set = [Key || {Key, _} <- application:get_all_env(caravan), Key =/= included_applications],
+    [{Key, caravan_option:nearest(Key, Known)} || Key <- lists:sort(Set -- Known)].
+
+%% An option of a topology that is not allowed, with where the topologies come from.
+-spec topology_error(caravan_option:error()) -> caravan_option:error().
+topology_error({bad_option, Option, Value, Allowed}) ->
+    {bad_option, {Option, topology_source(Option, source(topologies))}, Value, Allowed}.
+
+topology_source(Option, {variable, _} = Source) ->
+    case lists:keyfind(Option, 1, caravan_variable:topology_variables()) of
+        {Option, Variable, _} -> {variable, Variable};
+        false -> Source
+    end;
+topology_source(_Option, Source) ->
+    Source.
+
+%% For a place behind the value, such as "4371 (CARAVAN_DEFAULT_PORT)".
+-spec format_source(source()) -> string().
+format_source(flag) -> "flag -caravan";
+format_source({variable, Variable}) -> Variable;
+format_source(environment) -> "application environment";
+format_source(default) -> "default".

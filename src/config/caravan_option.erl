@@ -2,7 +2,7 @@
 %% Options are checked here, once, where they enter; the code behind takes them as they come out.
 -module(caravan_option).
 
--export([validate/2, check/3, format_error/1]).
+-export([validate/2, check/3, format_error/1, nearest/2]).
 -export([integer/2, port_number/0, port_range/0, listen_port/0, port_srv/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
 -export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
@@ -60,10 +60,40 @@ words({or_default, Allowed}) -> "default, or " ++ words(Allowed);
 words({Format, Arguments}) -> lists:flatten(io_lib:format(Format, Arguments));
 words(Text) -> Text.
 
-%% One line that names the key, the value and what is allowed.
+%% One line that names the key, where the value comes from if that is known, the value and what is allowed.
 -spec format_error(error()) -> string().
 format_error({bad_option, Key, Value, Allowed}) ->
-    lists:flatten(io_lib:format("caravan: option ~tp is ~0tp; allowed: ~ts", [Key, Value, Allowed])).
+    lists:flatten(io_lib:format("caravan: ~ts is ~0tp; allowed: ~ts", [subject(Key), Value, Allowed])).
+
+subject({Key, {variable, Variable}}) -> io_lib:format("~ts in the environment (option ~tp)", [Variable, Key]);
+subject({Key, flag}) -> io_lib:format("option ~tp of the flag -caravan", [Key]);
+subject({Key, environment}) -> io_lib:format("option ~tp of the application's environment", [Key]);
+subject(Key) -> io_lib:format("option ~tp", [Key]).
+
+%% Of the known words the one that an unknown one is probably meant to be: no more than two fifths of its letters differ.
+-spec nearest(atom(), [atom()]) -> atom() | none.
+nearest(Word, Known) ->
+    Text = atom_to_list(Word),
+    case lists:sort([{distance(Text, atom_to_list(Candidate)), Candidate} || Candidate <- Known]) of
+        [{Distance, Nearest} | _] when Distance * 5 =< length(Text) * 2 -> Nearest;
+        _ -> none
+    end.
+
+%% Levenshtein's distance, row by row.
+distance(Text, Other) ->
+    lists:last(lists:foldl(fun(Letter, Row) -> next_row(Letter, Other, Row) end, lists:seq(0, length(Other)), Text)).
+
+next_row(Letter, Other, [First | _] = Row) ->
+    next_row(Letter, Other, Row, [First + 1]).
+
+next_row(_Letter, [], [_], Next) ->
+    lists:reverse(Next);
+next_row(Letter, [Other | Others], [Diagonal, Above | Row], [Left | _] = Next) ->
+    Substituted = Diagonal + substitution(Letter, Other),
+    next_row(Letter, Others, [Above | Row], [lists:min([Above + 1, Left + 1, Substituted]) | Next]).
+
+substitution(Letter, Letter) -> 0;
+substitution(_Letter, _Other) -> 1.
 
 -spec integer(integer(), integer()) -> type().
 integer(Min, Max) ->
@@ -86,12 +116,13 @@ port_range({First, Last} = Range) when is_integer(First), is_integer(Last), 1 =<
 port_range(_) ->
     error.
 
-%% A port; that of the name; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.
+%% A port; that of the name; any that is free; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.
 -spec listen_port() -> type().
 listen_port() ->
-    {fun listen_port/1, "an integer from 1 to 65535, name, or {env, Variable}"}.
+    {fun listen_port/1, "an integer from 1 to 65535, name, any, or {env, Variable} (env:VARIABLE in a variable)"}.
 
 listen_port(name) -> {ok, name};
+listen_port(any) -> {ok, any};
 listen_port({env, [_ | _] = Variable}) -> env(Variable, io_lib:latin1_char_list(Variable));
 listen_port({env, Variable}) when is_binary(Variable) -> listen_port({env, binary_to_list(Variable)});
 listen_port(Port) when is_integer(Port), Port >= 1, Port =< 65535 -> {ok, Port};

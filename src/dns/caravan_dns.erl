@@ -353,7 +353,7 @@ kept(Key, Open) ->
     end.
 
 configured() ->
-    {application:get_env(caravan, nameservers), application:get_env(caravan, resolver)}.
+    {caravan_config:given(nameservers), caravan_config:given(resolver)}.
 
 renew(Key, Configured, Open) ->
     case Open(caravan_config:value(resolver)) of
@@ -364,12 +364,18 @@ renew(Key, Configured, Open) ->
             Error
     end.
 
-open_configured({ok, Options}) -> open(Options);
+open_configured({ok, Options}) -> with_source(open(Options));
 open_configured({error, _} = Error) -> Error.
 
-open_uncached({ok, Options}) when is_map(Options) -> open(Options#{cache => false});
-open_uncached({ok, Options}) -> open(lists:keystore(cache, 1, Options, {cache, false}));
+open_uncached({ok, Options}) when is_map(Options) -> open_configured({ok, Options#{cache => false}});
+open_uncached({ok, Options}) -> open_configured({ok, lists:keystore(cache, 1, Options, {cache, false})});
 open_uncached({error, _} = Error) -> Error.
+
+%% An option within the key `resolver', unless the key that it is about is another one.
+with_source({error, {bad_option, Key, Value, Allowed}}) when is_atom(Key) ->
+    {error, {bad_option, {Key, caravan_config:source(resolver)}, Value, Allowed}};
+with_source(Opened) ->
+    Opened.
 
 %% @private
 %% As lookup/3 through the default resolver, had that no cache; SRV records come in the order of RFC 2782.

@@ -39,10 +39,14 @@ tell_of_ports(_Name, _Listen, none, _Explained) ->
 tell_of_ports(Name, {Port, listen_port}, Actual, _Explained) when Port =/= Actual ->
     log(error, late_listen_port, #{name => Name, port => Actual, listen_port => Port});
 tell_of_ports(Name, {_Port, Rule}, Actual, #{rule := Asked}) when Asked =:= port_srv; Asked =:= epmd ->
-    log(notice, listening, #{name => Name, port => Actual, rule => Rule, advertised_rule => Asked});
+    log(notice, listening, #{
+        name => Name, port => Actual, rule => Rule, source => caravan_port:source(Rule),
+        advertised_rule => Asked, advertised_source => caravan_port:source(Asked)
+    });
 tell_of_ports(Name, {_Port, Rule}, Actual, #{port := Advertised, rule := NameRule}) ->
     log(notice, listening, #{
-        name => Name, port => Actual, rule => Rule, advertised_port => Advertised, advertised_rule => NameRule
+        name => Name, port => Actual, rule => Rule, source => caravan_port:source(Rule),
+        advertised_port => Advertised, advertised_rule => NameRule, advertised_source => caravan_port:source(NameRule)
     }).
 
 %% Keys have come, after distribution has started, by which others look for the node at another port.
@@ -79,13 +83,15 @@ format(#{event := late_listen_port, name := Name, port := Port, listen_port := L
     };
 format(#{
     event := listening, name := Name, port := Port, rule := Rule, advertised_port := Advertised, advertised_rule := NameRule
-}) ->
+} = Report) ->
     {
         "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
-        [Name, Port, Rule, Advertised, NameRule]
+        [Name, Port, rule(Rule, source, Report), Advertised, rule(NameRule, advertised_source, Report)]
     };
-format(#{event := listening, name := Name, port := Port, rule := Rule, advertised_rule := Asked}) ->
-    {"caravan: ~ts listens on ~b (~ts), and others look for its port by ~ts", [Name, Port, Rule, Asked]};
+format(#{event := listening, name := Name, port := Port, rule := Rule, advertised_rule := Asked} = Report) ->
+    {"caravan: ~ts listens on ~b (~ts), and others look for its port by ~ts", [
+        Name, Port, rule(Rule, source, Report), rule(Asked, advertised_source, Report)
+    ]};
 format(#{event := late_port, port := Port, advertised_port := Late}) ->
     {
         "caravan: the node listens on ~b, and by default_port and port_range as they are now others look for it at ~b; "
@@ -96,3 +102,10 @@ format(#{event := not_in_epmd, name := Name, port := Port, reason := Reason}) ->
     {"caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it", [Name, Port, Reason]};
 format(Report) ->
     {"caravan: ~0tp", [Report]}.
+
+%% With where its value comes from, unless that is the default.
+rule(Rule, SourceKey, Report) ->
+    case maps:get(SourceKey, Report, default) of
+        default -> atom_to_list(Rule);
+        Source -> io_lib:format("~ts: ~ts", [Rule, caravan_config:format_source(Source)])
+    end.

@@ -3,7 +3,7 @@
 -module(caravan_port).
 
 -export([of_name/1, find/4, explain/1]).
--export([fixed/0, from_text/1, check/0, check_settings/1]).
+-export([source/1, fixed/0, from_text/1, check/0, check_settings/1]).
 
 -export_type([rule/0, fixed/0]).
 
@@ -111,10 +111,13 @@ settings(_Default) ->
 explained(Port, helper, _Origin, none) ->
     answer(Port, helper, where(helper, Port));
 explained(Port, Rule, Origin, {port_srv, Template}) ->
-    Records = ["SRV records of ", caravan_template:text(Template), " say it; where there are none, "],
+    Records = [
+        "SRV records of ", caravan_template:text(Template), from(port_srv), " say it; where there are none, "
+    ],
     answer(Port, port_srv, [why(Origin), Records, where(Rule, Port)]);
 explained(Port, Rule, Origin, epmd) ->
-    answer(Port, epmd, [why(Origin), "the epmd of its host is asked; where that knows nothing, ", where(Rule, Port)]);
+    Epmd = ["the epmd of its host is asked", from(epmd), "; where that knows nothing, "],
+    answer(Port, epmd, [why(Origin), Epmd, where(Rule, Port)]);
 explained(Port, Rule, Origin, none) ->
     answer(Port, Rule, [why(Origin), where(Rule, Port)]).
 
@@ -133,7 +136,20 @@ where(name, Port) -> io_lib:format("the digits at the end of the name, ~b", [Por
 where(helper, _) -> "it is the name of a helper node, which nobody looks up";
 where(erl_epmd_port, Port) -> io_lib:format("-erl_epmd_port, ~b", [Port]);
 where(erl_dist_port, Port) -> io_lib:format("ERL_DIST_PORT, ~b", [Port]);
-where(default_port, Port) -> io_lib:format("default_port, ~b", [Port]).
+where(default_port, Port) -> io_lib:format("default_port, ~b~ts", [Port, from(default_port)]).
+
+%% Where the value of a rule's key comes from, when that is worth a word.
+from(Rule) ->
+    case source(Rule) of
+        default -> "";
+        Source -> io_lib:format(" (~ts)", [caravan_config:format_source(Source)])
+    end.
+
+%% Where the value that a rule goes by comes from; `default' also for the rules that have no key.
+-spec source(rule() | listen_port | port_srv | epmd) -> caravan_config:source().
+source(epmd) -> caravan_config:source(fallback);
+source(Rule) when Rule =:= default_port; Rule =:= listen_port; Rule =:= port_srv -> caravan_config:source(Rule);
+source(_Rule) -> default.
 
 %% The port at which OTP, without an epmd, expects every node whose name says nothing else.
 -spec fixed() -> {inet:port_number(), fixed()} | none.

@@ -49,7 +49,7 @@ what_is_configured_wrongly_is_logged_test_() ->
 
 %% Without the words for what is allowed.
 bad_option(Key, Value) ->
-    {bad_option, Key, Value}.
+    {bad_option, {Key, environment}, Value}.
 
 %% Whether the application starts with that value, and the first that it logs as an error.
 start(Key, Value) ->
@@ -78,4 +78,73 @@ logged() ->
     after ?GUARD_MS -> error(nothing_logged)
     end.
 
-without_words({bad_option, Key, Value, _Allowed}) -> bad_option(Key, Value).
+without_words({bad_option, Key, Value, _Allowed}) -> {bad_option, Key, Value}.
+
+%% Values that count for nothing, unknown keys and variables by accident: the application says each once, and runs.
+what_counts_for_nothing_is_logged_test() ->
+    ok = caravan_nif:load(),
+    Variables = [{"CARAVAN_DEBUG", "true"}, {"CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"}],
+    [os:putenv(Name, Text) || {Name, Text} <- Variables],
+    ok = caravan_config:load(),
+    try
+        ?assertEqual(
+            [
+                #{event => variable_passed_over, variable => "CARAVAN_DEFAULT_PORT", value => "tcp://10.0.0.1:80"},
+                #{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment},
+                #{event => unknown_key, key => nameserver, near => nameservers}
+            ],
+            (logged_by(fun() ->
+                with_environment([{nameserver, "127.0.0.1"}, {debug, false}], fun() ->
+                    ok = application:start(caravan),
+                    ok = application:stop(caravan)
+                end)
+            end))
+        )
+    after
+        [os:unsetenv(Name) || {Name, _} <- Variables],
+        ok = caravan_config:load()
+    end.
+
+%% As application_controller calls it after the configuration has changed at run time.
+a_change_that_counts_for_nothing_is_logged_test() ->
+    ok = caravan_nif:load(),
+    os:putenv("CARAVAN_DEBUG", "true"),
+    ok = caravan_config:load(),
+    try
+        ?assertEqual(
+            [#{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment}],
+            logged_by(fun() ->
+                with_environment([{debug, false}, {port_range, {1, 2}}], fun() ->
+                    caravan_app:config_change([{debug, false}], [{port_range, {1, 2}}], [])
+                end)
+            end)
+        )
+    after
+        os:unsetenv("CARAVAN_DEBUG"),
+        ok = caravan_config:load()
+    end.
+
+with_environment(Pairs, Fun) ->
+    _ = application:load(caravan),
+    [ok = application:set_env(caravan, Key, Value) || {Key, Value} <- Pairs],
+    try
+        Fun()
+    after
+        [ok = application:unset_env(caravan, Key) || {Key, _} <- Pairs]
+    end.
+
+%% Logging is synchronous: what was logged has arrived when the handler is gone.
+logged_by(Fun) ->
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => notice, config => self()}),
+    try
+        Fun()
+    after
+        ok = logger:remove_handler(?MODULE)
+    end,
+    received().
+
+received() ->
+    receive
+        {logged, Report} -> [Report | received()]
+    after 0 -> []
+    end.

@@ -122,7 +122,7 @@ defmodule Caravan.Cluster.Config do
   # Caravan 1.0 asked where OTP asks, and had Consul put into the `inetrc` file of OTP.
   defp with_nameservers(options) do
     with false <- Keyword.has_key?(options, :nameservers) or Keyword.has_key?(options, :resolver),
-         nil <- Application.get_env(:caravan, :nameservers),
+         :default <- :caravan_config.source(:nameservers),
          [_ | _] = nameservers <- inetrc_nameservers() do
       Keyword.put(options, :nameservers, Enum.map(nameservers, &nameserver/1))
     else

@@ -106,7 +106,7 @@ defmodule Caravan.Cluster.DnsStrategy do
   def find_nodes(%Config{query: query, dns_client: dns_client} = config) do
     nodes = query |> dns_client.get_nodes() |> node_names(config) |> List.delete(node())
 
-    if Application.get_env(:caravan, :debug, false),
+    if :caravan_config.value(:debug) == {:ok, true},
       do: :caravan_report.found_once(nodes, config.topology)
 
     connect_nodes(nodes, config)

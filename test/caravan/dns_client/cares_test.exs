@@ -67,7 +67,8 @@ defmodule Caravan.DnsClient.CaresTest do
   test "a configuration that makes no resolver raises with the option" do
     Application.put_env(:caravan, :nameservers, ["nowhere"])
 
-    {:error, {:bad_option, :nameservers, ["nowhere"], _} = reason} = Caravan.DNS.stats()
+    {:error, {:bad_option, {:nameservers, :environment}, ["nowhere"], _} = reason} =
+      Caravan.DNS.stats()
 
     assert_raise RuntimeError, Caravan.DNS.format_error(reason), fn ->
       Cares.get_nodes("app.test")

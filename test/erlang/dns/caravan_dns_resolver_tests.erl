@@ -141,7 +141,7 @@ lookups_through_a_bad_default_say_why(Server) ->
     put_address(Server),
     [
         with_env(Key, Value, fun() ->
-            Expected = {error, {bad_option, Named, Wrong, Allowed}},
+            Expected = {error, {bad_option, {Named, environment}, Wrong, Allowed}},
             ?assertEqual(Expected, caravan_dns:lookup("n1.test", a)),
             ?assertEqual(Expected, caravan_dns:stats()),
             ?assertMatch({ok, _}, lookup(open(Server, #{})))
@@ -161,7 +161,7 @@ application_with_a_bad_resolver_starts_and_says_so_test() ->
         ok = logger:add_handler(?MODULE, ?MODULE, #{level => error, config => self()}),
         try
             {ok, _} = application:ensure_all_started(caravan),
-            ?assertMatch(#{event := bad_resolver, error := {bad_option, tries, 0, _}}, logged()),
+            ?assertMatch(#{event := bad_resolver, error := {bad_option, {tries, environment}, 0, _}}, logged()),
             ok = application:stop(caravan)
         after
             logger:remove_handler(?MODULE)

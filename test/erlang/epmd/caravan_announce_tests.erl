@@ -18,6 +18,12 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {listening,
                 #{name => ?A, port => 4711, rule => listen_port, advertised_port => 4371, advertised_rule => name},
                 [?A, 4711, listen_port, 4371, name]},
+            {listening,
+                #{
+                    name => ?A, port => 4711, rule => listen_port, source => {variable, "CARAVAN_LISTEN_PORT"},
+                    advertised_port => 4371, advertised_rule => default_port, advertised_source => flag
+                },
+                [?A, 4711, listen_port, "CARAVAN_LISTEN_PORT", 4371, default_port, "flag -caravan"]},
             {listening, #{name => "app1", port => 4711, rule => erl_dist_port, advertised_rule => port_srv},
                 ["app1", 4711, erl_dist_port, port_srv]},
             {late_port, #{port => 4370, advertised_port => 4711}, [4370, 4711]},

@@ -40,7 +40,7 @@ a_bad_flag_stops_the_boot_with_one_line_test_() ->
     [?NODES(with(#{}, fun(Network) ->
         Flags = ["-caravan", atom_to_list(Key), lists:flatten(io_lib:format("~0p", [Value]))],
         Node = start(Network, node_name(Network, "a", free_port()), Flags),
-        Error = caravan_option:check(Key, Value, Type),
+        Error = caravan_option:check({Key, flag}, Value, Type),
         ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
      end))
      || {Key, Values, Type} <-
@@ -82,13 +82,21 @@ an_ordinary_node_with_the_name_of_a_helper_is_told_test_() ->
 a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->
     ?NODES(with_log(fun(Network, Log) ->
         [Before, After] = [free_port() || _ <- [before, later]],
-        {_, Node} = boot(Network, 'app@127.0.0.1', ["-caravan", "default_port", integer_to_list(Before)]),
+        %% As sys.config, and unlike a flag, which nothing beats.
+        Config = write_config(Before),
+        {_, Node} = boot(Network, 'app@127.0.0.1', ["-config", Config]),
+        ok = file:delete(Config),
         ok = call(Node, application, set_env, [caravan, default_port, After]),
         ok = call(Node, application, start, [caravan]),
         ?assertMatch({exited, 0, _}, stop(Node)),
         Line = announced(#{event => late_port, port => Before, advertised_port => After}),
         ?assertEqual([Line], [Error || {error, Error} <- Log()])
     end)).
+
+write_config(DefaultPort) ->
+    File = filename:join("/tmp", lists:concat(["caravan-", os:getpid(), "-", DefaultPort, ".config"])),
+    ok = file:write_file(File, io_lib:format("~p.", [[{caravan, [{default_port, DefaultPort}]}]])),
+    File.
 
 a_port_in_the_name_is_nothing_to_speak_of_test_() ->
     ?NODES(with(#{}, fun(Network) ->
@@ -118,9 +126,10 @@ distribution_starts_and_stops_at_run_time_test_() ->
 
 what_would_stop_a_boot_is_an_error_at_run_time_test_() ->
     ?NODES(with(#{}, fun(Network) ->
-        {none, Node} = boot(Network, none, ["-caravan", "default_port", "0"]),
+        {none, Node} = boot(Network, none, []),
+        ok = call(Node, application, set_env, [caravan, default_port, 0]),
         Name = node_name(Network, "a", free_port()),
-        {error, Error} = caravan_option:check(default_port, 0, caravan_option:port_number()),
+        {error, Error} = caravan_option:check({default_port, environment}, 0, caravan_option:port_number()),
         {error, Reason} = start_distribution(Node, Name),
         ?assertEqual(caravan_option:format_error(Error), caravan_test_log:find_line(Reason)),
         ok = call(Node, application, set_env, [caravan, default_port, 4370]),

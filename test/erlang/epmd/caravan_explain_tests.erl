@@ -41,7 +41,7 @@ names_of_any_kind() ->
 records_come_before_the_default_port() ->
     with_env([{port_srv, "{name}.app.test"}], fun() ->
         ?assertEqual(#{port => 4370, rule => port_srv,
-                       explanation => "the name ends in no digits: SRV records of {name}.app.test say it; "
+                       explanation => "the name ends in no digits: SRV records of {name}.app.test (application environment) say it; "
                                       "where there are none, default_port, 4370"},
                      caravan_epmd:explain(app))
     end).
@@ -49,7 +49,7 @@ records_come_before_the_default_port() ->
 epmd_comes_before_the_default_port() ->
     with_env([{fallback, epmd}], fun() ->
         ?assertEqual(#{port => 4370, rule => epmd,
-                       explanation => "the name ends in no digits: the epmd of its host is asked; "
+                       explanation => "the name ends in no digits: the epmd of its host is asked (application environment); "
                                       "where that knows nothing, default_port, 4370"},
                      caravan_epmd:explain(app))
     end).

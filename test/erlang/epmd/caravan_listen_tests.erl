@@ -79,7 +79,7 @@ a_port_that_is_none_stops_the_boot_with_one_line_test_() ->
     end))
      || {Environment, Flags, Error} <-
             [{[], ["-caravan", "listen_port", lists:flatten(io_lib:format("~0p", [Port]))],
-              caravan_option:check(listen_port, Port, caravan_option:listen_port())}
+              caravan_option:check({listen_port, flag}, Port, caravan_option:listen_port())}
              || Port <- [0, 65536, x, "x", {env, []}]] ++
             [{[], ["-erl_epmd_port", Port], caravan_port:check_settings([{erl_epmd_port, Port}])}
              || Port <- ["abc", "0"]] ++
@@ -134,9 +134,14 @@ listening(Name, {Port, Rule}, {AdvertisedPort, NameRule}) ->
         name => Name,
         port => Port,
         rule => Rule,
+        source => source(Rule),
         advertised_port => AdvertisedPort,
-        advertised_rule => NameRule
+        advertised_rule => NameRule,
+        advertised_source => source(NameRule)
     }).
+
+source(Key) when Key =:= listen_port; Key =:= default_port -> flag;
+source(_Rule) -> default.
 
 %% Most applications are started by the boot script, before the boot is over.
 the_line_is_logged_once_where_the_application_starts_with_the_node_test_() ->

@@ -206,7 +206,7 @@ a_bad_template_stops_the_boot_with_one_line_test_() ->
     [?TEST(caravan_test_network:with(#{}, fun(Network) ->
         ok = caravan_nif:load(),
         Node = start(Network, 'app1@127.0.0.1', ["-caravan", "port_srv", lists:flatten(io_lib:format("~0p", [Value]))]),
-        Error = caravan_option:check(port_srv, Value, caravan_option:port_srv()),
+        Error = caravan_option:check({port_srv, flag}, Value, caravan_option:port_srv()),
         ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
      end))
      || Value <- [1, "likes.test", "{host}.likes.test", "{name}.{hots}.test", "{name}..test", "{name} .test", []]].
@@ -225,7 +225,10 @@ the_application_says_how_others_find_the_port_test_() ->
             {Name, Node} = boot(Logging, 'app1@127.0.0.1', listening_with_port_srv(Port)),
             ok = call(Node, application, start, [caravan]),
             {exited, 0, _} = stop(Node),
-            Report = #{event => listening, name => Name, port => Port, rule => listen_port, advertised_rule => port_srv},
+            Report = #{
+                event => listening, name => Name, port => Port, rule => listen_port, source => flag,
+                advertised_rule => port_srv, advertised_source => flag
+            },
             ?assertEqual([{notice, caravan_test_log:line(caravan_announce, Report)}], Log())
         end)
     end)).

@@ -1,0 +1,130 @@
+%% @private
+%% Configuration from environment variables: plain text, without the quotes of Erlang, as containers and shell scripts
+%% write it.
+-module(caravan_variable).
+
+-export([read/1, name/1, topology_variables/0]).
+
+-export_type([text/0]).
+
+%% What the text of a variable stands for: `range' is `1024-65535'; `port_or_word' a port, `name', `any' or
+%% `env:VARIABLE'; `list_or_word' one word, or elements between commas or blanks; `pairs' is `timeout=500,cache=true'.
+%% `one_topology' is none of these: the topology is made of several variables.
+-type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | pairs | one_topology.
+
+-type given() :: {{variable, string()}, Value :: term() | {unreadable, string()}}.
+
+%% The variable of each option of the topology `default'.
+-spec topology_variables() -> [{atom(), string(), text()}].
+topology_variables() ->
+    [
+        {query, "CARAVAN_CLUSTER_QUERY", text_or_none},
+        {node_basename, "CARAVAN_CLUSTER_BASENAME", list},
+        {node_name, "CARAVAN_CLUSTER_NODE_NAME", text_or_none},
+        {record, "CARAVAN_CLUSTER_RECORD", word}
+    ].
+
+%% The variable of a key.
+-spec name(atom()) -> string().
+name(topologies) -> "CARAVAN_CLUSTER_QUERY";
+name(Key) -> "CARAVAN_" ++ string:uppercase(atom_to_list(Key)).
+
+%% The keys that variables give, and the variables that have one of the names by accident: Kubernetes sets
+%% CARAVAN_DEFAULT_PORT=tcp://10.0.0.1:80 in every pod beside a Service that is called caravan-default. A variable
+%% without text is as one that is not set.
+-spec read([{atom(), text()}]) -> {#{atom() => given()}, PassedOver :: [{string(), string()}]}.
+read(Keys) ->
+    Named = [{Key, name(Key), Text} || {Key, Text} <- Keys, Text =/= one_topology],
+    {Own, OwnPassedOver} = texts(Named),
+    {OfTopology, TopologyPassedOver} = texts(topology_variables()),
+    Given = maps:from_list([{Key, {{variable, Variable}, read(Text, Value)}} || {Key, Variable, Text, Value} <- Own]),
+    {maps:merge(Given, topologies(OfTopology)), OwnPassedOver ++ TopologyPassedOver}.
+
+texts(Named) ->
+    Set = [{Key, Name, Text, Value} || {Key, Name, Text} <- Named, (Value = value(Name)) =/= ""],
+    {ByAccident, Ours} = lists:partition(fun({_, _, _, Value}) -> lists:prefix("tcp://", Value) end, Set),
+    {Ours, [{Name, Value} || {_, Name, _, Value} <- ByAccident]}.
+
+value(Name) ->
+    string:trim(os:getenv(Name, "")).
+
+topologies([]) ->
+    #{};
+topologies(Texts) ->
+    [{_, First, _, _} | _] = Texts,
+    #{topologies => {{variable, First}, [{default, [{Key, option(read(Text, Value))} || {Key, _, Text, Value} <- Texts]}]}}.
+
+%% The check of the topology's options names the text.
+option({unreadable, Text}) -> Text;
+option(Value) -> Value.
+
+read(Text, Value) ->
+    case parse(Text, Value) of
+        error -> {unreadable, Value};
+        Parsed -> Parsed
+    end.
+
+parse(integer, Value) ->
+    integer(Value);
+parse(range, Value) ->
+    range([integer(Part) || Part <- string:lexemes(Value, "-, ")]);
+parse(word, Value) ->
+    word(Value);
+parse(port_or_word, "env:" ++ Variable) ->
+    {env, Variable};
+parse(port_or_word, Value) ->
+    first_of([integer(Value), word(Value)]);
+parse(text_or_none, "none") ->
+    none;
+parse(text_or_none, Value) ->
+    Value;
+parse(list, Value) ->
+    elements(Value);
+parse(list_or_word, "system") ->
+    system;
+parse(list_or_word, Value) ->
+    elements(Value);
+parse(pairs, Value) ->
+    pairs([string:split(Element, "=") || Element <- elements(Value)]).
+
+integer(Value) ->
+    try
+        list_to_integer(Value)
+    catch
+        error:badarg -> error
+    end.
+
+range([First, Last]) when is_integer(First), is_integer(Last) -> {First, Last};
+range(_) -> error.
+
+%% A word that no option has stays a text, and is refused by the check of the option.
+word(Value) ->
+    try
+        list_to_existing_atom(Value)
+    catch
+        error:_ -> error
+    end.
+
+elements(Value) ->
+    string:lexemes(Value, ", ").
+
+pairs(Pairs) ->
+    case lists:all(fun(Pair) -> length(Pair) =:= 2 andalso word(hd(Pair)) =/= error end, Pairs) of
+        true -> [{word(Key), plain_term(Value)} || [Key, Value] <- Pairs];
+        false -> error
+    end.
+
+%% Numbers and the words that options have; anything else is a text, such as a path.
+plain_term(Value) when Value =:= "true"; Value =:= "false"; Value =:= "none"; Value =:= "default" ->
+    word(Value);
+plain_term(Value) when Value =:= "auto"; Value =:= "udp"; Value =:= "tcp" ->
+    word(Value);
+plain_term(Value) ->
+    case integer(Value) of
+        error -> Value;
+        Integer -> Integer
+    end.
+
+first_of([error | Others]) -> first_of(Others);
+first_of([Value | _]) -> Value;
+first_of([]) -> error.

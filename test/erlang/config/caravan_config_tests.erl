@@ -1,0 +1,274 @@
+%% Where the values of keys come from, and which source counts.
+-module(caravan_config_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_config, [value/1, source/1]).
+
+%% A text of a variable, what it stands for, and one that is refused.
+-define(VARIABLES, [
+    {default_port, "CARAVAN_DEFAULT_PORT", "4371", 4371, "0"},
+    {port_range, "CARAVAN_PORT_RANGE", "2000-3000", {2000, 3000}, "3000-2000"},
+    {port_range, "CARAVAN_PORT_RANGE", "2000, 3000", {2000, 3000}, "2000"},
+    {listen_port, "CARAVAN_LISTEN_PORT", "4372", 4372, "65536"},
+    {listen_port, "CARAVAN_LISTEN_PORT", "name", name, "nowhere"},
+    {listen_port, "CARAVAN_LISTEN_PORT", "any", any, "-1"},
+    {listen_port, "CARAVAN_LISTEN_PORT", "env:NOMAD_PORT_dist", {env, "NOMAD_PORT_dist"}, "env:"},
+    {port_srv, "CARAVAN_PORT_SRV", "{name}.app.test", [name, <<".app.test">>], "app.test"},
+    {port_srv, "CARAVAN_PORT_SRV", "none", none, "{name}..test"},
+    {fallback, "CARAVAN_FALLBACK", "epmd", epmd, "epmdd"},
+    {nameservers, "CARAVAN_NAMESERVERS", "127.0.0.1:8600, [::1]:53", [<<"127.0.0.1:8600">>, <<"[::1]:53">>], "nowhere"},
+    {nameservers, "CARAVAN_NAMESERVERS", " system ", system, ","},
+    {resolver, "CARAVAN_RESOLVER", "timeout=500,cache=true,transport=tcp,hosts_file=/etc/hosts",
+        [{timeout, 500}, {cache, true}, {transport, tcp}, {hosts_file, "/etc/hosts"}], "timeout"},
+    {debug, "CARAVAN_DEBUG", "true", true, "yes"}
+]).
+
+variables_test_() ->
+    [
+        [
+            {Variable ++ "=" ++ Text, fun() -> a_variable_gives_the_value(Key, Variable, Text, Value) end},
+            {Variable ++ "=" ++ Wrong, fun() -> a_wrong_variable_is_named(Key, Variable, Wrong) end}
+        ]
+     || {Key, Variable, Text, Value, Wrong} <- ?VARIABLES
+    ].
+
+a_variable_gives_the_value(Key, Variable, Text, Value) ->
+    with_variables([{Variable, Text}], fun() ->
+        ?assertEqual({ok, Value}, value(Key)),
+        ?assertEqual({variable, Variable}, source(Key))
+    end).
+
+a_wrong_variable_is_named(Key, Variable, Text) ->
+    with_variables([{Variable, Text}], fun() ->
+        {error, {bad_option, Named, Text, [_ | _]} = Error} = value(Key),
+        ?assertEqual({Key, {variable, Variable}}, Named),
+        Line = caravan_option:format_error(Error),
+        [?assertNotEqual(nomatch, string:find(Line, Part)) || Part <- [Variable, atom_to_list(Key), Text]]
+    end).
+
+%% The application's environment, a variable: each beats what comes before it.
+a_variable_beats_the_applications_environment_test() ->
+    with_variables([], fun() -> ?assertEqual({{ok, 4370}, default}, {value(default_port), source(default_port)}) end),
+    with_environment([{default_port, 4371}], fun() ->
+        with_variables([], fun() ->
+            ?assertEqual({{ok, 4371}, environment}, {value(default_port), source(default_port)}),
+            ?assertEqual([], caravan_config:overridden())
+        end),
+        with_variables([{"CARAVAN_DEFAULT_PORT", "4372"}], fun() ->
+            ?assertEqual({ok, 4372}, value(default_port)),
+            ?assertEqual([{default_port, environment, {variable, "CARAVAN_DEFAULT_PORT"}}], caravan_config:overridden())
+        end)
+    end).
+
+%% Flags cannot be set in a running VM.
+a_flag_beats_a_variable_test_() ->
+    {timeout, 60, fun() ->
+        Expression =
+            "ok = caravan_config:load(), "
+            "ok = application:set_env(caravan, default_port, 4373), "
+            "io:format(\"~0p\", [[{caravan_config:value(K), caravan_config:source(K)} || K <- [default_port, debug]]]), "
+            "io:format(\"~0p\", [caravan_config:overridden()]), halt().",
+        Output = vm([{"CARAVAN_DEFAULT_PORT", "4371"}, {"CARAVAN_DEBUG", "true"}], "-caravan default_port 4372", Expression),
+        ?assertEqual(
+            "[{{ok,4372},flag},{{ok,true},{variable,\"CARAVAN_DEBUG\"}}][{default_port,environment,flag}]", Output
+        )
+    end}.
+
+%% What application_controller makes of several flags.
+flags_count_as_for_otp_test_() ->
+    {timeout, 60, fun() ->
+        Flags = "-caravan default_port 4371 default_port 4372 -caravan default_port 4373 debug true",
+        Expression =
+            "ok = caravan_config:load(), "
+            "io:format(\"~0p\", [[{ok, element(2, caravan_config:given(K))} =:= application:get_env(caravan, K) "
+            "|| K <- [default_port, debug]]]), halt().",
+        ?assertEqual("[true,true]", vm([], Flags, Expression))
+    end}.
+
+a_flag_that_is_no_term_is_an_error_test_() ->
+    {timeout, 60, fun() ->
+        Expression = "io:format(\"~ts\", [caravan_option:format_error(element(2, caravan_config:load()))]), halt().",
+        Output = vm([], "-caravan default_port [1", Expression),
+        Line = "caravan: option default_port of the flag -caravan is \"[1\"; allowed: an Erlang term",
+        ?assert(lists:suffix(Line, Output))
+    end}.
+
+%% Kubernetes sets these beside Services called caravan and caravan-default.
+what_kubernetes_sets_is_passed_over_test() ->
+    Variables = [
+        {"CARAVAN_PORT", "tcp://10.0.0.1:80"},
+        {"CARAVAN_SERVICE_HOST", "10.0.0.1"},
+        {"CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"},
+        {"CARAVAN_DEFAULT_PORT_80_TCP", "tcp://10.0.0.1:80"}
+    ],
+    with_variables(Variables, fun() ->
+        ?assertEqual({{ok, 4370}, default}, {value(default_port), source(default_port)}),
+        ?assertEqual([{"CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"}], caravan_config:passed_over())
+    end).
+
+an_empty_variable_is_as_one_that_is_not_set_test() ->
+    with_variables([{"CARAVAN_DEFAULT_PORT", ""}, {"CARAVAN_NAMESERVERS", " "}, {"CARAVAN_CLUSTER_QUERY", ""}], fun() ->
+        ?assertEqual([default, default, default], [source(Key) || Key <- [default_port, nameservers, topologies]])
+    end).
+
+variables_make_one_topology_test() ->
+    Variables = [
+        {"CARAVAN_CLUSTER_QUERY", "app.service.consul"},
+        {"CARAVAN_CLUSTER_BASENAME", "blue,green"},
+        {"CARAVAN_CLUSTER_NODE_NAME", "{basename}-{port}@{ip}"},
+        {"CARAVAN_CLUSTER_RECORD", "srv"}
+    ],
+    with_variables(Variables, fun() ->
+        {ok, [{default, Options}]} = value(topologies),
+        {ok, Checked} = caravan_cluster:check_options([{name, default} | Options]),
+        ?assertMatch(
+            #{query := <<"app.service.consul">>, node_basename := [<<"blue">>, <<"green">>], record := srv}, Checked
+        )
+    end).
+
+topologies_that_are_written_beat_the_one_of_variables_test() ->
+    with_environment([{topologies, []}], fun() ->
+        with_variables([{"CARAVAN_CLUSTER_QUERY", "app.service.consul"}], fun() ->
+            ?assertEqual({{ok, []}, environment}, {value(topologies), source(topologies)}),
+            ?assertEqual([{topologies, {variable, "CARAVAN_CLUSTER_QUERY"}, environment}], caravan_config:overridden())
+        end)
+    end).
+
+a_wrong_variable_of_the_topology_is_named_test_() ->
+    [
+        {Variable ++ "=" ++ Text, fun() ->
+            with_variables([{"CARAVAN_CLUSTER_QUERY", "app.test"}, {"CARAVAN_CLUSTER_BASENAME", "app"}, {Variable, Text}], fun() ->
+                {ok, [{default, Options}]} = value(topologies),
+                {error, Error} = caravan_cluster:check_options([{name, default} | Options]),
+                ?assertMatch({bad_option, {Option, {variable, Variable}}, _, _}, caravan_config:topology_error(Error))
+            end)
+        end}
+     || {Option, Variable, Text} <- [
+            {query, "CARAVAN_CLUSTER_QUERY", "a..test"},
+            {node_basename, "CARAVAN_CLUSTER_BASENAME", "a.b"},
+            {node_name, "CARAVAN_CLUSTER_NODE_NAME", "{name}@{ip}"},
+            {record, "CARAVAN_CLUSTER_RECORD", "mx"}
+        ]
+    ].
+
+a_missing_variable_of_the_topology_is_named_test() ->
+    with_variables([{"CARAVAN_CLUSTER_QUERY", "app.test"}], fun() ->
+        {ok, [{default, Options}]} = value(topologies),
+        {error, Error} = caravan_cluster:check_options([{name, default} | Options]),
+        ?assertMatch(
+            {bad_option, {node_basename, {variable, "CARAVAN_CLUSTER_BASENAME"}}, missing, _},
+            caravan_config:topology_error(Error)
+        )
+    end).
+
+unknown_keys_have_a_near_one_test_() ->
+    [
+        {atom_to_list(Unknown), fun() ->
+            with_environment([{Unknown, 1}], fun() ->
+                ?assertEqual([{Unknown, Near}], caravan_config:unknown_keys())
+            end)
+        end}
+     || {Unknown, Near} <- [
+            {nameserver, nameservers}, {topology, topologies}, {default_prot, default_port}, {cookie, none}
+        ]
+    ].
+
+%% The one table of keys that people read: every key with its variable, its default and the numbers of what is allowed.
+the_readme_has_every_key_test_() ->
+    Rows = maps:from_list([{Key, Cells} || [Key | Cells] <- rows("| key | variable |")]),
+    [
+        {"no other", ?_assertEqual(lists:sort([code(Key) || {Key, _, _, _} <- caravan_config:options()]), maps:keys(Rows))}
+        | [{atom_to_list(Key), fun() -> row_is_true(maps:get(code(Key), Rows), Option) end} || {Key, _, _, _} = Option <- caravan_config:options()]
+    ].
+
+row_is_true([Variable, Default, Allowed], {Key, InCode, Type, _Text}) ->
+    ?assertNotEqual(nomatch, string:prefix(Variable, code(caravan_variable:name(Key)))),
+    ?assertNotEqual(nomatch, string:prefix(Default, code(io_lib:format("~0p", [InCode])))),
+    {error, {bad_option, _, _, Words}} = caravan_option:check(Key, self(), Type),
+    ?assertEqual([], numbers(Words) -- numbers(Allowed)).
+
+the_readme_has_every_variable_of_the_topology_test() ->
+    ?assertEqual(
+        lists:sort([[code(Variable), code(Option)] || {Option, Variable, _} <- caravan_variable:topology_variables()]),
+        lists:sort([[Variable, Option] || [Variable, Option, _] <- rows("| variable | option of the topology |")])
+    ).
+
+rows(Heading) ->
+    {ok, Readme} = file:read_file(filename:join(root(), "README.md")),
+    [_, After] = string:split(binary_to_list(Readme), Heading),
+    [_, _ | Lines] = string:split(After, "\n", all),
+    [cells(Line) || Line <- lists:takewhile(fun(Line) -> lists:prefix("|", Line) end, Lines)].
+
+cells(Line) ->
+    [string:trim(Cell) || Cell <- string:split(string:trim(Line, both, "| "), " | ", all)].
+
+root() ->
+    filename:dirname(filename:dirname(filename:dirname(filename:dirname(proplists:get_value(source, ?MODULE:module_info(compile)))))).
+
+code(Term) when is_atom(Term) -> code(atom_to_list(Term));
+code(Text) -> lists:flatten(["`", Text, "`"]).
+
+numbers(Text) ->
+    case re:run(Text, "\\b[0-9]+\\b", [global, {capture, first, list}]) of
+        {match, Numbers} -> lists:usort(lists:append(Numbers));
+        nomatch -> []
+    end.
+
+every_event_has_a_line_that_names_its_facts_test_() ->
+    [
+        {atom_to_list(Event), fun() ->
+            ok = caravan_test_log:assert_line(caravan_config_report, Facts#{event => Event}, Named)
+        end}
+     || {Event, Facts, Named} <- [
+            {variable_passed_over, #{variable => "CARAVAN_DEFAULT_PORT", value => "tcp://10.0.0.1:80"},
+                ["CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"]},
+            {value_overridden, #{key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment},
+                [debug, "CARAVAN_DEBUG", "the application's environment"]},
+            {unknown_key, #{key => nameserver, near => nameservers}, [nameserver, nameservers]},
+            {unknown_key, #{key => cookie, near => none}, [cookie]}
+        ]
+    ].
+
+a_report_without_its_facts_has_a_line_test() ->
+    ?assertMatch({"caravan" ++ _, [_]}, caravan_config_report:format(#{event => unknown_key})).
+
+%% With the environment variables, and no other of ours.
+with_variables(Variables, Fun) ->
+    ok = caravan_nif:load(),
+    Before = [string:split(Variable, "=") || "CARAVAN_" ++ _ = Variable <- os:getenv(), not is_of_the_runner(Variable)],
+    [os:unsetenv(Name) || [Name, _] <- Before],
+    [os:putenv(Name, Value) || {Name, Value} <- Variables],
+    ok = caravan_config:load(),
+    try
+        Fun()
+    after
+        [os:unsetenv(Name) || {Name, _} <- Variables],
+        [os:putenv(Name, Value) || [Name, Value] <- Before],
+        ok = caravan_config:load()
+    end.
+
+is_of_the_runner("CARAVAN_TEST" ++ _) -> true;
+is_of_the_runner(_) -> false.
+
+with_environment(Pairs, Fun) ->
+    _ = application:load(caravan),
+    [ok = application:set_env(caravan, Key, Value) || {Key, Value} <- Pairs],
+    try
+        Fun()
+    after
+        [ok = application:unset_env(caravan, Key) || {Key, _} <- Pairs]
+    end.
+
+vm(Variables, Flags, Expression) ->
+    Erl = filename:join([code:root_dir(), "bin", "erl"]),
+    Arguments = ["-noshell", "-pa", filename:dirname(code:which(caravan_config))] ++ string:lexemes(Flags, " ") ++
+        ["-eval", Expression],
+    Port = open_port({spawn_executable, Erl}, [{args, Arguments}, {env, Variables}, exit_status, stderr_to_stdout, hide]),
+    collect(Port, "").
+
+collect(Port, Output) ->
+    receive
+        {Port, {data, Data}} -> collect(Port, Output ++ Data);
+        {Port, {exit_status, 0}} -> Output
+    end.
