@@ -3,6 +3,7 @@
 -module(caravan_announce).
 
 -export([name/2, port/1, changed_port/2, not_in_epmd/3]).
+-export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
 %% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
@@ -35,8 +36,12 @@ tell_of_ports(_Name, {_, helper}, _Actual, _Explained) ->
 %% `-dist_listen false'.
 tell_of_ports(_Name, _Listen, none, _Explained) ->
     ok;
-%% As with a key that is set in runtime.exs, after distribution has started.
-tell_of_ports(Name, {Port, listen_port}, Actual, _Explained) when Port =/= Actual ->
+%% The variable that `listen_port' names has gone since, or a value has come after the distribution has started: what
+%% was true then is unknown.
+tell_of_ports(_Name, {error, _}, _Actual, _Explained) ->
+    ok;
+%% As with a key that is set in runtime.exs, after distribution has started. 0 is any port.
+tell_of_ports(Name, {Port, listen_port}, Actual, _Explained) when Port =/= Actual, Port =/= 0 ->
     log(error, late_listen_port, #{name => Name, port => Actual, listen_port => Port});
 tell_of_ports(Name, {_Port, Rule}, Actual, #{rule := Asked}) when Asked =:= port_srv; Asked =:= epmd ->
     log(notice, listening, #{
@@ -48,6 +53,39 @@ tell_of_ports(Name, {_Port, Rule}, Actual, #{port := Advertised, rule := NameRul
         name => Name, port => Actual, rule => Rule, source => caravan_port:source(Rule),
         advertised_port => Advertised, advertised_rule => NameRule, advertised_source => caravan_port:source(NameRule)
     }).
+
+%% Why the node cannot listen, where the distribution is started at run time: OTP returns no more than `nodistribution'.
+%% While the system boots, the line ends it.
+-spec cannot_listen(caravan_log:report()) -> ok.
+cannot_listen(Report) ->
+    caravan_log:report(error, Report, fun ?MODULE:format/1).
+
+-spec port_in_use(atom() | string(), inet:port_number(), caravan_listen:rule()) -> caravan_log:report().
+port_in_use(Name, Port, Rule) ->
+    #{
+        event => port_in_use, name => Name, port => Port, rule => Rule, source => caravan_port:source(Rule),
+        holder => caravan_port_holder:find(Port)
+    }.
+
+-spec bad_listen_port(caravan_option:error()) -> caravan_log:report().
+bad_listen_port(Error) ->
+    #{event => bad_listen_port, error => Error}.
+
+-spec line(caravan_log:report()) -> string().
+line(Report) ->
+    {Format, Arguments} = format(Report),
+    lists:flatten(io_lib:format(Format, Arguments)).
+
+way_out(Name, Port, Rule) when Rule =:= name; Rule =:= default_port ->
+    io_lib:format("stop that, or give this node a name that ends in another port, such as ~ts-~b", [basename(Name), Port + 1]);
+way_out(_Name, _Port, helper) ->
+    "try again: a helper gets another name, and with it another port, each time";
+way_out(_Name, _Port, Rule) ->
+    io_lib:format("stop that, or set ~ts to another port", [Rule]).
+
+basename(Name) ->
+    Text = hd(string:split(lists:concat([Name]), "@")),
+    string:trim(string:trim(Text, trailing, "0123456789"), trailing, "-").
 
 %% Keys have come, after distribution has started, by which others look for the node at another port.
 -spec changed_port(Before :: inet:port_number(), After :: inet:port_number()) -> ok.
@@ -75,6 +113,12 @@ format(#{event := digits_ignored, name := Name, port := Port}) ->
         "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
         [Name, Port]
     };
+format(#{event := port_in_use, name := Name, port := Port, rule := Rule, holder := Holder} = Report) ->
+    {"caravan: ~ts cannot listen on port ~b (~ts): eaddrinuse, ~ts listens there; ~ts", [
+        Name, Port, rule(Rule, source, Report), caravan_port_holder:format(Holder), way_out(Name, Port, Rule)
+    ]};
+format(#{event := bad_listen_port, error := Error}) ->
+    {"~ts", [caravan_option:format_error(Error)]};
 format(#{event := late_listen_port, name := Name, port := Port, listen_port := Late}) ->
     {
         "caravan: ~ts listens on ~b, and by listen_port as it is now it would on ~b; "

@@ -55,8 +55,11 @@ start_link() ->
         ok -> ok = caravan_listen:before_protocols(), start_fallback(fallback());
         {error, Error} -> refuse(caravan_boot:format_error(Error), is_booting())
     catch
-        Class:Reason -> refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting())
+        Class:Reason -> refuse_crash(Class, Reason)
     end.
+
+refuse_crash(Class, Reason) ->
+    refuse(lists:flatten(io_lib:format("caravan: ~0tp", [{Class, Reason}])), is_booting()).
 
 start_fallback(epmd) -> erl_epmd:start_link();
 start_fallback(none) -> ignore.
@@ -80,16 +83,32 @@ is_booting() ->
     whereis(kernel_safe_sup) =:= undefined.
 
 %% @doc Where the node is to listen (OTP 23 and later). A busy port is an error of the boot, never a reason to take
-%% another one: nobody would find the node there.
--spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()}.
+%% another one: nobody would find the node there. The error names the port, the rule that gave it and, on Linux, who
+%% listens there. It ends the boot with one line on standard error; a later net_kernel:start/2 fails, and the log has it.
+-spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()} | {error, term()}.
 listen_port_please(Name, _Host) ->
-    safely(fun() -> listen_port(Name, caravan_listen:port(Name), is_first_protocol()) end, {ok, 0}).
+    try
+        listen_port(Name, caravan_listen:port(Name), is_first_protocol())
+    catch
+        Class:Reason -> refuse_crash(Class, Reason)
+    end.
 
-listen_port(Name, {Port, _} = Listen, true) ->
-    ok = caravan_announce:name(Name, Listen),
-    {ok, Port};
-listen_port(_Name, {Port, _}, false) ->
-    {ok, Port}.
+listen_port(_Name, {error, Error}, _IsFirst) ->
+    cannot_listen(caravan_announce:bad_listen_port(Error), is_booting());
+listen_port(Name, {Port, Rule} = Listen, IsFirst) ->
+    case caravan_listen:try_port(Port, IsFirst) of
+        ok -> ok = announce_name(IsFirst, Name, Listen), {ok, Port};
+        {error, eaddrinuse} -> cannot_listen(caravan_announce:port_in_use(Name, Port, Rule), is_booting())
+    end.
+
+cannot_listen(Report, true) ->
+    refuse(caravan_announce:line(Report), true);
+cannot_listen(Report, false) ->
+    ok = caravan_announce:cannot_listen(Report),
+    refuse(caravan_announce:line(Report), false).
+
+announce_name(true, Name, Listen) -> caravan_announce:name(Name, Listen);
+announce_name(false, _Name, _Listen) -> ok.
 
 %% OTP asks and registers for each protocol of `-proto_dist inet_tcp inet6_tcp', and the node has its name after the
 %% first. What is said and registered once is left to that.
@@ -193,7 +212,8 @@ names() ->
     safely(fun() -> known_names(net_adm:localhost()) end, {error, address}).
 
 %% @doc The nodes on a host that are known here: this one, those it is connected to, those that DNS lists for a
-%% topology, and with `fallback' epmd those that the epmd of the host knows.
+%% topology, and with `fallback' epmd those that the epmd of the host knows. There is no daemon that could be away: of a
+%% host of which nothing is known the list is empty.
 -spec names(Host :: string() | atom() | inet:ip_address()) ->
     {ok, [{string(), inet:port_number()}]} | {error, address}.
 names(Host) ->
@@ -206,10 +226,7 @@ known_names(Host) ->
      || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {port, Port, _} <- [port(caravan_port:of_name(Name))]
     ],
     %% Of a name without digits, only epmd knows the port.
-    case lists:ukeysort(1, epmd_names(fallback(), Host) ++ Known) of
-        [] -> {error, address};
-        Names -> {ok, Names}
-    end.
+    {ok, lists:ukeysort(1, epmd_names(fallback(), Host) ++ Known)}.
 
 known_nodes(true) -> [node() | nodes()] ++ caravan_topology_registry:listed();
 known_nodes(false) -> [].

@@ -3,7 +3,7 @@
 %% balancer the one is mapped to the other.
 -module(caravan_listen).
 
--export([port/1, check/0]).
+-export([port/1, try_port/2, check/0]).
 -export([families/0, first_family/0, before_protocols/0, after_protocol/1]).
 -export([note_actual_port/1, actual_port/0]).
 
@@ -13,8 +13,9 @@
 %% ERL_DIST_PORT, the name of the node.
 -type rule() :: listen_port | caravan_port:rule().
 
-%% A helper node never takes the port that is meant for the node it talks to.
--spec port(atom() | string() | binary()) -> {inet:port_number(), rule()}.
+%% A helper node never takes the port that is meant for the node it talks to. 0 is any port that is free. An error is
+%% that of an environment variable that `listen_port' names.
+-spec port(atom() | string() | binary()) -> {inet:port_number(), rule()} | {error, caravan_option:error()}.
 port(Name) ->
     case caravan_port:of_name(Name) of
         {noport, helper} -> {0, helper};
@@ -22,29 +23,62 @@ port(Name) ->
     end.
 
 first([none | Others], OfName) -> first(Others, OfName);
-first([{Port, Rule} | _], _OfName) -> {Port, Rule};
+first([First | _], _OfName) -> First;
 first([], OfName) -> OfName.
 
 listen_port({OfName, _}) ->
     case caravan_config:value(listen_port) of
         {ok, default} -> none;
         {ok, name} -> {OfName, listen_port};
+        {ok, any} -> {0, listen_port};
         {ok, {env, Variable}} -> from_environment(Variable);
         {ok, Port} -> {Port, listen_port}
     end.
 
 from_environment(Variable) ->
-    {ok, Port} = caravan_port:from_text(os:getenv(Variable)),
-    {Port, listen_port}.
+    Text = os:getenv(Variable),
+    case caravan_port:check_settings([{list_to_atom(Variable), Text}]) of
+        ok -> {list_to_integer(Text), listen_port};
+        {error, _} = Error -> Error
+    end.
 
-%% Whether what is set can be used. What is not stops the boot, so that port/1 does not meet it.
+%% Whether what is set can be used. What is not stops the boot, so that port/1 does not meet it. The variable that it may
+%% name is looked at when the node is to listen: a helper of `-dist_listen false' never does.
 -spec check() -> ok | {error, caravan_option:error()}.
 check() ->
     case caravan_config:value(listen_port) of
-        {ok, {env, Variable}} -> caravan_port:check_settings([{list_to_atom(Variable), os:getenv(Variable)}]);
         {ok, _} -> ok;
         {error, _} = Error -> Error
     end.
+
+%% Whether OTP will be able to listen there, with the options that it will use. OTP asks nothing more once its own attempt
+%% has failed, and says no more than `eaddrinuse' then. Of two protocols the first or the second is the one.
+-spec try_port(inet:port_number(), IsFirstProtocol :: boolean()) -> ok | {error, eaddrinuse}.
+try_port(0, _IsFirstProtocol) ->
+    ok;
+try_port(Port, IsFirstProtocol) ->
+    case try_listen(driver(IsFirstProtocol, protocols()), Port) of
+        {ok, Socket} -> gen_tcp:close(Socket);
+        {error, eaddrinuse} = Error -> Error;
+        _AnotherOrNone -> ok
+    end.
+
+driver(true, [Protocol | _]) -> driver(Protocol);
+driver(false, [_, Protocol | _]) -> driver(Protocol);
+driver(_IsFirst, _Protocols) -> none.
+
+%% Another module of the user's may listen in a way of its own.
+driver("inet_" ++ _) -> inet_tcp;
+driver("inet6_" ++ _) -> inet6_tcp;
+driver("Elixir.Caravan.Epmd.Dist") -> inet_tcp;
+driver(_) -> none.
+
+try_listen(none, _Port) ->
+    none;
+try_listen(Driver, Port) ->
+    Interface = [{ip, Ip} || {ok, Ip} <- [application:get_env(kernel, inet_dist_use_interface)]],
+    Options = application:get_env(kernel, inet_dist_listen_options, []),
+    Driver:listen(Port, Options ++ Interface ++ [{active, false}, {reuseaddr, true}]).
 
 %% The address families of `-proto_dist', in the order in which net_kernel takes them.
 -spec families() -> [inet | inet6, ...].

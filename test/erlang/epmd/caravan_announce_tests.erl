@@ -26,6 +26,13 @@ every_event_has_a_line_that_names_its_facts_test_() ->
                 [?A, 4711, listen_port, "CARAVAN_LISTEN_PORT", 4371, default_port, "flag -caravan"]},
             {listening, #{name => "app1", port => 4711, rule => erl_dist_port, advertised_rule => port_srv},
                 ["app1", 4711, erl_dist_port, port_srv]},
+            {port_in_use,
+                #{name => ?A, port => 4371, rule => name, source => default, holder => {ok, #{os_pid => "17", node => "b@h"}}},
+                [?A, 4371, eaddrinuse, "b@h", "17", "app-4372"]},
+            {port_in_use,
+                #{name => "app", port => 4371, rule => erl_epmd_port, source => default, holder => unknown},
+                ["app", 4371, "another program", "set erl_epmd_port"]},
+            {bad_listen_port, #{error => {bad_option, 'NOMAD_PORT_dist', "x", "a port"}}, ['NOMAD_PORT_dist', "a port"]},
             {late_port, #{port => 4370, advertised_port => 4711}, [4370, 4711]},
             {not_in_epmd, #{name => app, port => 4370, reason => econnrefused}, [app, 4370, econnrefused]}
         ]

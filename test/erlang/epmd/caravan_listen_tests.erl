@@ -89,6 +89,84 @@ a_port_that_is_none_stops_the_boot_with_one_line_test_() ->
               caravan_port:check_settings([{'NOMAD_PORT_dist', Port}])}
              || Port <- [false, "", "abc"]]].
 
+%% A port that is taken
+
+a_busy_port_stops_the_boot_with_a_line_that_names_the_holder_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        Port = free_port(),
+        {Holder, HolderNode} = boot(Network, node_name(Network, "holder", Port), []),
+        Pid = call(HolderNode, os, getpid, []),
+        Node = start(Network, Name(Port), Flags(integer_to_list(Port))),
+        {exited, 1, Line} = await_boot(Node),
+        %% The line is all that there is: no report of OTP's around it.
+        ?assertMatch({_, [_]}, {Line, string:lexemes(Line, "\n")}),
+        [?assertNotEqual({Line, Part, nomatch}, {Line, Part, string:find(Line, Part)})
+         || Part <- ["eaddrinuse", integer_to_list(Port), Rule, Pid, atom_to_list(Holder), Hint(Port)]]
+    end))
+     || {Name, Flags, Rule, Hint} <- [
+            {fun(Port) -> list_to_atom(lists:concat(["app-", Port, "@127.0.0.1"])) end, fun(_) -> [] end, "(name)",
+             fun(Port) -> lists:concat(["app-", Port + 1]) end},
+            {fun(_) -> 'app@127.0.0.1' end, fun(Port) -> ["-caravan", "default_port", Port] end,
+             "(default_port: flag -caravan)", fun(Port) -> lists:concat(["app-", Port + 1]) end},
+            {fun(_) -> 'app@127.0.0.1' end, fun(Port) -> ["-caravan", "listen_port", Port] end,
+             "(listen_port: flag -caravan)", fun(_) -> "set listen_port to another port" end}
+        ]].
+
+a_program_that_holds_the_port_is_named_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        Port = free_port(),
+        {ok, Socket} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]),
+        Node = start(Network, node_name(Network, "app", Port), []),
+        {exited, 1, Line} = await_boot(Node),
+        ok = gen_tcp:close(Socket),
+        ?assertNotEqual({Line, nomatch}, {Line, string:find(Line, "OS process " ++ os:getpid())})
+    end)).
+
+%% Its interface is another one, so that OTP can listen.
+a_port_that_is_taken_at_another_address_is_free_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        Port = free_port(),
+        {ok, Socket} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 99}}]),
+        {_, Node} = boot(Network, node_name(Network, "app", Port), []),
+        ?assertEqual([Port], listening_ports(Node)),
+        ok = gen_tcp:close(Socket)
+    end)).
+
+%% OTP returns `nodistribution'.
+a_busy_port_is_an_error_at_run_time_test_() ->
+    ?NODES(with_log(fun(Network, Log) ->
+        Port = free_port(),
+        {ok, Socket} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]),
+        {none, Node} = boot(Network, none, []),
+        Name = node_name(Network, "app", Port),
+        ?assertMatch({error, _}, call(Node, net_kernel, start, [Name, #{name_domain => longnames}])),
+        ok = gen_tcp:close(Socket),
+        ?assertMatch({ok, _}, call(Node, net_kernel, start, [Name, #{name_domain => longnames}])),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        ?assertMatch([{error, "caravan: app-" ++ _} | _], [Logged || {error, "caravan" ++ _} = Logged <- Log()])
+    end)).
+
+%% Any port
+
+any_port_is_one_that_is_free_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        Named = free_port(),
+        {_, Node} = boot(Network, node_name(Network, "app", Named), ["-caravan", "listen_port", "any"]),
+        [Port] = listening_ports(Node),
+        ?assertNotEqual(Named, Port),
+        ?assertEqual(ok, call(Node, application, start, [caravan]))
+    end)).
+
+%% The variable is that of a node that listens.
+a_node_that_does_not_listen_needs_no_variable_test_() ->
+    [?NODES(with(#{}, fun(Network) ->
+        Flags = ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"],
+        {_, Node} = boot(Network, Name, Flags ++ More),
+        ?assertEqual([], listening_ports(Node)),
+        ?assertEqual(ok, call(Node, application, start, [caravan]))
+     end))
+     || {Name, More} <- [{'app@127.0.0.1', ["-dist_listen", "false"]}, {none, []}]].
+
 %% Advertised and listened on
 
 a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->

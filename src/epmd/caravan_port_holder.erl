@@ -1,0 +1,81 @@
+%% @private
+%% Which process of the machine listens on a TCP port, as far as Linux lets one see it: /proc/net/tcp has the inode of the
+%% socket, and the process that has it open, if it is one of the same user. To be called when a node cannot listen: it
+%% looks at each descriptor of each process that may be seen.
+%%
+%% It is called while distribution starts, so it reads by prim_file: OTP 25 has no file server then.
+-module(caravan_port_holder).
+
+-export([find/1, format/1]).
+
+-export_type([holder/0]).
+
+%% `node' is the name in the command line of an Erlang node, `command' the program of any other process.
+-type holder() :: #{os_pid := string(), node => string(), command => string()}.
+
+-define(LISTEN, "0A").
+
+-spec find(inet:port_number()) -> {ok, holder()} | unknown.
+find(Port) ->
+    Inodes = lists:append([inodes(Table, Port) || Table <- ["/proc/net/tcp", "/proc/net/tcp6"]]),
+    case [Pid || Inodes =/= [], Pid <- os_pids(), has_open(Pid, ["socket:[" ++ Inode ++ "]" || Inode <- Inodes])] of
+        [Pid | _] -> {ok, maps:merge(#{os_pid => Pid}, command(arguments(Pid)))};
+        [] -> unknown
+    end.
+
+inodes(Table, Port) ->
+    Suffix = ":" ++ string:right(integer_to_list(Port, 16), 4, $0),
+    [
+        Inode
+     || Line <- lines(prim_file:read_file(Table)),
+        [_, Local, _, ?LISTEN, _, _, _, _, _, Inode | _] <- [string:lexemes(Line, " ")],
+        lists:suffix(Suffix, Local)
+    ].
+
+lines({ok, Content}) -> string:split(binary_to_list(Content), "\n", all);
+lines({error, _}) -> [].
+
+os_pids() ->
+    case prim_file:list_dir("/proc") of
+        {ok, Names} -> [Name || [Digit | _] = Name <- Names, Digit >= $0, Digit =< $9];
+        {error, _} -> []
+    end.
+
+has_open(Pid, Sockets) ->
+    Directory = "/proc/" ++ Pid ++ "/fd/",
+    case prim_file:list_dir(Directory) of
+        {ok, Descriptors} -> lists:any(fun(Descriptor) -> is_open(Directory ++ Descriptor, Sockets) end, Descriptors);
+        {error, _} -> false
+    end.
+
+is_open(Link, Sockets) ->
+    case prim_file:read_link(Link) of
+        {ok, Target} -> lists:member(Target, Sockets);
+        {error, _} -> false
+    end.
+
+arguments(Pid) ->
+    case prim_file:read_file("/proc/" ++ Pid ++ "/cmdline") of
+        {ok, Content} -> string:split(binary_to_list(Content), [0], all);
+        {error, _} -> []
+    end.
+
+%% Of an Erlang VM the arguments have the name; iex and mix write it with two dashes, and pass it on with one.
+command([Program | _] = Arguments) when Program =/= "" ->
+    case name(Arguments) of
+        none -> #{command => filename:basename(Program)};
+        Name -> #{node => Name}
+    end;
+command(_) ->
+    #{}.
+
+name([Flag, Name | _]) when Flag =:= "-name"; Flag =:= "-sname" -> Name;
+name([_ | Arguments]) -> name(Arguments);
+name([]) -> none.
+
+%% Who holds the port, for a sentence.
+-spec format({ok, holder()} | unknown) -> string().
+format({ok, #{os_pid := Pid, node := Name}}) -> "the node " ++ Name ++ ", OS process " ++ Pid;
+format({ok, #{os_pid := Pid, command := Command}}) -> Command ++ ", OS process " ++ Pid;
+format({ok, #{os_pid := Pid}}) -> "OS process " ++ Pid;
+format(unknown) -> "another program".
