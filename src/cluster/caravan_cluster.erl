@@ -20,12 +20,15 @@
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
     name := atom(),
-    %% The name to look up.
-    query := string() | binary(),
-    %% What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
+    %% The name to look up; required without `nodes'.
+    query => string() | binary(),
+    %% Nodes that are wanted whatever DNS says, up to 1000: alone, as in development, or beside a query, for a node that
+    %% boots while DNS is down. Their names are taken as they are written.
+    nodes => [node() | string() | binary()],
+    %% Required with a query. What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
     %% `{port}' is in the template, they are taken as names for one listener: when one is connected, the others are not
     %% tried any more.
-    node_basename := basename() | [basename(), ...],
+    node_basename => basename() | [basename(), ...],
     %% The template of node names. Of `{basename}', `{port}', `{target}' and `{ip}', records of addresses have the first
     %% and the last only. `default' is `"{basename}-{port}@{target}"' for SRV records, `"{basename}@{ip}"' for others.
     node_name => default | string() | binary(),
@@ -78,16 +81,17 @@
     %% Who has said that there is such a topology: a source of the key `topologies', or whoever called start/1,
     %% start_link/1 or a supervisor of theirs.
     source := caravan_config:source() | caller,
-    query := binary(),
+    %% None where the nodes are a fixed list.
+    query := binary() | none,
     %% Who is asked, and by whose word: the option of the topology, its resolver or client, or a source of the key
     %% `nameservers'.
-    nameservers := {system | [binary(), ...] | none, topology | resolver | dns_client | caravan_config:source()},
+    nameservers := {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()},
     last_lookup := last_lookup(),
     %% Milliseconds since the last answer with records.
     answer_age := none | non_neg_integer(),
-    %% Milliseconds until the next lookup; `now' while one is under way.
-    next_poll := now | non_neg_integer(),
-    %% The nodes of the last good answer without this one, and whether it was complete. Nodes of later answers that are
+    %% Milliseconds until the next lookup; `now' while one is under way; none without a query.
+    next_poll := now | none | non_neg_integer(),
+    %% The nodes of the last good answer and of `nodes', without this one, and whether the answer was complete. Nodes of later answers that are
     %% not complete are added to a complete one.
     wanted := [node()],
     complete := boolean(),

@@ -8,7 +8,7 @@
 
 -type reason() ::
     no_address
-    | no_port
+    | {no_port, EpmdModule :: module()}
     | {unreachable, inet:posix()}
     | handshake
     | this_node
@@ -43,13 +43,13 @@ is_long(Host) ->
 reach(Name, Host, Epmd) ->
     case Epmd:address_please(Name, Host, caravan_listen:first_family()) of
         {ok, Ip, Port, _Version} -> try_port(Ip, Port);
-        {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip);
-        {error, noport} -> no_port;
+        {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip, Epmd);
+        {error, noport} -> {no_port, Epmd};
         _NoAddress -> no_address
     end.
 
-reach_port({port, Port, _Version}, Ip) -> try_port(Ip, Port);
-reach_port(_NoPort, _Ip) -> no_port.
+reach_port({port, Port, _Version}, Ip, _Epmd) -> try_port(Ip, Port);
+reach_port(_NoPort, _Ip, Epmd) -> {no_port, Epmd}.
 
 try_port(Ip, Port) ->
     case gen_tcp:connect(Ip, Port, [], ?CONNECT_TIMEOUT_MS) of
@@ -74,7 +74,8 @@ who_listens(_Elsewhere, _Ip, _Port) ->
 %% place of a reason, it is that term.
 -spec format(reason() | term()) -> iodata().
 format(no_address) -> "its host has no address";
-format(no_port) -> "its name has no port";
+format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd knows none of that name";
+format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, knows no port of that name", [Epmd]);
 format({unreachable, Posix}) -> io_lib:format("nothing accepts connections at the port of its name (~0tp)", [Posix]);
 format(handshake) -> "it is reachable and refuses the handshake: another cookie, or another name";
 format(this_node) -> "its address and port are those of this node, which has another name";

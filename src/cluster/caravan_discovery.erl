@@ -9,6 +9,8 @@
 
 -record(state, {
     names :: caravan_node_names:state(),
+    %% Nodes that are wanted whatever DNS says.
+    fixed :: [node()],
     last_lookup = none :: caravan_cluster:last_lookup(),
     failed_polls = 0 :: non_neg_integer(),
     %% Seconds, of the last lookup; 0 unless that was fresh.
@@ -26,13 +28,18 @@
 -opaque state() :: #state{}.
 
 -spec new(map()) -> state().
-new(Options) ->
-    #state{names = caravan_node_names:new(Options)}.
+new(#{nodes := Fixed} = Options) ->
+    #state{names = caravan_node_names:new(Options), fixed = Fixed}.
 
 %% What is wanted stands until the first answer under the new options, which may then be an incomplete one.
 -spec change(map(), state()) -> state().
-change(Options, #state{names = Names} = State) ->
-    State#state{names = caravan_node_names:change(Options, Names), failed_polls = 0, complete = false}.
+change(#{nodes := Fixed} = Options, #state{names = Names} = State) ->
+    Changed = State#state{names = caravan_node_names:change(Options, Names), fixed = Fixed, failed_polls = 0, complete = false},
+    without_query(Options, Changed).
+
+%% Nobody will say what of the answers so far still holds.
+without_query(#{query := none}, State) -> State#state{wanted = [], last_lookup = none, answer_complete = false};
+without_query(_Options, State) -> State.
 
 %% The end of a poll, after so much native time; says in the log what has changed.
 -spec polled(caravan_poll:outcome(), Duration :: integer(), Options :: map(), state()) -> state().
@@ -91,8 +98,8 @@ are_nodes(Nodes, #state{names = Names} = State) ->
     State#state{names = lists:foldl(fun caravan_node_names:is_a_node/2, Names, Nodes)}.
 
 -spec wanted(state()) -> [node()].
-wanted(#state{wanted = Wanted}) ->
-    Wanted.
+wanted(#state{wanted = Wanted, fixed = Fixed}) ->
+    lists:umerge(Wanted, lists:delete(node(), Fixed)).
 
 %% What the last poll was worth; none before the first.
 -spec certainty(state()) -> none | fresh | caravan_prune:suppression().
@@ -114,9 +121,9 @@ status(#state{names = Names} = State) ->
     maps:merge(caravan_node_names:stats(Names), #{
         last_lookup => State#state.last_lookup,
         answer_age => age(State#state.answered_at),
-        wanted => State#state.wanted,
+        wanted => wanted(State),
         complete => State#state.complete,
-        self_listed => State#state.self_listed
+        self_listed => State#state.self_listed orelse lists:member(node(), State#state.fixed)
     }).
 
 age(undefined) -> none;

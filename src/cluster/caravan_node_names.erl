@@ -4,7 +4,7 @@
 %% name that turns out to be a node's gives its atom back to the budget: a cluster may replace its nodes for years.
 -module(caravan_node_names).
 
--export([new/1, change/2, from_endpoints/2, is_a_node/2, same_listener/1, stats/1]).
+-export([new/1, change/2, from_endpoints/2, is_a_node/2, have_port/1, same_listener/1, stats/1]).
 
 -export_type([state/0, endpoint/0, options/0]).
 
@@ -12,8 +12,10 @@
 -type endpoint() :: #{port => inet:port_number(), target => binary(), ip => inet:ip_address()}.
 
 -type options() :: #{
-    node_basename := [binary(), ...],
+    %% Empty without a query.
+    node_basename := [binary()],
     node_name := caravan_template:template(),
+    nodes := [node()],
     max_nodes := pos_integer(),
     atom_budget := pos_integer(),
     atom() => term()
@@ -88,6 +90,17 @@ to_atom(Name, Budget, {Nodes, Refused, Unproven}) ->
 -spec is_a_node(node(), state()) -> state().
 is_a_node(Node, #state{unproven = Unproven} = State) ->
     State#state{unproven = maps:remove(Node, Unproven)}.
+
+%% Whether the names say where their nodes listen.
+-spec have_port(options()) -> boolean().
+have_port(#{node_name := Template, nodes := Fixed}) ->
+    caravan_template:uses(port, Template) orelse lists:any(fun has_port/1, Fixed).
+
+has_port(Node) ->
+    case caravan_port:of_name(Node) of
+        {_Port, name} -> true;
+        _ -> false
+    end.
 
 %% Whether names of one host and port are names for the same listener, of which one at most is right: with several
 %% basenames, each record gives as many names.

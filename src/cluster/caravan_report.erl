@@ -2,20 +2,26 @@
 %% What a topology says of itself, in the log and to telemetry. Only what changes is logged: a steady state is silent.
 -module(caravan_report).
 
--export([started/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
+-export([not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
 -export([connect/2, up/3, connected/3, down/5, disconnect/4]).
 -export([format/1]).
 
--type options() :: #{name := atom(), query := binary(), atom() => term()}.
+-type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
 -type outcome() :: none | fresh | {empty, nxdomain | nodata} | {failed, term()}.
 
--spec started(options()) -> ok.
-started(#{name := Name, connect := {net_kernel, connect_node, []}}) ->
-    case is_alive() of
-        true -> ok;
-        false -> log(warning, not_distributed, Name, #{})
+%% The topology waits until the node is.
+-spec not_distributed(options()) -> ok.
+not_distributed(#{name := Name}) ->
+    log(warning, not_distributed, Name, #{}).
+
+%% Where the port is in the names of nodes, nobody has to ask epmd for it; a node without `-epmd_module' does.
+-spec distributed(options()) -> ok.
+distributed(#{name := Name, connect := {net_kernel, connect_node, []}} = Options) ->
+    case net_kernel:epmd_module() =:= erl_epmd andalso caravan_node_names:have_port(Options) of
+        true -> log(warning, asks_epmd, Name, #{tool => caravan_tool:tool()});
+        false -> ok
     end;
-started(_Options) ->
+distributed(_Options) ->
     ok.
 
 %% The end of a poll, and that of the one before.
@@ -151,7 +157,9 @@ format(Report) ->
     {"caravan: ~0tp", [Report]}.
 
 words(#{event := not_distributed}) ->
-    {"this node is not distributed and connects to nobody; see -name", []};
+    {"this node is not distributed: it connects to nobody until it is (-name, net_kernel:start/2)", []};
+words(#{event := asks_epmd, tool := Tool}) ->
+    {"the names of its nodes have their ports, and this node asks epmd for them; add ~ts", [caravan_tool:flags(Tool)]};
 words(#{event := records_again, query := Query}) ->
     {"~ts has records again", [Query]};
 words(#{event := no_records, query := Query, reason := Reason}) ->

@@ -13,6 +13,8 @@
     options :: map(),
     poll :: {caravan_poll:poll(), Began :: integer()} | undefined,
     look_timer :: reference() | undefined,
+    %% Whether it has been told of, since the node is distributed or not.
+    distributed = unknown :: unknown | boolean(),
     retry_timer :: reference() | undefined,
     discovery :: caravan_discovery:state(),
     members = caravan_members:new() :: caravan_members:state(),
@@ -37,11 +39,11 @@ init(#{name := Name} = Options) ->
     %% No domain: the default handler of OTP stops every event that has another one than otp's.
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
-    ok = caravan_report:started(Options),
-    ok = caravan_topology_registry:publish(Name, []),
+    Discovery = caravan_discovery:new(Options),
+    ok = caravan_topology_registry:publish(Name, caravan_discovery:wanted(Discovery)),
     State = #state{
         options = Options,
-        discovery = caravan_discovery:new(Options),
+        discovery = Discovery,
         connector = caravan_connector:new(Options),
         prune = caravan_prune:new(Options)
     },
@@ -114,10 +116,30 @@ handle_listener(Info, #state{audience = Audience} = State) ->
         ignore -> State
     end.
 
-%% One poll at a time: an answer that is on its way is as good as a new one. What is missing is not left to wait for it.
-look(#state{poll = undefined, options = Options} = State) ->
-    connect(cancel_look(State#state{poll = {caravan_poll:start(Options), erlang:monotonic_time()}}));
+%% While the node is not distributed nobody can be connected. OTP tells no process when that changes, so each look sees.
 look(State) ->
+    look_up(told(can_connect(State), State)).
+
+told(Same, #state{distributed = Same} = State) ->
+    State;
+told(true, #state{options = Options} = State) ->
+    ok = caravan_report:distributed(Options),
+    State#state{distributed = true};
+told(false, #state{options = Options} = State) ->
+    ok = caravan_report:not_distributed(Options),
+    State#state{distributed = false}.
+
+can_connect(#state{options = #{connect := {net_kernel, connect_node, []}}}) -> is_alive();
+can_connect(_State) -> true.
+
+%% One poll at a time: an answer that is on its way is as good as a new one. What is missing is not left to wait for it.
+look_up(#state{options = #{query := none}, distributed = true} = State) ->
+    connect(refresh(cancel_look(State)));
+look_up(#state{options = #{query := none, poll_interval := Interval}} = State) ->
+    arm_look(Interval, State);
+look_up(#state{poll = undefined, options = Options} = State) ->
+    connect(cancel_look(State#state{poll = {caravan_poll:start(Options), erlang:monotonic_time()}}));
+look_up(State) ->
     State.
 
 cancel_poll(#state{poll = {Poll, _Began}} = State) ->
@@ -220,13 +242,11 @@ connect(#state{connector = Connector} = State) ->
     Next = caravan_connector:connect(Missing, Connector),
     retry_in(caravan_connector:next_retry(Missing, Next), State#state{connector = Next}).
 
-missing(#state{options = #{connect := {net_kernel, connect_node, []}}} = State) ->
-    case is_alive() of
+missing(State) ->
+    case can_connect(State) of
         true -> not_connected(State);
         false -> []
-    end;
-missing(State) ->
-    not_connected(State).
+    end.
 
 not_connected(#state{options = Options} = State) ->
     Connected = connected_nodes(State),
@@ -302,6 +322,7 @@ source(_Name, {error, _}) ->
     caller.
 
 %% Who is asked, and by whose word.
+nameservers(#{query := none}) -> {none, no_query};
 nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
 nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
 nameservers(#{nameservers := default}) -> {none, resolver};
@@ -310,6 +331,7 @@ nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
 of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
 of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
+next_poll(#state{options = #{query := none}}) -> none;
 next_poll(#state{poll = {_, _}}) -> now;
 next_poll(#state{look_timer = Timer}) -> left(erlang:read_timer(Timer)).
 

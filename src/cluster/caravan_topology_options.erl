@@ -4,13 +4,28 @@
 
 -export([check/1]).
 
+-define(MAX_FIXED_NODES, 1000).
+
 %% The options with their defaults, and `family', the address family of the distribution.
 -spec check(caravan_cluster:options()) -> {ok, map()} | {error, caravan_option:error()}.
 check(Options) ->
     case caravan_option:validate(Options, options()) of
-        {ok, Checked} -> with_query(with_defaults(Checked));
+        {ok, Checked} -> with_source_of_nodes(with_defaults(Checked));
         {error, _} = Error -> Error
     end.
+
+%% A fixed list of nodes stands alone or beside a query.
+with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
+    {ok, Options#{query := none, node_basename := [], node_name := [Text]}};
+with_source_of_nodes(#{query := missing}) ->
+    missing(query, caravan_option:text());
+with_source_of_nodes(#{node_basename := missing}) ->
+    missing(node_basename, basenames());
+with_source_of_nodes(Options) ->
+    with_query(Options).
+
+missing(Key, Type) ->
+    {error, _} = caravan_option:validate(#{}, [{Key, required, Type}]).
 
 %% What a client of the user's makes of the query is its own affair.
 with_query(#{dns_client := default, query := Query} = Options) ->
@@ -24,8 +39,9 @@ with_query(Options) ->
 options() ->
     [
         {name, required, {fun name/1, "an atom"}},
-        {query, required, caravan_option:text()},
-        {node_basename, required, basenames()},
+        {query, {default, missing}, caravan_option:text()},
+        {node_basename, {default, missing}, basenames()},
+        {nodes, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
         {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},
@@ -70,6 +86,25 @@ basenames(Text) ->
 basename(Text) ->
     {Parse, _Allowed} = caravan_option:basename(),
     Parse(Text).
+
+%% As they are written: names must match to the letter.
+nodes(Names) when is_list(Names), length(Names) =< ?MAX_FIXED_NODES ->
+    Texts = [node_text(Name) || Name <- Names],
+    case lists:member(error, Texts) of
+        true -> error;
+        false -> {ok, lists:usort([binary_to_atom(Text) || Text <- Texts])}
+    end;
+nodes(_) ->
+    error.
+
+node_text(Name) when is_atom(Name) -> node_text(atom_to_binary(Name));
+node_text(Name) -> checked_node(caravan_option:check(nodes, Name, caravan_option:text())).
+
+checked_node({ok, Text}) -> is_node_name(caravan_nif:node_name(Text), Text);
+checked_node({error, _}) -> error.
+
+is_node_name({ok, _}, Text) -> Text;
+is_node_name({error, badname}, _Text) -> error.
 
 fraction(Number) when is_number(Number), Number > 0, Number =< 1 -> {ok, Number};
 fraction(_) -> error.

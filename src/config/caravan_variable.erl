@@ -21,6 +21,7 @@ topology_variables() ->
         {query, "CARAVAN_CLUSTER_QUERY", text_or_none},
         {node_basename, "CARAVAN_CLUSTER_BASENAME", list},
         {node_name, "CARAVAN_CLUSTER_NODE_NAME", text_or_none},
+        {nodes, "CARAVAN_CLUSTER_NODES", list},
         {record, "CARAVAN_CLUSTER_RECORD", word}
     ].
 

@@ -26,7 +26,7 @@ the_reason_is_found_by_taking_the_steps_once_more_test_() ->
         ?assertEqual({unreachable, econnrefused}, why(Node, node_name(Network, "app", free_port()))),
         ?assertEqual(no_address, why(Node, 'app-4370@nowhere.test')),
         ?assertEqual(no_address, call(Node, caravan_diagnosis, why, [nameonly])),
-        ?assertEqual(no_port, why(Node, list_to_atom("rem-1f3a-" ++ atom_to_list(Name)))),
+        ?assertEqual({no_port, caravan_epmd}, why(Node, list_to_atom("rem-1f3a-" ++ atom_to_list(Name)))),
         %% OTP takes 7 s to find out that it talks to itself.
         ?assertEqual(this_node, call(Node, caravan_diagnosis, why, [node_name(Network, "other", Port)])),
         ?assertEqual(needs_short_names, why(Node, 'app-4370@short'))
@@ -49,7 +49,7 @@ every_reason_has_words_test_() ->
     [
         ?_assert(is_list(unicode:characters_to_list(caravan_diagnosis:format(Reason))))
      || Reason <- [
-            no_address, no_port, {unreachable, econnrefused}, handshake, this_node, needs_long_names,
+            no_address, {no_port, erl_epmd}, {no_port, some_module}, {unreachable, econnrefused}, handshake, this_node, needs_long_names,
             needs_short_names, not_distributed, timeout, {result, {a, "b"}}, {raised, {error, x}}
         ]
     ].

@@ -15,6 +15,10 @@ every_event_has_a_line_that_names_its_facts_test_() ->
         end}
      || {Event, Facts, Named} <- [
             {not_distributed, #{}, []},
+            {asks_epmd, #{tool => mix_release}, ["rel/vm.args.eex", "-epmd_module Elixir.Caravan.Epmd.Client"]},
+            {asks_epmd, #{tool => mix}, ["iex", "-epmd_module caravan_epmd"]},
+            {asks_epmd, #{tool => rebar3_shell}, ["rebar3 shell", "-epmd_module caravan_epmd"]},
+            {asks_epmd, #{tool => erl}, ["vm.args", "-epmd_module caravan_epmd"]},
             {records_again, #{query => <<"app.test">>}, ["app.test"]},
             {no_records, #{query => <<"app.test">>, reason => nxdomain}, ["app.test", nxdomain]},
             {lookup_failed, #{query => <<"app.test">>, reason => servfail}, ["app.test", servfail]},
