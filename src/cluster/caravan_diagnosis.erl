@@ -76,7 +76,7 @@ who_listens(_Elsewhere, _Ip, _Port) ->
 format(no_address) -> "its host has no address";
 format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd knows none of that name";
 format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, knows no port of that name", [Epmd]);
-format({unreachable, Posix}) -> io_lib:format("nothing accepts connections at the port of its name (~0tp)", [Posix]);
+format({unreachable, Posix}) -> io_lib:format("nothing accepts connections where it is looked for (~0tp)", [Posix]);
 format(handshake) -> "it is reachable and refuses the handshake: another cookie, or another name";
 format(this_node) -> "its address and port are those of this node, which has another name";
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";

@@ -61,10 +61,17 @@ from_endpoints(Endpoints, #state{options = #{max_nodes := MaxNodes} = Options} =
 
 basenames(#{node_basename := Basenames}) -> Basenames.
 
-%% RFC 2782: port and target are those of a service; 0 and the root say that there is none.
-name(#{port := 0}, _Basename, _Options) ->
-    {error, badname};
-name(Endpoint, Basename, #{node_name := Template}) ->
+%% RFC 2782: port and target are those of a service; the root as a target says that there is none. A port of 0 is no port,
+%% which matters where the names have it.
+name(#{port := 0} = Endpoint, Basename, #{node_name := Template} = Options) ->
+    case caravan_template:uses(port, Template) of
+        true -> {error, badname};
+        false -> render(Endpoint, Basename, Options)
+    end;
+name(Endpoint, Basename, Options) ->
+    render(Endpoint, Basename, Options).
+
+render(Endpoint, Basename, #{node_name := Template}) ->
     caravan_nif:node_name(caravan_template:render(Template, maps:map(fun text/2, Endpoint#{basename => Basename}))).
 
 text(basename, Basename) -> Basename;

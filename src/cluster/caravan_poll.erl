@@ -18,7 +18,8 @@
 -record(poll, {
     options :: map(),
     waits_for ::
-        undefined | {lookup, reference()} | {targets, #{reference() => caravan_node_names:endpoint()}}
+        undefined | {lookup, reference()}
+        | {targets, #{reference() => {a | aaaa | addresses, caravan_node_names:endpoint()}}}
         | {client, reference(), caravan_task:task([term()])},
     transport = default :: default | auto | udp | tcp,
     finding :: finding() | undefined
@@ -57,8 +58,8 @@ client_timeout(Timeout) -> Timeout.
 handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {lookup, Ref}} = Poll) ->
     looked_up(Result, Poll);
 handle_info({caravan_dns, Ref, Result}, #poll{waits_for = {targets, Targets}} = Poll) when is_map_key(Ref, Targets) ->
-    {Endpoint, Left} = maps:take(Ref, Targets),
-    with_target(Left, add_addresses(Result, Endpoint, Poll));
+    {{Type, Endpoint}, Left} = maps:take(Ref, Targets),
+    target_looked_up(Result, Type, Endpoint, Left, Poll);
 handle_info(Message, #poll{waits_for = {client, Reference, Task}}) ->
     case caravan_task:reference_of(Message) of
         Reference -> {done, client_outcome(caravan_task:result(Message, Task))};
@@ -115,11 +116,11 @@ found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
         Poll#poll{finding = Finding#{endpoints := Ready, complete := Complete andalso length(Without) =< MaxNodes}}
     ).
 
-ask_for_targets(Endpoints, #poll{options = #{family := Family} = Options}) ->
-    maps:from_list([
-        {caravan_dns:lookup_async(Target, record_type(Family), lookup_options(Options)), Endpoint}
-     || #{target := Target} = Endpoint <- Endpoints
-    ]).
+ask_for_targets(Endpoints, #poll{options = #{family := Family}} = Poll) ->
+    maps:from_list([ask_for_target(record_type(Family), Endpoint, Poll) || Endpoint <- Endpoints]).
+
+ask_for_target(Type, #{target := Target} = Endpoint, #poll{options = Options}) ->
+    {caravan_dns:lookup_async(Target, Type, lookup_options(Options)), {Type, Endpoint}}.
 
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
@@ -127,14 +128,20 @@ record_type(inet6) -> aaaa.
 with_target(Left, #poll{finding = Finding}) when map_size(Left) =:= 0 -> {done, {ok, Finding}};
 with_target(Left, Poll) -> {more, Poll#poll{waits_for = {targets, Left}}}.
 
-add_addresses({ok, #{records := Records}}, Endpoint, #poll{finding = #{endpoints := Endpoints} = Finding} = Poll) ->
-    Found = [Endpoint#{ip => Ip} || #{address := Ip} <- Records],
-    Poll#poll{finding = Finding#{endpoints := Found ++ Endpoints}};
-add_addresses({error, Reason}, _Endpoint, Poll) when Reason =:= nxdomain; Reason =:= nodata ->
-    Poll;
+target_looked_up({ok, #{records := Records}}, _Type, Endpoint, Left, Poll) ->
+    #poll{options = #{family := Family}, finding = #{endpoints := Endpoints} = Finding} = Poll,
+    Found = [Endpoint#{ip => Ip} || Ip <- of_family(Family, [Ip || #{address := Ip} <- Records])],
+    with_target(Left, Poll#poll{finding = Finding#{endpoints := Found ++ Endpoints}});
+%% The nameservers have said their word: what is left are the hosts file, and a target that is an address.
+target_looked_up({error, _Reason}, addresses, _Endpoint, Left, Poll) ->
+    with_target(Left, Poll);
+target_looked_up({error, Reason}, _Type, Endpoint, Left, Poll)
+  when Reason =:= nxdomain; Reason =:= nodata; Reason =:= badname ->
+    {Ref, Asked} = ask_for_target(addresses, Endpoint, Poll),
+    with_target(Left#{Ref => Asked}, Poll);
 %% Nobody knows what is missing now.
-add_addresses({error, _Reason}, _Endpoint, #poll{finding = Finding} = Poll) ->
-    Poll#poll{finding = Finding#{complete := false}}.
+target_looked_up({error, _Reason}, _Type, _Endpoint, Left, #poll{finding = Finding} = Poll) ->
+    with_target(Left, Poll#poll{finding = Finding#{complete := false}}).
 
 %% A client gives no difference between "none" and "could not ask", so an empty list is taken as what does no harm.
 client_outcome({ok, []}) ->

@@ -131,18 +131,18 @@ listen_port(_) -> error.
 env(Variable, true) -> {ok, {env, Variable}};
 env(_Variable, false) -> error.
 
-%% `none', or the name that has the SRV records of a node, such as `{name}.likes.service.consul'. In the end `none' or the
-%% template of caravan_template.
+%% `none', or the name that has the SRV records of a node, such as `{name}.likes.service.consul', or `{host}' where each
+%% host of a node name is a service of its own. In the end `none' or the template of caravan_template.
 -spec port_srv() -> type().
 port_srv() ->
-    {fun port_srv/1, "none, or a DNS name with {name} and perhaps {host} in it"}.
+    {fun port_srv/1, "none, or a DNS name with {name} or {host} in it"}.
 
 port_srv(none) -> {ok, none};
 port_srv(Value) -> port_srv_template(text(Value)).
 
 port_srv_template(Text) when is_binary(Text) ->
     case caravan_template:parse(Text, [name, host]) of
-        {ok, Template} -> named_template(caravan_template:uses(name, Template), Template);
+        {ok, Template} -> named_template(lists:any(fun is_atom/1, Template), Template);
         error -> error
     end;
 port_srv_template(invalid) ->
@@ -282,11 +282,13 @@ accepted_text(Value, IsAllowed) ->
 
 text(Value) when is_binary(Value) ->
     Value;
+%% A list of texts would be one text, too, for list_to_binary/1: two names would be taken for one.
 text(Value) when is_list(Value) ->
     try
+        true = lists:all(fun is_integer/1, Value),
         list_to_binary(Value)
     catch
-        error:badarg -> invalid
+        error:_ -> invalid
     end;
 text(_) ->
     invalid.

@@ -27,7 +27,7 @@ defmodule Caravan.Cluster.Config do
   ]
 
   @type t :: %__MODULE__{
-          topology: atom(),
+          topology: atom() | String.t(),
           query: String.t(),
           dns_client: module(),
           node_sname: String.t(),
@@ -104,7 +104,7 @@ defmodule Caravan.Cluster.Config do
   @spec to_options(t()) :: keyword()
   def to_options(%__MODULE__{} = config) do
     given = [
-      name: config.topology,
+      name: topology_name(config.topology),
       query: config.query,
       node_basename: config.node_sname,
       dns_client: dns_client(config.dns_client),
@@ -118,6 +118,10 @@ defmodule Caravan.Cluster.Config do
     |> Keyword.merge(Enum.reject(given, fn {_key, value} -> value == nil end))
     |> with_nameservers()
   end
+
+  # libcluster takes any term as the name of a topology, and Caravan 1.0 did.
+  defp topology_name(name) when is_binary(name), do: String.to_atom(name)
+  defp topology_name(name), do: name
 
   # Caravan 1.0 asked where OTP asks, and had Consul put into the `inetrc` file of OTP.
   defp with_nameservers(options) do

@@ -58,6 +58,12 @@ defmodule Caravan.Cluster.DnsStrategyTest do
                :caravan_test_topology.await(:strategy_test, :wanted, nodes)
     end
 
+    test "takes a text as the name of a topology", %{config: config} do
+      state = %State{topology: "strategy_test", config: config}
+      start_supervised!(%{id: :text, start: {DnsStrategy, :start_link, [[state]]}})
+      assert %{name: :strategy_test} = Caravan.Cluster.status(:strategy_test)
+    end
+
     test "calls what libcluster says for connecting and listing", %{config: config} do
       start_topology!(
         config: config,

@@ -13,6 +13,7 @@ discovery_test_() ->
         fun a_transport_that_is_given_is_the_only_one/1,
         fun the_address_of_a_target_stands_in_the_name/1,
         fun targets_without_addresses_in_the_answer_are_looked_up/1,
+        fun a_target_in_the_hosts_file_or_an_address_is_found/1,
         fun a_target_that_cannot_be_looked_up_takes_nobody_away/1,
         fun a_client_of_the_users_is_asked/1,
         fun what_a_client_does_wrong_is_a_failed_poll/1,
@@ -86,6 +87,21 @@ targets_without_addresses_in_the_answer_are_looked_up(_Server) ->
             ?assertMatch(#{complete := true}, await(wanted, ['app-4371@10.0.0.1']))
         end)
     end).
+
+%% Its resolver has a hosts file of the test's.
+a_target_in_the_hosts_file_or_an_address_is_found(_Server) ->
+    caravan_test_directory:with(fun(Directory) -> without_glue(fun(Server) ->
+        Hosts = filename:join(Directory, "hosts"),
+        ok = file:write_file(Hosts, "10.0.0.7 n3.test\n"),
+        {ok, Resolver} = caravan_dns:open(#{nameservers => [caravan_dns_server:nameserver(Server)], hosts_file => Hosts}),
+        ok = caravan_dns_server:put(
+            Server, "app.test", srv, [{srv, 0, 1, 1, 4373, "n3.test"}, {srv, 0, 1, 1, 4375, "127.0.0.5"}]
+        ),
+        Overrides = #{node_name => "{basename}-{port}@{ip}", resolver => Resolver, nameservers => default},
+        with_topology(Server, Overrides, fun() ->
+            ?assertMatch(#{complete := true}, await(wanted, ['app-4373@10.0.0.7', 'app-4375@127.0.0.5']))
+        end)
+    end) end).
 
 a_target_that_cannot_be_looked_up_takes_nobody_away(_Server) ->
     without_glue(fun(Server) ->

@@ -154,6 +154,8 @@ bad_options_test_() ->
             {query, #{query => ""}},
             {query, #{query => 5}},
             {query, #{query => "no name"}},
+            {query, #{query => ["a.internal", "b.internal"]}},
+            {query, #{query => ["a" | improper]}},
             {node_basename, #{node_basename => "my app"}},
             {node_basename, #{node_basename => "app@host"}},
             {nameservers, #{nameservers => ["nowhere"]}},

@@ -5,6 +5,7 @@
 names_test_() ->
     {setup, fun caravan_nif:load/0, [
         fun names_are_made_from_port_and_target/0,
+        fun a_port_of_zero_matters_where_the_names_have_it/0,
         fun targets_of_consul_and_kubernetes_make_names/0,
         fun a_template_says_what_names_are_like/0,
         fun each_basename_gives_a_name/0,
@@ -30,6 +31,12 @@ srv(Records) ->
 nodes_of(Endpoints, Overrides) ->
     {Nodes, _} = caravan_node_names:from_endpoints(Endpoints, new(Overrides)),
     Nodes.
+
+%% Some registries know no port of a service and say 0.
+a_port_of_zero_matters_where_the_names_have_it() ->
+    Records = srv([{0, <<"n1.test">>}]),
+    ?assertEqual([], nodes_of(Records, #{})),
+    ?assertEqual(['app@n1.test'], nodes_of(Records, #{node_name => "{basename}@{target}"})).
 
 names_are_made_from_port_and_target() ->
     ?assertEqual(

@@ -28,6 +28,15 @@ one_lookup_gives_address_and_port_test_() ->
         ?assertEqual(0, count(System))
     end)).
 
+%% As dynamic-srv has it: each host is a service of its own.
+the_host_alone_may_be_the_service_test_() ->
+    ?TEST(with(#{}, fun(Server, _System) ->
+        ok = application:set_env(caravan, port_srv, "{host}"),
+        put(Server, "host.test", srv, [{srv, 30, 0, 0, 4711, "n.test"}]),
+        put(Server, "n.test", a, [{a, 30, {127, 0, 0, 7}}]),
+        ?assertEqual({ok, {127, 0, 0, 7}, 4711, 6}, find("app", inet))
+    end)).
+
 a_target_without_glue_is_looked_up_test_() ->
     ?TEST(with(#{server => #{glue => false}}, fun(Server, _System) ->
         put(Server, "app1.likes.test", srv, [{srv, 30, 0, 0, 4711, "n.test"}]),
@@ -209,7 +218,7 @@ a_bad_template_stops_the_boot_with_one_line_test_() ->
         Error = caravan_option:check({port_srv, flag}, Value, caravan_option:port_srv()),
         ?assertEqual({exited, 1, caravan_test_log:option_line(Error)}, await_boot(Node))
      end))
-     || Value <- [1, "likes.test", "{host}.likes.test", "{name}.{hots}.test", "{name}..test", "{name} .test", []]].
+     || Value <- [1, "likes.test", "{name}.{hots}.test", "{name}..test", "{name} .test", []]].
 
 %% The digits at the end of such a name are not meant as a port.
 a_plain_name_is_nothing_to_speak_of_test_() ->
