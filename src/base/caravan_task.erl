@@ -20,7 +20,8 @@
 
 -opaque task(_Result) :: #task{}.
 
-%% `raised' is an exception of the function; `exit' is the end of the process from outside.
+%% `raised' is an exception of the function, with the function that is undefined where that is the exception; `exit' is the
+%% end of the process from outside.
 -type result(Result) ::
     {ok, Result} | {raised, {error | exit | throw, term()}} | {exit, Reason :: term()} | timeout.
 
@@ -50,8 +51,13 @@ run(Fun) ->
     try
         {ok, Fun()}
     catch
+        error:undef:Stack -> {raised, {error, undefined(Stack)}};
         Class:Reason -> {raised, {Class, Reason}}
     end.
+
+undefined([{Module, Function, Arity, _} | _]) when is_integer(Arity) -> {undef, {Module, Function, Arity}};
+undefined([{Module, Function, Arguments, _} | _]) when is_list(Arguments) -> {undef, {Module, Function, length(Arguments)}};
+undefined(_) -> undef.
 
 -spec reference(task(_)) -> reference().
 reference(#task{monitor = Monitor}) ->

@@ -85,5 +85,5 @@ format(not_distributed) -> "this node is not distributed";
 format(not_listed) -> "it was connected, and the configured list_nodes does not have it";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
-format({raised, What}) -> io_lib:format("the configured connect function raised ~0tp", [What]);
+format({raised, What}) -> ["the configured connect function raised ", caravan_exception:format(What)];
 format(Other) -> io_lib:format("~0tp", [Other]).

@@ -3,7 +3,7 @@
 -module(caravan_report).
 
 -export([not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
--export([connect/2, up/3, connected/3, down/5, disconnect/4]).
+-export([connect/2, up/3, connected/3, down/5, disconnect/4, function_failed/3]).
 -export([format/1]).
 
 -type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
@@ -45,6 +45,8 @@ log_outcome(fresh, _Before, #{name := Name, query := Query}) ->
     log(notice, records_again, Name, #{query => Query});
 log_outcome({empty, Reason}, _Before, #{name := Name, query := Query}) ->
     log(notice, no_records, Name, #{query => Query, reason => Reason});
+log_outcome({failed, {client, What}}, _Before, #{name := Name, query := Query, dns_client := Client}) ->
+    log(warning, client_failed, Name, #{query => Query, dns_client => Client, reason => What});
 log_outcome({failed, Reason}, _Before, #{name := Name, query := Query}) ->
     log(warning, lookup_failed, Name, #{query => Query, reason => Reason}).
 
@@ -145,6 +147,18 @@ disconnect(Node, Result, AbsentMs, #{name := Name}) ->
     }),
     log(notice, disconnect, Name, #{node => Node, result => Result, absent_ms => AbsentMs}).
 
+%% A function that the options name, and how it failed.
+-spec function_failed(list_nodes | disconnect, Failure, options()) -> ok when
+    Failure :: {raised, term()} | {exit, term()} | {result, term()} | timeout.
+function_failed(Option, Failure, #{name := Name} = Options) ->
+    {Module, Function, Arguments} = maps:get(Option, Options),
+    log(warning, function_failed, Name, #{
+        option => Option, function => {Module, Function, length(Arguments) + more_arguments(Option)}, failure => Failure
+    }).
+
+more_arguments(list_nodes) -> 0;
+more_arguments(disconnect) -> 1.
+
 log(Level, Event, Name, Facts) ->
     caravan_log:report(Level, Facts#{event => Event, topology => Name}, fun ?MODULE:format/1).
 
@@ -166,6 +180,10 @@ words(#{event := no_records, query := Query, reason := Reason}) ->
     {"~ts has no records (~ts); nobody is disconnected", [Query, Reason]};
 words(#{event := lookup_failed, query := Query, reason := Reason}) ->
     {"cannot look up ~ts: ~0tp; the last good answer stands", [Query, Reason]};
+words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason}) ->
+    {"cannot ask the dns_client ~ts for ~ts: ~ts; the last good answer stands", [Client, Query, failure(Reason)]};
+words(#{event := function_failed, option := Option, function := {Module, Function, Arity}, failure := Failure}) ->
+    {"the configured ~ts, ~tp:~tp/~b, ~ts", [Option, Module, Function, Arity, failure(Failure)]};
 words(#{event := found, nodes := Nodes}) ->
     {"found ~0tp", [Nodes]};
 words(#{event := found_once, nodes := Nodes}) ->
@@ -192,3 +210,10 @@ words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
     {"disconnected ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
 words(Report) ->
     {"~0tp", [Report]}.
+
+failure(timeout) -> "took too long";
+failure({result, Result}) -> io_lib:format("gave ~0tp", [Result]);
+failure({bad_answer, Answer}) -> io_lib:format("it gave ~0tp, which is no list of {Port, Host}", [Answer]);
+failure({exit, Reason}) -> io_lib:format("was ended: ~0tp", [Reason]);
+failure({raised, What}) -> ["raised ", caravan_exception:format(What)];
+failure(What) -> caravan_exception:format(What).

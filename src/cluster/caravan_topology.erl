@@ -17,6 +17,14 @@
     distributed = unknown :: unknown | boolean(),
     retry_timer :: reference() | undefined,
     discovery :: caravan_discovery:state(),
+    %% Of a list_nodes of the user's: what it gave last, the call that is under way with what is to be done then, and
+    %% whether the log has told that it fails.
+    listed = unknown :: unknown | [node()],
+    listing :: {caravan_task:task([node()]), next(), Again :: next() | no} | undefined,
+    listing_fails = false :: boolean(),
+    %% Connected, as connect says, and not in the list since; and those that the log has told of.
+    unlisted = [] :: [node()],
+    told_unlisted = [] :: [node()],
     members = caravan_members:new() :: caravan_members:state(),
     %% Members that the log has not named yet, and when it does.
     newcomers = [] :: [node()],
@@ -25,6 +33,11 @@
     prune :: caravan_prune:state(),
     audience = caravan_audience:new() :: caravan_audience:state()
 }).
+
+%% What follows a new list of nodes: seeing who has come and gone, or that and what else the end of a poll brings.
+-type next() :: refresh | settle.
+
+-define(OWN_LIST, {erlang, nodes, [connected]}).
 
 -spec start_link(map()) -> {ok, pid()} | {error, {already_started, pid()}}.
 start_link(#{name := Name} = Options) ->
@@ -47,7 +60,7 @@ init(#{name := Name} = Options) ->
         connector = caravan_connector:new(Options),
         prune = caravan_prune:new(Options)
     },
-    {ok, look(State)}.
+    {ok, look(list(refresh, State))}.
 
 terminate(_Reason, #state{options = #{name := Name}}) ->
     caravan_topology_registry:withdraw(Name).
@@ -55,14 +68,14 @@ terminate(_Reason, #state{options = #{name := Name}}) ->
 handle_call(status, _From, State) ->
     {reply, status(State), State};
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
-    {noreply, refresh(State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
+    {noreply, list(refresh, State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} = State) ->
     Subscribed = State#state{audience = caravan_audience:subscribe(Pid, Audience)},
     {reply, {ok, caravan_members:connected(Members)}, Subscribed};
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
 handle_call({change, Options}, _From, State) ->
-    {reply, ok, look(changed(Options, cancel_poll(State)))}.
+    {reply, ok, look(list(refresh, changed(Options, cancel_poll(State))))}.
 
 handle_cast(poll, State) ->
     {noreply, look(State)}.
@@ -76,7 +89,7 @@ handle_info({timeout, Timer, report}, #state{report_timer = Timer, newcomers = N
     ok = caravan_report:connected([Node || Node <- Nodes, lists:member(Node, Members)], length(Members), Options),
     {noreply, State#state{report_timer = undefined, newcomers = []}};
 handle_info({nodeup, _Node, _Info}, State) ->
-    {noreply, refresh(State)};
+    {noreply, list(refresh, State)};
 handle_info({nodedown, Node, Info}, State) ->
     {noreply, node_is_down(Node, proplists:get_value(nodedown_reason, Info), State)};
 handle_info(Info, State) ->
@@ -102,10 +115,10 @@ handle_attempt(Info, #state{connector = Connector, options = Options} = State) -
     end.
 
 %% Most times `nodeup' has come before; a list of the user's knows no such message.
-after_attempt({connected, Node, _}, #state{members = Members} = State) ->
+after_attempt({connected, Node, _}, #state{members = Members, unlisted = Unlisted} = State) ->
     case lists:member(Node, caravan_members:connected(Members)) of
         true -> State;
-        false -> refresh(State)
+        false -> list(refresh, State#state{unlisted = [Node | Unlisted]})
     end;
 after_attempt(_Failed, State) ->
     State.
@@ -113,8 +126,19 @@ after_attempt(_Failed, State) ->
 handle_listener(Info, #state{audience = Audience} = State) ->
     case caravan_audience:handle_info(Info, Audience) of
         {handled, Next} -> State#state{audience = Next};
-        ignore -> State
+        ignore -> handle_listing(Info, State)
     end.
+
+handle_listing(Info, #state{listing = {Task, Next, Again}} = State) ->
+    case caravan_task:reference_of(Info) =:= caravan_task:reference(Task) of
+        true -> again(Again, then(Next, listed_nodes(caravan_task:result(Info, Task), State#state{listing = undefined})));
+        false -> State
+    end;
+handle_listing(_Info, State) ->
+    State.
+
+again(no, State) -> State;
+again(Next, State) -> list(Next, State).
 
 %% While the node is not distributed nobody can be connected. OTP tells no process when that changes, so each look sees.
 look(State) ->
@@ -134,7 +158,7 @@ can_connect(_State) -> true.
 
 %% One poll at a time: an answer that is on its way is as good as a new one. What is missing is not left to wait for it.
 look_up(#state{options = #{query := none}, distributed = true} = State) ->
-    connect(refresh(cancel_look(State)));
+    list(refresh, cancel_look(State));
 look_up(#state{options = #{query := none, poll_interval := Interval}} = State) ->
     arm_look(Interval, State);
 look_up(#state{poll = undefined, options = Options} = State) ->
@@ -150,18 +174,18 @@ cancel_poll(State) ->
 
 polled(Outcome, Began, #state{discovery = Before, options = Options} = State) ->
     Discovery = caravan_discovery:polled(Outcome, erlang:monotonic_time() - Began, Options, Before),
-    Listed = listed(caravan_discovery:certainty(Discovery), State#state{discovery = Discovery}),
-    schedule(caravan_discovery:pace(Before, Discovery), connect(prune(refresh(Listed)))).
+    Listed = in_answer(caravan_discovery:certainty(Discovery), State#state{discovery = Discovery}),
+    schedule(caravan_discovery:pace(Before, Discovery), list(settle, Listed)).
 
 %% There is an answer.
-listed(Certainty, State) when Certainty =:= fresh; Certainty =:= incomplete ->
+in_answer(Certainty, State) when Certainty =:= fresh; Certainty =:= incomplete ->
     Wanted = wanted(State),
     ok = caravan_topology_registry:publish(name(State), Wanted),
     State#state{
         connector = caravan_connector:keep(Wanted, State#state.connector),
         prune = absences(Certainty, Wanted, State)
     };
-listed(_NoAnswer, State) ->
+in_answer(_NoAnswer, State) ->
     State.
 
 absences(fresh, Wanted, #state{prune = Prune, members = Members}) ->
@@ -184,15 +208,62 @@ prune(#state{discovery = Discovery, members = Members, prune = Prune, options = 
     State#state{prune = Next}.
 
 %% A function of the user's may take its time.
-disconnect(Node, AbsentMs, #{disconnect := {Module, Function, Arguments}} = Options) ->
+disconnect(Node, AbsentMs, #{disconnect := {Module, Function, Arguments}, connect_timeout := Timeout} = Options) ->
     _ = spawn(fun() ->
-        caravan_report:disconnect(Node, apply(Module, Function, Arguments ++ [Node]), AbsentMs, Options)
+        Deadline = erlang:monotonic_time(millisecond) + Timeout,
+        case caravan_task:call(fun() -> apply(Module, Function, Arguments ++ [Node]) end, Deadline) of
+            {ok, Result} -> caravan_report:disconnect(Node, Result, AbsentMs, Options);
+            Failure -> caravan_report:function_failed(disconnect, Failure, Options)
+        end
     end),
     ok.
 
+%% Asks who is connected, and goes on with that. A list_nodes of the user's is called by a process of its own, since it may
+%% take its time, and one call at a time: what is wanted of it meanwhile is another one, after it.
+-spec list(next(), #state{}) -> #state{}.
+list(Next, #state{options = #{list_nodes := ?OWN_LIST}} = State) ->
+    then(Next, State);
+list(Next, #state{listing = undefined, options = #{list_nodes := {Module, Function, Arguments}, connect_timeout := Timeout}} = State) ->
+    Task = caravan_task:start(fun() -> apply(Module, Function, Arguments) end, Timeout),
+    State#state{listing = {Task, Next, no}};
+list(Next, #state{listing = {Task, First, Again}} = State) ->
+    State#state{listing = {Task, First, both(Next, Again)}}.
+
+both(settle, _) -> settle;
+both(refresh, no) -> refresh;
+both(refresh, Again) -> Again.
+
+then(refresh, State) -> connect(refresh(State));
+then(settle, State) -> connect(prune(refresh(State))).
+
+%% What a list_nodes of the user's gave. While it fails, what it gave last stands.
+listed_nodes({ok, Nodes}, State) when is_list(Nodes) ->
+    case lists:all(fun is_atom/1, Nodes) of
+        true -> State#state{listed = lists:usort(Nodes), listing_fails = false};
+        false -> listing_failed({result, Nodes}, State)
+    end;
+listed_nodes({ok, Other}, State) ->
+    listing_failed({result, Other}, State);
+listed_nodes(Failure, State) ->
+    listing_failed(Failure, State).
+
+listing_failed(Failure, #state{listing_fails = Told, options = Options} = State) ->
+    ok = tell_of_listing(Told, Failure, Options),
+    State#state{listed = connected_nodes(State), listing_fails = true}.
+
+tell_of_listing(true, _Failure, _Options) -> ok;
+tell_of_listing(false, Failure, Options) -> caravan_report:function_failed(list_nodes, Failure, Options).
+
 %% Who is connected now, and what has become of that since the last time.
 refresh(State) ->
-    refresh(connected_nodes(State), connection_closed, State).
+    Connected = connected_nodes(State),
+    tell_of_unlisted(Connected, refresh(Connected, connection_closed, State)).
+
+%% A connect that succeeds and a list_nodes that never has the node: the node is tried again and again.
+tell_of_unlisted(Connected, #state{unlisted = Unlisted, told_unlisted = Told, options = Options} = State) ->
+    New = [Node || Node <- lists:usort(Unlisted), not lists:member(Node, Connected), not lists:member(Node, Told)],
+    lists:foreach(fun(Node) -> caravan_report:connect({failed, Node, not_listed, new, 0}, Options) end, New),
+    State#state{unlisted = [], told_unlisted = lists:usort((New ++ Told) -- Connected)}.
 
 %% What is wanted is listed still: no answer has said otherwise.
 refresh(Connected, Reason, #state{options = #{prune_after := Memory}, members = Before} = State) ->
@@ -222,20 +293,24 @@ report_members(Came, Went, Reason, Count, #state{options = Options} = State) ->
     Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
     lists:foreach(fun(Event) -> caravan_audience:tell(name(State), Event, State#state.audience) end, Events).
 
-connected_nodes(#state{options = #{list_nodes := {Module, Function, Arguments}}} = State) ->
-    try
-        lists:usort(apply(Module, Function, Arguments))
-    catch
-        _:_ -> caravan_members:connected(State#state.members)
-    end.
+connected_nodes(#state{options = #{list_nodes := ?OWN_LIST}}) -> lists:usort(erlang:nodes(connected));
+connected_nodes(#state{listed = unknown}) -> [];
+connected_nodes(#state{listed = Nodes}) -> Nodes.
 
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
 node_is_down(Node, Reason, State) ->
-    Refreshed = refresh(lists:delete(Node, connected_nodes(State)), Reason, State),
+    Left = lists:delete(Node, connected_nodes(State)),
+    Refreshed = relist(refresh(Left, Reason, without(Node, State))),
     case lists:member(Node, wanted(State)) of
         true -> arm_look(caravan_schedule:look_after_nodedown(), Refreshed);
         false -> Refreshed
     end.
+
+without(_Node, #state{listed = unknown} = State) -> State;
+without(Node, #state{listed = Nodes} = State) -> State#state{listed = lists:delete(Node, Nodes)}.
+
+relist(#state{options = #{list_nodes := ?OWN_LIST}} = State) -> State;
+relist(State) -> list(refresh, State).
 
 connect(#state{connector = Connector} = State) ->
     Missing = missing(State),
@@ -248,6 +323,9 @@ missing(State) ->
         false -> []
     end.
 
+%% Of the list that is awaited.
+not_connected(#state{listed = unknown, options = #{list_nodes := List}}) when List =/= ?OWN_LIST ->
+    [];
 not_connected(#state{options = Options} = State) ->
     Connected = connected_nodes(State),
     without_taken(caravan_node_names:same_listener(Options), wanted(State) -- Connected, Connected).
@@ -286,7 +364,19 @@ cancel_look(#state{look_timer = Timer} = State) ->
     _ = erlang:cancel_timer(Timer),
     State#state{look_timer = undefined}.
 
-changed(#{name := Name} = Options, #state{options = #{name := Name}} = State) ->
+%% Another list_nodes may give other nodes.
+changed(#{list_nodes := List} = Options, #state{options = #{list_nodes := Before}} = State) when List =/= Before ->
+    changed_options(Options, cancel_listing(State#state{listed = unknown}));
+changed(Options, State) ->
+    changed_options(Options, State).
+
+cancel_listing(#state{listing = {Task, _, _}} = State) ->
+    ok = caravan_task:cancel(Task),
+    State#state{listing = undefined};
+cancel_listing(State) ->
+    State.
+
+changed_options(#{name := Name} = Options, #state{options = #{name := Name}} = State) ->
     State#state{
         options = Options,
         discovery = caravan_discovery:change(Options, State#state.discovery),
