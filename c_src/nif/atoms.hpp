@@ -24,11 +24,17 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(cancelled);
     CARAVAN_MAKE_ATOM(caravan_dns);
     CARAVAN_MAKE_ATOM(complete);
+    CARAVAN_MAKE_ATOM(default_port);
     CARAVAN_MAKE_ATOM(delivered);
     CARAVAN_MAKE_ATOM(delivering);
+    CARAVAN_MAKE_ATOM(dash);
+    CARAVAN_MAKE_ATOM(digits);
     CARAVAN_MAKE_ATOM(digits_ignored);
     CARAVAN_MAKE_ATOM(edns_size);
     CARAVAN_MAKE_ATOM(error);
+    CARAVAN_MAKE_ATOM(helper);
+    CARAVAN_MAKE_ATOM(helper_names);
+    CARAVAN_MAKE_ATOM(helper_ports);
     CARAVAN_MAKE_ATOM(hosts_file);
     CARAVAN_MAKE_ATOM(in_flight);
     CARAVAN_MAKE_ATOM(infinity);
@@ -38,9 +44,12 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(name);
     CARAVAN_MAKE_ATOM(nameservers);
     CARAVAN_MAKE_ATOM(no_digits);
+    CARAVAN_MAKE_ATOM(none);
     CARAVAN_MAKE_ATOM(ok);
     CARAVAN_MAKE_ATOM(outcomes);
     CARAVAN_MAKE_ATOM(port);
+    CARAVAN_MAKE_ATOM(port_in_name);
+    CARAVAN_MAKE_ATOM(port_range);
     CARAVAN_MAKE_ATOM(priority);
     CARAVAN_MAKE_ATOM(queued);
     CARAVAN_MAKE_ATOM(records);
@@ -72,10 +81,11 @@ struct Atoms {
 
   std::array<ERL_NIF_TERM, kErrors.size()> errors{};
   std::array<ERL_NIF_TERM, kCounters.size()> counters{};
-  ERL_NIF_TERM a, aaaa, address, addresses, cache, cancelled, caravan_dns, complete, delivered, delivering,
-      digits_ignored, edns_size, error, hosts_file, in_flight, infinity, latency, max_inflight, max_queue, name,
-      nameservers, no_digits, ok, outcomes, port, priority, queued, records, rotate, search, srv, srv_order, system,
-      target, tcp, timeout, transport, tries, ttl, udp, weight;
+  ERL_NIF_TERM a, aaaa, address, addresses, cache, cancelled, caravan_dns, complete, default_port, delivered,
+      delivering, dash, digits, digits_ignored, edns_size, error, helper, helper_names, helper_ports, hosts_file,
+      in_flight, infinity, latency, max_inflight, max_queue, name, nameservers, no_digits, none, ok, outcomes, port,
+      port_in_name, port_range, priority, queued, records, rotate, search, srv, srv_order, system, target, tcp, timeout,
+      transport, tries, ttl, udp, weight;
   ERL_NIF_TERM true_, false_, auto_, default_;
 };
 

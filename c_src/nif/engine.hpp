@@ -3,6 +3,10 @@
 #include <erl_nif.h>
 
 #include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
 
 #include "core/name/node_name.hpp"
 #include "core/resolver/resolver.hpp"
@@ -14,13 +18,39 @@ namespace caravan {
 
 // What a newer version of the library may read of an engine of this one: it never changes.
 struct EngineHead {
-  static constexpr std::uint32_t kLayout = 1;
+  static constexpr std::uint32_t kLayout = 2;
 
   std::uint32_t layout = kLayout;
   // Tells the handles of this engine from those of the ones before it, in a chain of upgrades.
   std::uint64_t number = 0;
-  std::atomic<VersionedRule> port_rule{VersionedRule{}};
-  static_assert(std::atomic<VersionedRule>::is_always_lock_free, "dist_port/1 reads it on every call");
+};
+
+// The port rule in force, for all schedulers. The generation tells ports that follow from this rule from those of
+// earlier ones.
+class SharedRule {
+ public:
+  struct Versioned {
+    std::shared_ptr<const PortRule> rule;
+    std::uint16_t generation;
+  };
+
+  std::uint16_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
+
+  Versioned get() const {
+    const std::lock_guard lock{mutex_};
+    return {rule_, generation()};
+  }
+
+  void set(std::shared_ptr<const PortRule> rule) {
+    const std::lock_guard lock{mutex_};
+    rule_.swap(rule);
+    generation_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const PortRule> rule_;
+  std::atomic<std::uint16_t> generation_{0};
 };
 
 struct ResourceTypes {
@@ -34,16 +64,15 @@ class Engine : public EngineHead {
  public:
   Engine(ErlNifEnv* env, const ResourceTypes& opened) noexcept : atoms{env}, types{opened} {}
 
-  VersionedRule current_rule() const noexcept { return port_rule.load(std::memory_order_relaxed); }
-  void set_port_rule(const PortRule& rule) noexcept {
-    const auto generation = static_cast<std::uint16_t>(current_rule().generation + 1);
-    port_rule.store({rule, generation}, std::memory_order_relaxed);
+  void set_port_rule(std::shared_ptr<const PortRule> rule) {
+    port_rule.set(std::move(rule));
     ports.clear();
   }
 
   const Atoms atoms;
   const ResourceTypes types;
   const CaresLibrary cares;
+  SharedRule port_rule;
   PortMemo ports;
   Resolver resolver;  // after `cares`: its thread uses it to the end
 };

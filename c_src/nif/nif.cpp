@@ -22,9 +22,9 @@
 namespace caravan {
 namespace {
 
-// Raised with the functions below; caravan_nif.erl passes its own number as load_info, so that a library left over from
-// another version is refused instead of misunderstood.
-constexpr int kAbi = 3;
+// Raised with the functions below and the form of the port rule; caravan_nif.erl passes its own number in load_info, so
+// that a library left over from another version is refused instead of misunderstood.
+constexpr int kAbi = 4;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));
@@ -32,55 +32,59 @@ ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcep
 
 ERL_NIF_TERM dist_port(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   auto& engine = engine_of(env);
-  const auto [rule, generation] = engine.current_rule();
-  if (const auto known = engine.ports.find(argv[0], generation)) {
+  if (const auto known = engine.ports.find(argv[0], engine.port_rule.generation())) {
     return enif_make_uint(env, *known);
   }
   NameText name;
   if (!name.read(env, argv[0])) {
     return enif_make_badarg(env);
   }
-  const auto port = choose_port(name.view(), rule).port;
+  const auto [rule, generation] = engine.port_rule.get();
+  const auto port = choose_port(name.view(), *rule).port;
   if (enif_is_atom(env, argv[0]) != 0) {
     engine.ports.put(argv[0], generation, port);
   }
   return enif_make_uint(env, port);
 }
 
-ERL_NIF_TERM port_origin(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+ERL_NIF_TERM make_origin(ErlNifEnv* env, const Atoms& atoms, const PortChoice& choice) noexcept {
+  switch (choice.origin) {
+    case PortOrigin::kName:
+      return atoms.name;
+    case PortOrigin::kNoDigits:
+      return atoms.no_digits;
+    case PortOrigin::kDigitsIgnored:
+      return atoms.digits_ignored;
+    case PortOrigin::kHelper:
+      break;
+  }
+  return enif_make_tuple2(env, atoms.helper, make_binary(env, choice.pattern));
+}
+
+ERL_NIF_TERM port_choice(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   const auto& engine = engine_of(env);
   NameText name;
   if (!name.read(env, argv[0])) {
     return enif_make_badarg(env);
   }
-  switch (choose_port(name.view(), engine.current_rule().rule).origin) {
-    case PortOrigin::kName:
-      return engine.atoms.name;
-    case PortOrigin::kNoDigits:
-      return engine.atoms.no_digits;
-    case PortOrigin::kDigitsIgnored:
-      return engine.atoms.digits_ignored;
-  }
-  return enif_make_badarg(env);
-}
-
-ERL_NIF_TERM is_helper_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  NameText name;
-  if (!name.read(env, argv[0])) {
-    return enif_make_badarg(env);
-  }
-  return engine_of(env).atoms.of(caravan::is_helper_name(name.view()));
+  const auto rule = engine.port_rule.get().rule;
+  const auto choice = choose_port(name.view(), *rule);
+  return enif_make_tuple2(env, enif_make_uint(env, choice.port), make_origin(env, engine.atoms, choice));
 }
 
 ERL_NIF_TERM set_port_rule(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  const auto default_port = read_port(env, argv[0]);
-  const auto first = read_port(env, argv[1]);
-  const auto last = read_port(env, argv[2]);
-  if (!default_port || !first || !last) {
+  auto& engine = engine_of(env);
+  auto rule = read_port_rule(env, engine.atoms, argv[0]);
+  if (!rule) {
     return enif_make_badarg(env);
   }
-  engine_of(env).set_port_rule({*default_port, *first, *last});
-  return engine_of(env).atoms.ok;
+  engine.set_port_rule(std::make_shared<const PortRule>(std::move(*rule)));
+  return engine.atoms.ok;
+}
+
+ERL_NIF_TERM is_helper_pattern(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  const auto text = read_binary(env, argv[0]);
+  return engine_of(env).atoms.of(text && HelperPattern::parse(*text).has_value());
 }
 
 ERL_NIF_TERM node_name(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
@@ -177,28 +181,40 @@ ERL_NIF_TERM guarded(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) noexce
   }
 }
 
-bool is_our_abi(ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
+// `{Abi, PortRule}`, or nothing when the number or the rule is another version's.
+std::shared_ptr<const PortRule> read_load_info(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM load_info) {
+  int arity = 0;
+  const ERL_NIF_TERM* elements = nullptr;
   int abi = 0;
-  return enif_get_int(env, load_info, &abi) != 0 && abi == kAbi;
+  if (enif_get_tuple(env, load_info, &arity, &elements) == 0 || arity != 2 ||
+      enif_get_int(env, elements[0], &abi) == 0 || abi != kAbi) {
+    return nullptr;
+  }
+  auto rule = read_port_rule(env, atoms, elements[1]);
+  return rule ? std::make_shared<const PortRule>(std::move(*rule)) : nullptr;
 }
 
 // The loader shows the number to the user; caravan_nif.erl adds to kOtherAbi what to do.
 enum LoadResult : int { kLoaded = 0, kOtherAbi = 1, kNoResources = 2 };
 
-int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept {
-  if (!is_our_abi(env, load_info)) {
+int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept try {
+  auto rule = read_load_info(env, Atoms{env}, load_info);
+  if (!rule) {
     return kOtherAbi;
   }
   const ResourceTypes types{open_lookup_type(env), open_resolver_type(env)};
   if (types.lookup == nullptr || types.resolver == nullptr) {
     return kNoResources;
   }
-  auto engine = std::unique_ptr<Engine>{new (std::nothrow) Engine{env, types}};
-  if (!engine || !engine->cares.ok()) {
+  auto engine = std::make_unique<Engine>(env, types);
+  if (!engine->cares.ok()) {
     return kNoResources;
   }
+  engine->set_port_rule(std::move(rule));
   *priv_data = static_cast<EngineHead*>(engine.release());
   return kLoaded;
+} catch (...) {
+  return kNoResources;
 }
 
 int load(ErlNifEnv* env, void** priv_data, ERL_NIF_TERM load_info) noexcept {
@@ -206,15 +222,12 @@ int load(ErlNifEnv* env, void** priv_data, ERL_NIF_TERM load_info) noexcept {
 }
 
 // The new instance starts with an engine of its own: the old one's thread runs code of the old library, which goes when
-// that instance is purged. What was configured carries over. The old engine may be another version's: only its head is
-// read.
+// that instance is purged. The old engine may be another version's: only its head is read.
 int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM load_info) noexcept {
   const auto result = create_engine(priv_data, env, load_info);
   const auto* old = static_cast<const EngineHead*>(*old_priv_data);
   if (result == kLoaded && old != nullptr && old->layout == EngineHead::kLayout) {
-    auto& engine = *engine_in(*priv_data);
-    engine.number = old->number + 1;
-    engine.set_port_rule(old->port_rule.load(std::memory_order_relaxed).rule);
+    engine_in(*priv_data)->number = old->number + 1;
   }
   return result;
 }
@@ -226,9 +239,9 @@ void unload(ErlNifEnv*, void* priv_data) noexcept { const std::unique_ptr<Engine
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 ErlNifFunc functions[] = {
     {"dist_port", 1, guarded<dist_port>, 0},
-    {"port_origin", 1, guarded<port_origin>, 0},
-    {"is_helper_name", 1, guarded<is_helper_name>, 0},
-    {"set_port_rule", 3, guarded<set_port_rule>, 0},
+    {"port_choice", 1, guarded<port_choice>, 0},
+    {"set_port_rule", 1, guarded<set_port_rule>, 0},
+    {"is_helper_pattern", 1, guarded<is_helper_pattern>, 0},
     {"node_name", 1, guarded<node_name>, 0},
     {"is_basename", 1, guarded<is_basename>, 0},
     {"is_dns_name", 1, guarded<is_dns_name>, 0},

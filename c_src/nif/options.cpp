@@ -3,7 +3,9 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "nif/term.hpp"
 
@@ -12,6 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr unsigned kMaxPort = 65535;
 constexpr unsigned kMaxTimeoutMs = 3'600'000;
 constexpr unsigned kMaxTries = 10;
 constexpr unsigned kMinEdnsSize = 512;
@@ -126,11 +129,69 @@ class MapReader {
   bool good_ = true;
 };
 
+using PortRange = std::pair<std::uint16_t, std::uint16_t>;
+
+// `{First, Last}`, of at least so many ports.
+std::optional<PortRange> read_port_range(ErlNifEnv* env, ERL_NIF_TERM term, std::size_t min_ports) noexcept {
+  int arity = 0;
+  const ERL_NIF_TERM* ends = nullptr;
+  if (enif_get_tuple(env, term, &arity, &ends) == 0 || arity != 2) {
+    return std::nullopt;
+  }
+  const auto first = read_number(env, ends[0], 1, kMaxPort);
+  const auto last = read_number(env, ends[1], 1, kMaxPort);
+  if (!first || !last || *last + 1 < *first + min_ports) {
+    return std::nullopt;
+  }
+  return PortRange{*first, *last};
+}
+
+std::optional<PortInName> read_port_in_name(const Atoms& atoms, ERL_NIF_TERM term) noexcept {
+  if (is(term, atoms.digits)) {
+    return PortInName::kDigits;
+  }
+  if (is(term, atoms.dash)) {
+    return PortInName::kDash;
+  }
+  return is(term, atoms.none) ? std::optional{PortInName::kNone} : std::nullopt;
+}
+
+std::optional<std::vector<HelperPattern>> read_helper_patterns(ErlNifEnv* env, ERL_NIF_TERM term) {
+  std::vector<HelperPattern> patterns;
+  ERL_NIF_TERM head{};
+  while (patterns.size() < HelperRule::kMaxPatterns && enif_get_list_cell(env, term, &head, &term) != 0) {
+    const auto text = read_binary(env, head);
+    auto pattern = text ? HelperPattern::parse(*text) : std::nullopt;
+    if (!pattern) {
+      return std::nullopt;
+    }
+    patterns.push_back(std::move(*pattern));
+  }
+  return enif_is_empty_list(env, term) != 0 ? std::optional{std::move(patterns)} : std::nullopt;
+}
+
 }  // namespace
 
-std::optional<std::uint16_t> read_port(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
-  const auto port = read_number(env, term, 0, 65535);
-  return port ? std::optional{static_cast<std::uint16_t>(*port)} : std::nullopt;
+std::optional<PortRule> read_port_rule(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term) {
+  PortRule rule;
+  if (is(term, atoms.default_)) {
+    return rule;
+  }
+  PortRange range;
+  PortRange helper_range;
+  MapReader reader{env, term};
+  reader.take(atoms.default_port, rule.default_port,
+              [&](ERL_NIF_TERM port) { return read_number(env, port, 1, kMaxPort); });
+  reader.take(atoms.port_range, range, [&](ERL_NIF_TERM ends) { return read_port_range(env, ends, 1); });
+  reader.take(atoms.port_in_name, rule.port_in_name,
+              [&](ERL_NIF_TERM which) { return read_port_in_name(atoms, which); });
+  reader.take(atoms.helper_ports, helper_range,
+              [&](ERL_NIF_TERM ends) { return read_port_range(env, ends, HelperRule::kMinPorts); });
+  reader.take(atoms.helper_names, rule.helpers.patterns,
+              [&](ERL_NIF_TERM patterns) { return read_helper_patterns(env, patterns); });
+  std::tie(rule.first, rule.last) = range;
+  std::tie(rule.helpers.first, rule.helpers.last) = helper_range;
+  return reader.good() ? std::optional{std::move(rule)} : std::nullopt;
 }
 
 std::optional<LookupType> read_lookup_type(const Atoms& atoms, ERL_NIF_TERM term) noexcept {

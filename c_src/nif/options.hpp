@@ -4,15 +4,18 @@
 
 #include <optional>
 
+#include "core/name/node_name.hpp"
 #include "core/resolver/client.hpp"
 #include "core/resolver/resolver.hpp"
 #include "nif/atoms.hpp"
 
 namespace caravan {
 
-// Options as caravan_dns hands them down. Nothing: badarg; the words about what is allowed are caravan_option's.
+// Options as caravan_dns and caravan_boot hand them down. Nothing: badarg; the words about what is allowed are
+// caravan_option's.
 
-std::optional<std::uint16_t> read_port(ErlNifEnv* env, ERL_NIF_TERM term) noexcept;
+// `default`, or a map in which every key is present.
+std::optional<PortRule> read_port_rule(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term);
 
 std::optional<LookupType> read_lookup_type(const Atoms& atoms, ERL_NIF_TERM term) noexcept;
 

@@ -8,15 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/name/node_name.hpp"
-
 namespace caravan {
-
-// The port rule in force. The generation tells results of this rule from those of earlier ones.
-struct alignas(8) VersionedRule {
-  PortRule rule;
-  std::uint16_t generation = 0;
-};
 
 // Remembers the ports of atoms. Reading the text of an atom costs half of an empty NIF call, and a node sees the same
 // few names again and again. An atom's term is a number that stands for it as long as the VM runs, and no other kind of

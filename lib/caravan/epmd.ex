@@ -4,7 +4,7 @@ defmodule Caravan.Epmd do
 
   The digits at the end of the part before the `@` are the port, if they are a number in `port_range`
   (default 1024 to 65535); otherwise it is `default_port` (default 4370). Both are keys of the `:caravan`
-  application.
+  application. The port of a helper, such as that of a release's `remote`, is the hash of its name.
   """
 
   @doc """
@@ -26,6 +26,9 @@ defmodule Caravan.Epmd do
       iex> Caravan.Epmd.dist_port("worker2@example.net")
       4370
 
+      iex> Caravan.Epmd.dist_port("rem-1f3a-app-4834@example.net")
+      65369
+
   """
   @spec dist_port(node() | String.t() | charlist()) :: :inet.port_number()
   defdelegate dist_port(node_name), to: :caravan_epmd
@@ -35,7 +38,7 @@ defmodule Caravan.Epmd do
 
   `node_name` is as in `dist_port/1`. The answer is a map:
 
-    * `:port` - the port, or `:noport` for the name of a helper node, such as that of a release's `remote`
+    * `:port` - the port
     * `:rule` - `:name`, `:helper`, `:port_srv`, `:epmd`, `:erl_epmd_port`, `:erl_dist_port` or `:default_port`
     * `:explanation` - the same in words
 
@@ -49,12 +52,12 @@ defmodule Caravan.Epmd do
       iex> Caravan.Epmd.explain("app@example.net").explanation
       "the name ends in no digits: default_port, 4370"
 
-      iex> Caravan.Epmd.explain("rem-1f3a-app-4834@example.net").port
-      :noport
+      iex> Caravan.Epmd.explain("rem-1f3a-app-4834@example.net").explanation
+      "the hash of a helper's name (pattern mix_remote), 65369"
 
   """
   @spec explain(node() | String.t() | charlist()) :: %{
-          port: :inet.port_number() | :noport,
+          port: :inet.port_number(),
           rule:
             :name | :helper | :port_srv | :epmd | :erl_epmd_port | :erl_dist_port | :default_port,
           explanation: String.t()

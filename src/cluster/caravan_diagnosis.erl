@@ -44,7 +44,6 @@ reach(Name, Host, Epmd) ->
     case Epmd:address_please(Name, Host, caravan_listen:first_family()) of
         {ok, Ip, Port, _Version} -> try_port(Ip, Port);
         {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Ip, Epmd);
-        {error, noport} -> {no_port, Epmd};
         _NoAddress -> no_address
     end.
 

@@ -13,7 +13,18 @@
 -export_type([key/0, source/0]).
 
 -type key() ::
-    default_port | port_range | listen_port | port_srv | fallback | nameservers | resolver | topologies | debug.
+    default_port
+    | port_range
+    | port_in_name
+    | helper_ports
+    | helper_names
+    | listen_port
+    | port_srv
+    | fallback
+    | nameservers
+    | resolver
+    | topologies
+    | debug.
 -type source() :: flag | {variable, string()} | environment | default.
 
 -define(GIVEN_AT_START, {?MODULE, given_at_start}).
@@ -26,6 +37,9 @@ options() ->
     [
         {default_port, 4370, caravan_option:port_number(), integer},
         {port_range, {1024, 65535}, caravan_option:port_range(), range},
+        {port_in_name, digits, caravan_option:one_of([digits, dash, none]), word},
+        {helper_ports, {61000, 65535}, caravan_option:helper_ports(), range},
+        {helper_names, [], caravan_option:helper_names(), list},
         {listen_port, default, caravan_option:listen_port(), port_or_word},
         {port_srv, none, caravan_option:port_srv(), text_or_none},
         {fallback, none, caravan_option:one_of([none, epmd]), word},
@@ -36,6 +50,10 @@ options() ->
         %% Whether topologies log what each poll finds, at level `debug'.
         {debug, false, caravan_option:boolean(), word}
     ].
+
+%% What nodes and their helpers have to agree on, and a helper reads no sys.config.
+is_given_at_start(Key) ->
+    lists:member(Key, [helper_ports, helper_names]).
 
 resolver(Options) when is_map(Options); is_list(Options) -> {ok, Options};
 resolver(_) -> error.
@@ -60,9 +78,16 @@ value(Key) ->
     {_, Default, Type, _} = option(Key),
     case given(Key) of
         {default, _} -> {ok, Default};
+        {environment, Value} -> check_environment(is_given_at_start(Key), Key, Value, Type);
         {{variable, _} = Source, {unreadable, Text}} -> refused(Key, Source, Text, Type);
         {Source, Value} -> check(Key, Source, Value, Type)
     end.
+
+check_environment(false, Key, Value, Type) ->
+    check(Key, environment, Value, Type);
+check_environment(true, Key, Value, _Type) ->
+    Allowed = {"only -caravan ~ts or ~ts in the environment, as helpers read no sys.config", [Key, caravan_variable:name(Key)]},
+    refused(Key, environment, Value, {none, Allowed}).
 
 check(Key, Source, Value, Type) ->
     case caravan_option:check({Key, Source}, Value, Type) of

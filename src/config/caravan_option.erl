@@ -3,6 +3,7 @@
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1, nearest/2]).
+-export([helper_ports/0, helper_names/0]).
 -export([integer/2, port_number/0, port_range/0, listen_port/0, port_srv/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
 -export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
@@ -114,6 +115,34 @@ port_range([First, Last]) ->
 port_range({First, Last} = Range) when is_integer(First), is_integer(Last), 1 =< First, First =< Last, Last =< 65535 ->
     {ok, Range};
 port_range(_) ->
+    error.
+
+%% As port_range/0, with more ports than can be left out of the range: the port of a helper is never `default_port' nor
+%% the number at the end of its name.
+-spec helper_ports() -> type().
+helper_ports() ->
+    {fun helper_ports/1, "{First, Last} within 1 to 65535, of at least 3 ports"}.
+
+helper_ports(Value) ->
+    case port_range(Value) of
+        {ok, {First, Last}} when Last - First >= 2 -> {ok, {First, Last}};
+        _ -> error
+    end.
+
+%% Patterns of names, such as "foo-{number}-{number}"; binaries in the end.
+-spec helper_names() -> type().
+helper_names() ->
+    {fun helper_names/1,
+        "a list of up to 16 patterns of up to 64 characters: letters, digits, - and _, at least one of them, "
+        "* for any of these, and {number}, apart from other digits"}.
+
+helper_names(List) when is_list(List), length(List) =< 16 ->
+    Patterns = [text(Pattern) || Pattern <- List],
+    case lists:all(fun caravan_nif:is_helper_pattern/1, Patterns) of
+        true -> {ok, Patterns};
+        false -> error
+    end;
+helper_names(_) ->
     error.
 
 %% A port; that of the name; any that is free; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.

@@ -4,14 +4,15 @@
 -module(caravan_nif).
 
 -export([load/0, format_error/1]).
--export([dist_port/1, port_origin/1, is_helper_name/1, set_port_rule/3, node_name/1]).
--export([is_basename/1, is_dns_name/1, is_nameserver/1]).
+-export([use_port_rule/1]).
+-export([dist_port/1, port_choice/1, set_port_rule/1, node_name/1]).
+-export([is_basename/1, is_dns_name/1, is_nameserver/1, is_helper_pattern/1]).
 -export([open/1, close/1, stats/1, lookup/7, cancel/1]).
 
--export_type([load_error/0]).
+-export_type([load_error/0, port_rule/0, port_origin/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 3).
+-define(ABI, 4).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
@@ -20,6 +21,14 @@
 -on_load(on_load/0).
 -endif.
 
+-type port_rule() :: #{
+    default_port := inet:port_number(),
+    port_range := {First :: inet:port_number(), Last :: inet:port_number()},
+    port_in_name := digits | dash | none,
+    helper_ports := {First :: inet:port_number(), Last :: inet:port_number()},
+    helper_names := [Pattern :: binary()]
+}.
+-type port_origin() :: name | no_digits | digits_ignored | {helper, Pattern :: binary()}.
 -type load_error() :: {File :: file:filename(), Reason :: {atom(), string()}}.
 
 %% Loads the library, once. To be called before any other process can call a stub: a load that meets such a call crashes
@@ -39,11 +48,22 @@ on_load() ->
 -endif.
 
 load_library(File) ->
-    case erlang:load_nif(filename:rootname(File, ".so"), ?ABI) of
+    case erlang:load_nif(filename:rootname(File, ".so"), load_info(persistent_term:get(?MODULE, none))) of
         ok -> ok;
         {error, {reload, _}} -> ok;
         {error, Reason} -> {error, {File, Reason}}
     end.
+
+%% Sets the rule by which names become ports. It is kept for the next instance of this module, which loads the library
+%% anew.
+-spec use_port_rule(port_rule()) -> ok.
+use_port_rule(Rule) ->
+    ok = persistent_term:put(?MODULE, {?ABI, Rule}),
+    set_port_rule(Rule).
+
+%% A rule of another version has another form.
+load_info({?ABI, _Rule} = Kept) -> Kept;
+load_info(_) -> {?ABI, default}.
 
 %% The first that exists; when none does, the first, so that the error names the usual place.
 library_file() ->
@@ -103,14 +123,12 @@ compile_anew() ->
 -spec dist_port(atom() | string() | binary()) -> inet:port_number().
 dist_port(_NodeName) -> erlang:nif_error(not_loaded).
 
--spec port_origin(atom() | string() | binary()) -> name | no_digits | digits_ignored.
-port_origin(_NodeName) -> erlang:nif_error(not_loaded).
+%% The port of dist_port/1, and why it is that one.
+-spec port_choice(atom() | string() | binary()) -> {inet:port_number(), port_origin()}.
+port_choice(_NodeName) -> erlang:nif_error(not_loaded).
 
--spec is_helper_name(atom() | string() | binary()) -> boolean().
-is_helper_name(_NodeName) -> erlang:nif_error(not_loaded).
-
--spec set_port_rule(Default :: inet:port_number(), First :: inet:port_number(), Last :: inet:port_number()) -> ok.
-set_port_rule(_Default, _First, _Last) -> erlang:nif_error(not_loaded).
+-spec set_port_rule(port_rule()) -> ok.
+set_port_rule(_Rule) -> erlang:nif_error(not_loaded).
 
 %% The name as it is used, the host in lower case and without a trailing dot, if it is fit for a node.
 -spec node_name(binary()) -> {ok, binary()} | {error, badname}.
@@ -124,6 +142,9 @@ is_dns_name(_Text) -> erlang:nif_error(not_loaded).
 
 -spec is_nameserver(term()) -> boolean().
 is_nameserver(_Text) -> erlang:nif_error(not_loaded).
+
+-spec is_helper_pattern(term()) -> boolean().
+is_helper_pattern(_Text) -> erlang:nif_error(not_loaded).
 
 -spec open(#{
     nameservers := system | [binary(), ...],

@@ -2,23 +2,15 @@
 %% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([name/2, port/1, changed_port/2, not_in_epmd/3]).
+-export([name/2, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
 -export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
-%% A helper node (release `remote', `rpc', `stop') carries the name, and with it the digits, of the node it talks to.
-%% The VM picks a port for it, as nobody looks for it.
+%% Nothing of a helper: it writes for a script that reads what a release's `rpc' prints.
 -spec name(atom() | string(), {inet:port_number(), caravan_listen:rule()}) -> ok.
-name(Name, {_Port, helper}) ->
-    tell_of_helper(Name, init:get_argument(hidden));
 name(Name, {Port, _Rule}) ->
-    warn_of_ignored_digits(Name, caravan_nif:port_origin(Name), caravan_port:explain(Name), Port).
-
-%% Those of releases are hidden. Another one may be an ordinary node with an unlucky name.
-tell_of_helper(Name, error) ->
-    log(notice, helper_name, #{name => Name});
-tell_of_helper(_Name, {ok, _}) ->
-    ok.
+    {_, Origin} = caravan_nif:port_choice(Name),
+    warn_of_ignored_digits(Name, Origin, caravan_port:explain(Name), Port).
 
 %% Where SRV records or epmd say the port, names need none.
 warn_of_ignored_digits(Name, digits_ignored, #{rule := Rule}, Port) when Rule =/= port_srv, Rule =/= epmd ->
@@ -26,13 +18,20 @@ warn_of_ignored_digits(Name, digits_ignored, #{rule := Rule}, Port) when Rule =/
 warn_of_ignored_digits(_Name, _Origin, _Explained, _Port) ->
     ok.
 
-%% One line at each start of the distribution, so that nobody has to guess.
+%% One line at each start of the distribution, so that nobody has to guess; also of a node with a helper's name that runs
+%% the application, since it may be another node with an unlucky name.
 -spec port(atom()) -> ok.
 port(Name) ->
     tell_of_ports(Name, caravan_listen:port(Name), caravan_listen:actual_port(), caravan_port:explain(Name)).
 
-tell_of_ports(_Name, {_, helper}, _Actual, _Explained) ->
-    ok;
+%% Distribution starts so in tools that are scripts, such as rabbitmqctl: nothing of helpers.
+-spec port_at_run_time(atom()) -> ok.
+port_at_run_time(Name) ->
+    case caravan_port:of_name(Name) of
+        {_, helper} -> ok;
+        _ -> port(Name)
+    end.
+
 %% `-dist_listen false'.
 tell_of_ports(_Name, _Listen, none, _Explained) ->
     ok;
@@ -48,6 +47,9 @@ tell_of_ports(Name, {_Port, Rule}, Actual, #{rule := Asked}) when Asked =:= port
         name => Name, port => Actual, rule => Rule, source => caravan_port:source(Rule),
         advertised_rule => Asked, advertised_source => caravan_port:source(Asked)
     });
+tell_of_ports(Name, {_Port, helper}, Actual, _Explained) ->
+    {_, {helper, Pattern}} = caravan_nif:port_choice(Name),
+    log(notice, listening, #{name => Name, port => Actual, rule => helper, pattern => Pattern});
 tell_of_ports(Name, {_Port, Rule}, Actual, #{port := Advertised, rule := NameRule}) ->
     log(notice, listening, #{
         name => Name, port => Actual, rule => Rule, source => caravan_port:source(Rule),
@@ -102,12 +104,6 @@ log(Level, Event, Facts) ->
 
 %% The line for an event in the log; called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
-format(#{event := helper_name, name := Name}) ->
-    {
-        "caravan: ~ts is the name of a helper node: it listens on a port that the system picks, "
-        "and nobody can look it up",
-        [Name]
-    };
 format(#{event := digits_ignored, name := Name, port := Port}) ->
     {
         "caravan: the digits at the end of the node name ~ts are no port in port_range; the node listens on ~b",
@@ -115,7 +111,7 @@ format(#{event := digits_ignored, name := Name, port := Port}) ->
     };
 format(#{event := port_in_use, name := Name, port := Port, rule := Rule, holder := Holder} = Report) ->
     {"caravan: ~ts cannot listen on port ~b (~ts): eaddrinuse, ~ts listens there; ~ts", [
-        Name, Port, rule(Rule, source, Report), caravan_port_holder:format(Holder), way_out(Name, Port, Rule)
+        Name, Port, rule(Rule, Port, source, Report), caravan_port_holder:format(Holder), way_out(Name, Port, Rule)
     ]};
 format(#{event := bad_listen_port, error := Error}) ->
     {"~ts", [caravan_option:format_error(Error)]};
@@ -130,16 +126,22 @@ format(#{
 } = Report) ->
     {
         "caravan: ~ts listens on ~b (~ts), and others look for it at ~b (~ts)",
-        [Name, Port, rule(Rule, source, Report), Advertised, rule(NameRule, advertised_source, Report)]
+        [Name, Port, rule(Rule, Port, source, Report), Advertised, rule(NameRule, Advertised, advertised_source, Report)]
     };
 format(#{event := listening, name := Name, port := Port, rule := Rule, advertised_rule := Asked} = Report) ->
     {"caravan: ~ts listens on ~b (~ts), and others look for its port by ~ts", [
-        Name, Port, rule(Rule, source, Report), rule(Asked, advertised_source, Report)
+        Name, Port, rule(Rule, Port, source, Report), rule(Asked, Port, advertised_source, Report)
     ]};
+format(#{event := listening, name := Name, port := Port, rule := helper, pattern := Pattern}) ->
+    {
+        "caravan: ~ts listens on ~b, and others look for it there: it is the name of a helper (pattern ~ts), "
+        "whose port is the hash of its name",
+        [Name, Port, Pattern]
+    };
 format(#{event := late_port, port := Port, advertised_port := Late}) ->
     {
-        "caravan: the node listens on ~b, and by default_port and port_range as they are now others look for it at ~b; "
-        "set them where distribution sees them: vm.args, sys.config or config.exs",
+        "caravan: the node listens on ~b, and by default_port, port_range and port_in_name as they are now others look "
+        "for it at ~b; set them where distribution sees them: vm.args, sys.config or config.exs",
         [Port, Late]
     };
 format(#{event := not_in_epmd, name := Name, port := Port, reason := Reason}) ->
@@ -148,7 +150,9 @@ format(Report) ->
     {"caravan: ~0tp", [Report]}.
 
 %% With where its value comes from, unless that is the default.
-rule(Rule, SourceKey, Report) ->
+rule(name, Port, _SourceKey, _Report) ->
+    io_lib:format("by the digits ~b at the end of its name", [Port]);
+rule(Rule, _Port, SourceKey, Report) ->
     case maps:get(SourceKey, Report, default) of
         default -> atom_to_list(Rule);
         Source -> io_lib:format("~ts: ~ts", [Rule, caravan_config:format_source(Source)])

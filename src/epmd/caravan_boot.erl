@@ -32,9 +32,13 @@ first_error(ok, Steps) -> first_error(Steps);
 first_error({error, _} = Error, _Steps) -> Error.
 
 apply_port_rule() ->
-    {ok, Default} = caravan_config:value(default_port),
-    {ok, {First, Last}} = caravan_config:value(port_range),
-    caravan_nif:set_port_rule(default_port(caravan_port:fixed(), Default), First, Last).
+    Keys = [default_port, port_range, port_in_name, helper_ports, helper_names],
+    #{default_port := Default} = Rule = maps:from_list([{Key, checked(Key)} || Key <- Keys]),
+    caravan_nif:use_port_rule(Rule#{default_port := default_port(caravan_port:fixed(), Default)}).
+
+checked(Key) ->
+    {ok, Value} = caravan_config:value(Key),
+    Value.
 
 default_port({Port, _}, _Default) -> Port;
 default_port(none, Default) -> Default.

@@ -2,7 +2,8 @@
 %%
 %% A node listens on, and is reached at, the port that its name says: the digits at the end of the part before the `@',
 %% if they are a number in `port_range' (default 1024 to 65535), otherwise `default_port' (default 4370). So
-%% `app-4834@host' means port 4834 and `app@host' port 4370.
+%% `app-4834@host' means port 4834 and `app@host' port 4370. The port of a helper, such as `rpc-1f3a-app-4834@host', is the
+%% hash of its name (docs/helpers.md).
 %%
 %% OTP calls the functions here while the system boots, from processes that must not wait or fail: the supervisor of the
 %% distribution, net_kernel and the processes that set connections up. So no callback raises or leaves a message behind.
@@ -38,7 +39,7 @@ dist_port(NodeName) ->
 %% #{port := 4834, rule := name} = caravan_epmd:explain('app-4834@host').
 %% '''
 -spec explain(name()) -> #{
-    port := inet:port_number() | noport,
+    port := inet:port_number(),
     rule := name | helper | port_srv | epmd | erl_epmd_port | erl_dist_port | default_port,
     explanation := string()
 }.
@@ -143,7 +144,7 @@ in_fallback(none, _Name, _Port, _Family) -> {ok, -1}.
 
 %% While the system boots there is no handler yet, and what is logged appears twice; the application says it then.
 tell_of_port(_Name, true) -> ok;
-tell_of_port(Name, false) -> caravan_announce:port(Name).
+tell_of_port(Name, false) -> caravan_announce:port_at_run_time(Name).
 
 in_epmd(_Name, _Port, {ok, _Creation}) ->
     {ok, -1};
@@ -153,12 +154,12 @@ in_epmd(Name, Port, {error, Reason}) ->
     ok = caravan_announce:not_in_epmd(Name, Port, Reason),
     {ok, -1}.
 
-%% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name; `port_srv'; with `fallback'
-%% epmd, the epmd of the host; the port that a name without digits stands for. For the address, unless it came along:
-%% the host itself if it is an IP address; addresses that came with SRV answers; the `nameservers' that are configured;
-%% the system.
+%% @doc Address and port of a node, 2.5 s in all. For the port: the digits of the name, or the hash of a helper's;
+%% `port_srv'; with `fallback' epmd, the epmd of the host; the port that a name without digits stands for. For the
+%% address, unless it came along: the host itself if it is an IP address; addresses that came with SRV answers; the
+%% `nameservers' that are configured; the system.
 -spec address_please(Name :: string() | atom(), Host :: string() | atom() | inet:ip_address(), inet | inet6) ->
-    {ok, inet:ip_address(), inet:port_number(), ?DIST_VERSION} | {error, noport | address | inet:posix()}.
+    {ok, inet:ip_address(), inet:port_number(), ?DIST_VERSION} | {error, address | inet:posix()}.
 address_please(Name, Host, Family) ->
     safely(fun() -> endpoint(Name, Host, Family) end, {error, address}).
 
@@ -168,10 +169,8 @@ endpoint(Name, Host, Family) ->
 %% OTP before PR 10029 asks inside net_kernel whether the protocol fits, and ignores address and port. Waiting for DNS
 %% there would stop all connects, accepts and ticks of the node.
 endpoint(Name, Host, Family, true) ->
-    case caravan_port:of_name(Name) of
-        {noport, helper} -> {error, noport};
-        {Port, _Rule} -> with_port(caravan_address:resolve_at_once(Host, Family, caravan_listen:families()), Port)
-    end;
+    {Port, _Rule} = caravan_port:of_name(Name),
+    with_port(caravan_address:resolve_at_once(Host, Family, caravan_listen:families()), Port);
 endpoint(Name, Host, Family, false) ->
     Deadline = deadline(),
     case caravan_port:find(Name, host_text(Host), Family, Deadline) of
@@ -192,13 +191,11 @@ with_port({error, _} = Error, _Port) -> Error.
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Name) -> Name.
 
-%% @doc The port of a node, as far as its name says it; noport for helper nodes: their digits are another node's, and
-%% who dialled them would reach that.
+%% @doc The port of a node, as far as its name says it; noport for a term that is no name.
 -spec port_please(name(), term()) -> {port, inet:port_number(), ?DIST_VERSION} | noport.
 port_please(Name, _Host) ->
     safely(fun() -> port(caravan_port:of_name(Name)) end, noport).
 
-port({noport, helper}) -> noport;
 port({Port, _Rule}) -> {port, Port, ?DIST_VERSION}.
 
 %% @equiv port_please(Name, Host)
@@ -223,7 +220,7 @@ known_names(Host) ->
     Nodes = [string:split(atom_to_list(Node), "@") || Node <- known_nodes(is_alive())],
     Known = [
         {Name, Port}
-     || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {port, Port, _} <- [port(caravan_port:of_name(Name))]
+     || [Name, NodeHost] <- Nodes, is_host(Host, NodeHost), {Port, _Rule} <- [caravan_port:of_name(Name)]
     ],
     %% Of a name without digits, only epmd knows the port.
     {ok, lists:ukeysort(1, epmd_names(fallback(), Host) ++ Known)}.

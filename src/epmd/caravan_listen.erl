@@ -13,12 +13,12 @@
 %% ERL_DIST_PORT, the name of the node.
 -type rule() :: listen_port | caravan_port:rule().
 
-%% A helper node never takes the port that is meant for the node it talks to. 0 is any port that is free. An error is
-%% that of an environment variable that `listen_port' names.
+%% A helper never takes a port that is meant for the node it talks to, and others look for it at the port of its name. 0
+%% is any port that is free. An error is that of an environment variable that `listen_port' names.
 -spec port(atom() | string() | binary()) -> {inet:port_number(), rule()} | {error, caravan_option:error()}.
 port(Name) ->
     case caravan_port:of_name(Name) of
-        {noport, helper} -> {0, helper};
+        {_, helper} = OfName -> OfName;
         OfName -> first([listen_port(OfName), caravan_port:fixed()], OfName)
     end.
 

@@ -7,22 +7,22 @@
 
 -export_type([rule/0, fixed/0]).
 
-%% `name': the digits at its end. `helper': it is short-lived, and nobody may look for it. The others hold for names
-%% that say no port: what `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
+%% `name': the digits at its end. `helper': the hash of a helper's name. The others hold for names that say no port: what
+%% `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
 -type rule() :: name | helper | default_port | fixed().
 -type fixed() :: erl_epmd_port | erl_dist_port.
 
 -type name() :: atom() | string() | binary().
 
--spec of_name(name()) -> {inet:port_number(), rule()} | {noport, helper}.
+-spec of_name(name()) -> {inet:port_number(), rule()}.
 of_name(Name) ->
-    case caravan_nif:is_helper_name(Name) of
-        true -> {noport, helper};
-        false -> {caravan_nif:dist_port(Name), rule(caravan_nif:port_origin(Name))}
-    end.
+    {Port, Origin} = caravan_nif:port_choice(Name),
+    {Port, rule(Origin)}.
 
 rule(name) ->
     name;
+rule({helper, _Pattern}) ->
+    helper;
 rule(_NoPort) ->
     case fixed() of
         {_Port, Rule} -> Rule;
@@ -33,11 +33,10 @@ rule(_NoPort) ->
 %% monotonic milliseconds, but never in a process that must not. Asked in turn for a name that says no port:
 %% `port_srv', the epmd of the host when `fallback' is epmd.
 -spec find(string(), string(), inet | inet6, Deadline :: integer()) ->
-    {ok, inet:port_number()} | {ok, inet:ip_address(), inet:port_number()} | {error, noport | address}.
+    {ok, inet:port_number()} | {ok, inet:ip_address(), inet:port_number()} | {error, address}.
 find(Name, Host, Family, Deadline) ->
     case of_name(Name) of
-        {noport, helper} -> {error, noport};
-        {Port, name} -> {ok, Port};
+        {Port, Rule} when Rule =:= name; Rule =:= helper -> {ok, Port};
         {Port, _Default} -> from_srv(caravan_config:value(port_srv), Port, Name, Host, Family, Deadline)
     end.
 
@@ -94,10 +93,11 @@ epmd_port(Name, Ip, Port, Deadline) ->
     end.
 
 %% Which rule gives which port, without asking anybody.
--spec explain(name()) -> #{port := inet:port_number() | noport, rule := atom(), explanation := string()}.
+-spec explain(name()) -> #{port := inet:port_number(), rule := atom(), explanation := string()}.
 explain(Name) ->
-    {Port, Rule} = of_name(Name),
-    explained(Port, Rule, caravan_nif:port_origin(Name), settings(Rule)).
+    {Port, Origin} = caravan_nif:port_choice(Name),
+    Rule = rule(Origin),
+    explained(Port, Rule, Origin, settings(Rule)).
 
 settings(Rule) when Rule =:= name; Rule =:= helper ->
     none;
@@ -108,8 +108,8 @@ settings(_Default) ->
         _ -> none
     end.
 
-explained(Port, helper, _Origin, none) ->
-    answer(Port, helper, where(helper, Port));
+explained(Port, helper, {helper, Pattern}, none) ->
+    answer(Port, helper, io_lib:format("the hash of a helper's name (pattern ~ts), ~b", [Pattern, Port]));
 explained(Port, Rule, Origin, {port_srv, Template}) ->
     Records = [
         "SRV records of ", caravan_template:text(Template), from(port_srv), " say it; where there are none, "
@@ -127,13 +127,16 @@ answer(Port, Rule, Explanation) ->
 why(name) ->
     "";
 why(no_digits) ->
-    "the name ends in no digits: ";
+    no_digits(caravan_config:value(port_in_name));
 why(digits_ignored) ->
     {ok, {First, Last}} = caravan_config:value(port_range),
     io_lib:format("the digits at the end of the name are no port in port_range, ~b to ~b: ", [First, Last]).
 
+no_digits({ok, dash}) -> ["the name ends in no digits that stand alone after a dash", from(port_in_name), ": "];
+no_digits({ok, none}) -> ["digits in names do not count", from(port_in_name), ": "];
+no_digits(_Digits) -> "the name ends in no digits: ".
+
 where(name, Port) -> io_lib:format("the digits at the end of the name, ~b", [Port]);
-where(helper, _) -> "it is the name of a helper node, which nobody looks up";
 where(erl_epmd_port, Port) -> io_lib:format("-erl_epmd_port, ~b", [Port]);
 where(erl_dist_port, Port) -> io_lib:format("ERL_DIST_PORT, ~b", [Port]);
 where(default_port, Port) -> io_lib:format("default_port, ~b~ts", [Port, from(default_port)]).
@@ -146,10 +149,13 @@ from(Rule) ->
     end.
 
 %% Where the value that a rule goes by comes from; `default' also for the rules that have no key.
--spec source(rule() | listen_port | port_srv | epmd) -> caravan_config:source().
-source(epmd) -> caravan_config:source(fallback);
-source(Rule) when Rule =:= default_port; Rule =:= listen_port; Rule =:= port_srv -> caravan_config:source(Rule);
-source(_Rule) -> default.
+-spec source(rule() | listen_port | port_srv | epmd | port_in_name) -> caravan_config:source().
+source(epmd) ->
+    caravan_config:source(fallback);
+source(Rule) when Rule =:= default_port; Rule =:= listen_port; Rule =:= port_srv; Rule =:= port_in_name ->
+    caravan_config:source(Rule);
+source(_Rule) ->
+    default.
 
 %% The port at which OTP, without an epmd, expects every node whose name says nothing else.
 -spec fixed() -> {inet:port_number(), fixed()} | none.
@@ -189,9 +195,12 @@ from_text(false) ->
 -spec check() -> ok | {error, caravan_option:error()}.
 check() ->
     case check_settings(fixed_settings()) of
-        ok -> first_error([caravan_config:value(Key) || Key <- [default_port, port_range, port_srv, fallback]]);
+        ok -> first_error([caravan_config:value(Key) || Key <- keys()]);
         {error, _} = Error -> Error
     end.
+
+keys() ->
+    [default_port, port_range, port_in_name, helper_ports, helper_names, port_srv, fallback].
 
 first_error(Values) ->
     case [Error || {error, _} = Error <- Values] of

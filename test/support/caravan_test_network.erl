@@ -9,7 +9,7 @@
 %% '''
 -module(caravan_test_network).
 
--export([with/2, start/3, boot/2, boot/3, flags/2, node_name/3, free_port/0, has_ipv6/0, hosts/2, hosts/3]).
+-export([with/2, start/3, boot/2, boot/3, flags/2, node_name/3, helper_name/2, free_port/0, has_ipv6/0, hosts/2, hosts/3]).
 
 -export_type([network/0, options/0]).
 
@@ -92,18 +92,32 @@ name_flags(#{name_flag := NameFlag}, Name) -> [NameFlag, atom_to_list(Name)].
 node_name(#{host := Host}, Basename, Port) ->
     list_to_atom(lists:concat([Basename, "-", Port, "@", Host])).
 
+%% @doc `PrefixBasename-Port@Host', the name of a helper if the prefix is one's, and its port, on which nobody listens.
+-spec helper_name(network(), Prefix :: string()) -> {atom(), inet:port_number()}.
+helper_name(Network, Prefix) ->
+    ok = caravan_nif:load(),
+    Name = node_name(Network, Prefix ++ "app", free_port()),
+    Port = caravan_epmd:dist_port(Name),
+    case is_free(Port) of
+        true -> {Name, Port};
+        false -> helper_name(Network, Prefix)
+    end.
+
 %% @doc A port that nobody listens on, and another one each time: one that was given and is not listened on yet, or that
 %% stays free on purpose, is not given again.
 -spec free_port() -> inet:port_number().
 free_port() ->
     {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),
     Port = First + ?STRIDE * atomics:add_get(given_ports(), 1, 1) rem (Last - First + 1),
+    case is_free(Port) of
+        true -> Port;
+        false -> free_port()
+    end.
+
+is_free(Port) ->
     case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
-        {ok, Socket} ->
-            ok = gen_tcp:close(Socket),
-            Port;
-        {error, _} ->
-            free_port()
+        {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
+        {error, _} -> false
     end.
 
 %% How many were given, from a number on that is another one in each VM.

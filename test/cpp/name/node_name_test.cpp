@@ -12,8 +12,8 @@ namespace {
 using namespace std::string_literals;
 using namespace std::string_view_literals;
 
-constexpr PortRule kDefaultRule{};
-constexpr PortRule kAnyPort{4370, 1, 65535};
+const PortRule kDefaultRule{};
+const PortRule kAnyPort{4370, 1, 65535};
 
 static_assert(noexcept(choose_port("app-4834@h", kDefaultRule)), "net_kernel must never see an exception of ours");
 
@@ -32,7 +32,10 @@ PortChoice expected_choice(const std::string& node_name, const PortRule& rule) {
   }
   const auto name = node_name.substr(0, node_name.find('@'));
   auto digits = name.substr(name.find_last_not_of("0123456789") + 1);
-  if (digits.empty()) {
+  const auto before = name.substr(0, name.size() - digits.size());
+  const bool counts = rule.port_in_name == PortInName::kDigits ||
+                      (rule.port_in_name == PortInName::kDash && !before.empty() && before.back() == '-');
+  if (digits.empty() || !counts) {
     return {rule.default_port, PortOrigin::kNoDigits};
   }
   digits.erase(0, digits.find_first_not_of('0'));
@@ -76,18 +79,43 @@ TEST_CASE("a range from 1 restores the ports of Caravan 1.0") {
   CHECK(port_of("app-65536@h", kAnyPort) == 4370);
 }
 
+TEST_CASE("with port_in_name dash, digits count as a whole segment after a dash") {
+  const PortRule rule{4370, 1024, 65535, PortInName::kDash};
+  CHECK(port_of("app-4834@h", rule) == 4834);
+  CHECK(port_of("app--4834@h", rule) == 4834);
+  CHECK(port_of("-4834@h", rule) == 4834);
+  CHECK(port_of("app-04834@h", rule) == 4834);
+  CHECK(origin_of("app-4834@h", rule) == PortOrigin::kName);
+  CHECK(origin_of("app-2@h", rule) == PortOrigin::kDigitsIgnored);
+  for (const auto name :
+       {"worker2@h"sv, "app-7b77bc47b4-q2456@h"sv, "app-ab12345@h"sv, "app4834@h"sv, "app_4834@h"sv, "4834@h"sv}) {
+    CAPTURE(name);
+    CHECK(port_of(name, rule) == 4370);
+    CHECK(origin_of(name, rule) == PortOrigin::kNoDigits);
+  }
+}
+
+TEST_CASE("with port_in_name none, digits never count") {
+  const PortRule rule{4370, 1024, 65535, PortInName::kNone};
+  for (const auto name : {"app-4834@h"sv, "app4834@h"sv, "4834@h"sv, "app-2@h"sv}) {
+    CAPTURE(name);
+    CHECK(port_of(name, rule) == 4370);
+    CHECK(origin_of(name, rule) == PortOrigin::kNoDigits);
+  }
+}
+
 TEST_CASE("both ends of the range belong to it") {
   CHECK(port_of("app-1023@h") == 4370);
   CHECK(port_of("app-1024@h") == 1024);
   CHECK(port_of("app-65535@h") == 65535);
   CHECK(port_of("app-65536@h") == 4370);
 
-  constexpr PortRule kOnePort{9000, 5000, 5000};
+  const PortRule kOnePort{9000, 5000, 5000};
   CHECK(port_of("app-4999@h", kOnePort) == 9000);
   CHECK(port_of("app-5000@h", kOnePort) == 5000);
   CHECK(port_of("app-5001@h", kOnePort) == 9000);
 
-  constexpr PortRule kEmptyRange{9000, 5001, 5000};
+  const PortRule kEmptyRange{9000, 5001, 5000};
   CHECK(port_of("app-5000@h", kEmptyRange) == 9000);
   CHECK(port_of("app-5001@h", kEmptyRange) == 9000);
 }
@@ -139,7 +167,7 @@ TEST_CASE("the port of random bytes follows the rule") {
   for (int i = 0; i < 5000; ++i) {
     const PortRule rule{static_cast<std::uint16_t>(random.below(65536)),
                         static_cast<std::uint16_t>(random.below(65536)),
-                        static_cast<std::uint16_t>(random.below(65536))};
+                        static_cast<std::uint16_t>(random.below(65536)), static_cast<PortInName>(random.below(3))};
     const auto name = random.text(12, "0123456789@-a");
     const auto actual = choose_port(name, rule);
     const auto expected = expected_choice(name, rule);

@@ -10,6 +10,11 @@
     {default_port, "CARAVAN_DEFAULT_PORT", "4371", 4371, "0"},
     {port_range, "CARAVAN_PORT_RANGE", "2000-3000", {2000, 3000}, "3000-2000"},
     {port_range, "CARAVAN_PORT_RANGE", "2000, 3000", {2000, 3000}, "2000"},
+    {port_in_name, "CARAVAN_PORT_IN_NAME", "dash", dash, "dashes"},
+    {helper_ports, "CARAVAN_HELPER_PORTS", "62000-62002", {62000, 62002}, "62000-62001"},
+    {helper_names, "CARAVAN_HELPER_NAMES", "foo-{number}-{number},*-tool", [<<"foo-{number}-{number}">>, <<"*-tool">>],
+        "foo-{digits}"},
+    {helper_names, "CARAVAN_HELPER_NAMES", "foo-*", [<<"foo-*">>], "*"},
     {listen_port, "CARAVAN_LISTEN_PORT", "4372", 4372, "65536"},
     {listen_port, "CARAVAN_LISTEN_PORT", "name", name, "nowhere"},
     {listen_port, "CARAVAN_LISTEN_PORT", "any", any, "-1"},
@@ -60,6 +65,53 @@ a_variable_beats_the_applications_environment_test() ->
             ?assertEqual([{default_port, environment, {variable, "CARAVAN_DEFAULT_PORT"}}], caravan_config:overridden())
         end)
     end).
+
+%% A helper would not know of it.
+what_helpers_have_to_know_does_not_come_from_the_applications_environment_test_() ->
+    [
+        {atom_to_list(Key), fun() ->
+            with_environment([{Key, Value}], fun() ->
+                with_variables([], fun() ->
+                    {error, {bad_option, {Key, environment}, Value, _} = Error} = value(Key),
+                    Line = caravan_option:format_error(Error),
+                    [
+                        ?assertNotEqual({Part, nomatch}, {Part, string:find(Line, Part)})
+                     || Part <- [atom_to_list(Key), caravan_variable:name(Key), "-caravan"]
+                    ],
+                    ?assertEqual({error, Error}, caravan_boot:prepare())
+                end),
+                with_variables([{caravan_variable:name(Key), Text}], fun() -> ?assertEqual({ok, Value}, value(Key)) end)
+            end)
+        end}
+     || {Key, Value, Text} <- [{helper_ports, {62000, 62002}, "62000-62002"}, {helper_names, [<<"foo-*">>], "foo-*"}]
+    ].
+
+names_and_ports_of_helpers_are_checked_test_() ->
+    [
+        [
+            {lists:flatten(io_lib:format("~0p", [Value])), fun() ->
+                ?assertEqual(Checked, caravan_option:check(Key, Value, caravan_option:Key()))
+            end}
+         || {Key, Value, Checked} <- [
+                {helper_ports, [61000, 61002], {ok, {61000, 61002}}},
+                {helper_names, [], {ok, []}},
+                {helper_names, ["foo-*", <<"bar-{number}">>], {ok, [<<"foo-*">>, <<"bar-{number}">>]}},
+                {helper_names, lists:duplicate(16, "a"), {ok, lists:duplicate(16, <<"a">>)}}
+            ]
+        ],
+        [
+            {lists:flatten(io_lib:format("~0p", [Value])), fun() ->
+                {error, Error} = caravan_option:check(Key, Value, caravan_option:Key()),
+                ?assertMatch({bad_option, Key, Value, [_ | _]}, Error)
+            end}
+         || {Key, Value} <- [
+                {helper_ports, {61000, 61001}}, {helper_ports, {65000, 65536}}, {helper_ports, {61002, 61000}},
+                {helper_ports, 61000}, {helper_names, "foo-*"}, {helper_names, <<"foo-*">>}, {helper_names, [foo]},
+                {helper_names, ["*"]}, {helper_names, ["foo@h"]}, {helper_names, [lists:duplicate(65, $a)]},
+                {helper_names, lists:duplicate(17, "a")}, {helper_names, ["a" | "b"]}
+            ]
+        ]
+    ].
 
 %% Flags cannot be set in a running VM.
 a_flag_beats_a_variable_test_() ->

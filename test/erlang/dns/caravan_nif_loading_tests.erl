@@ -113,7 +113,7 @@ a_library_that_does_not_load_at_run_time_is_an_error_test_() ->
         end)
     end)).
 
-%% Each time the new instance takes the port rule over, and the old one goes with its thread.
+%% Each time the new instance gets the port rule, and the old one goes with its thread.
 code_is_replaced_in_a_running_node_test_() ->
     ?NODES(network(#{}, fun(Network) ->
         Port = free_port(),
@@ -130,6 +130,34 @@ code_is_replaced_in_a_running_node_test_() ->
          end
          || _ <- lists:seq(1, 5)],
         ?assertMatch({exited, 0, _}, stop(Node))
+    end)).
+
+the_port_rule_survives_that_test_() ->
+    ?NODES(network(#{}, fun(Network) ->
+        Flags = ["-caravan", "helper_names", "[\"tool-{number}\"]", "helper_ports", "[61000,61002]", "port_in_name", "dash"],
+        {_, Node} = boot(Network, node_name(Network, "app", free_port()), Flags),
+        Choices = fun() -> [call(Node, caravan_nif, port_choice, [Name]) || Name <- ["tool-4834", "app4834", 'rem-1f3a-app']] end,
+        Before = [{_, {helper, <<"tool-{number}">>}}, {4370, no_digits}, {_, {helper, <<"mix_remote">>}}] = Choices(),
+        [begin
+             {module, caravan_nif} = call(Node, code, load_file, [caravan_nif]),
+             ?assertEqual(ok, call(Node, caravan_nif, load, [])),
+             ?assertEqual(Before, Choices()),
+             _ = call(Node, code, purge, [caravan_nif])
+         end
+         || _ <- [first, second]]
+    end)).
+
+%% As after an upgrade in the running VM.
+a_port_rule_of_another_version_is_none_test_() ->
+    ?NODES(network(#{}, fun(Network) ->
+        {_, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "default_port", "4371"]),
+        ?assertEqual(4371, call(Node, caravan_nif, dist_port, [app])),
+        ok = call(Node, persistent_term, put, [caravan_nif, {999, a_rule}]),
+        {module, caravan_nif} = call(Node, code, load_file, [caravan_nif]),
+        ?assertEqual(ok, call(Node, caravan_nif, load, [])),
+        ?assertEqual(4370, call(Node, caravan_nif, dist_port, [app])),
+        ?assertEqual(ok, call(Node, caravan_boot, prepare, [])),
+        ?assertEqual(4371, call(Node, caravan_nif, dist_port, [app]))
     end)).
 
 -if(?OTP_RELEASE >= 26).

@@ -12,12 +12,16 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             ok = caravan_test_log:assert_line(caravan_announce, Facts#{event => Event}, Named)
         end}
      || {Event, Facts, Named} <- [
-            {helper_name, #{name => "rpc-1f3a-app"}, ["rpc-1f3a-app"]},
             {digits_ignored, #{name => "app-80", port => 4370}, ["app-80", 4370]},
             {late_listen_port, #{name => ?A, port => 4371, listen_port => 4711}, [?A, 4371, 4711]},
             {listening,
                 #{name => ?A, port => 4711, rule => listen_port, advertised_port => 4371, advertised_rule => name},
-                [?A, 4711, listen_port, 4371, name]},
+                [?A, 4711, listen_port, 4371, "the digits 4371 at the end of its name"]},
+            {listening,
+                #{name => ?A, port => 4371, rule => name, advertised_port => 4371, advertised_rule => name},
+                [?A, "4371 (by the digits 4371 at the end of its name)"]},
+            {listening, #{name => 'rpc-1f3a-app-4370@n.test', port => 64015, rule => helper, pattern => <<"mix_rpc">>},
+                ['rpc-1f3a-app-4370@n.test', 64015, helper, mix_rpc]},
             {listening,
                 #{
                     name => ?A, port => 4711, rule => listen_port, source => {variable, "CARAVAN_LISTEN_PORT"},

@@ -68,15 +68,28 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
      end))
      || {Name, Warned} <- [{"app-80", true}, {"app-99999", true}, {"app0", true}, {"app", false}, {"app-80-x", false}]].
 
-%% A helper of a release is hidden; another node of such a name may not know what it has let itself in for.
-an_ordinary_node_with_the_name_of_a_helper_is_told_test_() ->
+%% Scripts parse what a helper writes. Another node of such a name, which runs the application, may not know what it has
+%% let itself in for.
+a_node_with_the_name_of_a_helper_is_told_by_the_application_test_() ->
     [?NODES(with_log(fun(Network, Log) ->
-        {_, Node} = boot(Network, 'rpc-1f3a-app-4370@127.0.0.1', Flags),
+        {Name, Port} = caravan_test_network:helper_name(Network, "rpc-1f3a-"),
+        {_, Node} = boot(Network, Name, Flags),
+        [?assertEqual(ok, call(Node, application, start, [caravan])) || Told],
         ?assertMatch({exited, 0, _}, stop(Node)),
-        Line = announced(#{event => helper_name, name => "rpc-1f3a-app-4370"}),
+        Line = announced(#{event => listening, name => Name, port => Port, rule => helper, pattern => <<"mix_rpc">>}),
         ?assertEqual([{notice, Line} || Told], Log())
     end))
-     || {Flags, Told} <- [{[], true}, {["-hidden"], false}]].
+     || {Flags, Told} <- [{[], true}, {[], false}, {["-hidden"], false}]].
+
+a_helper_that_starts_distribution_at_run_time_logs_nothing_test_() ->
+    ?NODES(with_log(fun(Network, Log) ->
+        {Name, Port} = caravan_test_network:helper_name(Network, "rabbitmqcli-18-"),
+        {none, Node} = boot(Network, none, []),
+        ?assertMatch({ok, _}, start_distribution(Node, Name)),
+        ?assertEqual([Port], listening_ports(Node)),
+        ?assertMatch({exited, 0, _}, stop(Node)),
+        ?assertEqual([], Log())
+    end)).
 
 %% As from a runtime.exs that is read after distribution has started.
 a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->

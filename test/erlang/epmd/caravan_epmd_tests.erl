@@ -11,7 +11,7 @@
 callbacks_test_() ->
     {setup, fun load/0, fun unload/1,
      [fun start_link/0, fun listen_ports/0,
-      fun helper_nodes_listen_anywhere/0, fun creations_are_left_to_net_kernel/0, fun addresses_in_names/0,
+      fun helpers_listen_at_the_hash_of_their_name/0, fun helpers_take_no_port_of_their_node/0, fun creations_are_left_to_net_kernel/0, fun addresses_in_names/0,
       fun ports_of_names/0, fun a_node_without_a_name_knows_of_none/0, fun every_name_has_a_port/0,
       {timeout, 120, fun no_argument_makes_a_callback_fail/0}]}.
 
@@ -43,12 +43,32 @@ listen_ports() ->
                          {"app-99999999999999999999", 4370}, {"app-04834", 4834}, {"4834", 4834}],
         Name <- [Text, list_to_atom(Text)]].
 
-helper_nodes_listen_anywhere() ->
+helpers_listen_at_the_hash_of_their_name() ->
     [?assertEqual({Name, {ok, Port}}, {Name, caravan_epmd:listen_port_please(Name, "host.test")})
-     || {Name, Port} <- [{'rem-1f3a-app-4370', 0}, {'rpc-00c4-app-4834', 0}, {'rpc-31999-app-4834', 0},
-                         {'maint1f3a-app-4834', 0}, {'remsh0a-app-4834', 0}, {'longname1f-app-4834', 0},
-                         {'peer-12-34567', 0}, {'rpc-gateway-4834', 4834}, {'peer-review-4834', 4834},
+     || {Name, Port} <- [{'rem-1f3a-app-4370', 64300}, {'rpc-00c4-app-4834', 61946},
+                         {'rpc-31999-app-4834', 64498}, {'maint1f3a-app-4834', 64047},
+                         {'remsh0a-app-4834', 62379}, {'longname1f-app-4834', 62203}, {'peer-12-34567', 61843}, {'rpc-gateway-4834', 4834}, {'peer-review-4834', 4834},
                          {'remsh-app-4834', 4834}, {'maint-app-4834', 4834}]].
+
+%% Whatever node that is, and whatever the default port.
+helpers_take_no_port_of_their_node() ->
+    [begin
+         Name = lists:flatten(io_lib:format("rpc-~4.16.0b-app-~b", [Port * 7 rem 65536, Port])),
+         ?assertNotEqual({Name, Port}, {Name, caravan_epmd:dist_port(Name)}),
+         ?assertMatch({_, Helper} when Helper >= 61000, {Name, caravan_epmd:dist_port(Name)})
+     end
+     || Port <- lists:seq(61000, 65535)],
+    Names = [lists:flatten(io_lib:format("rpc-~4.16.0b-app", [Number])) || Number <- lists:seq(0, 4535)],
+    Ports = [caravan_epmd:dist_port(Name) || Name <- Names],
+    [Taken | _] = Ports,
+    ok = application:set_env(caravan, default_port, Taken),
+    ok = caravan_boot:prepare(),
+    Others = [caravan_epmd:dist_port(Name) || Name <- Names],
+    ok = application:unset_env(caravan, default_port),
+    ok = caravan_boot:prepare(),
+    ?assertNot(lists:member(Taken, Others)),
+    ?assertEqual([Port || Port <- Ports, Port =/= Taken],
+                 [Other || {Port, Other} <- lists:zip(Ports, Others), Port =/= Taken]).
 
 creations_are_left_to_net_kernel() ->
     ?assertEqual({ok, -1}, caravan_epmd:register_node('app-4834', 4834)),
@@ -64,7 +84,7 @@ addresses_in_names() ->
              {"::1", inet6, {ok, ?LOCALHOST6, 4834, 6}}, {?LOCALHOST6, inet6, {ok, ?LOCALHOST6, 4834, 6}},
              {"::1", inet, {error, address}}],
         Name <- ["app-4834", 'app-4834', <<"app-4834">>]],
-    ?assertEqual({error, noport}, caravan_epmd:address_please("rem-1f3a-app-4834", "127.0.0.1", inet)).
+    ?assertEqual({ok, ?LOCALHOST, 65369, 6}, caravan_epmd:address_please("rem-1f3a-app-4834", "127.0.0.1", inet)).
 
 ports_of_names() ->
     [begin
@@ -72,7 +92,8 @@ ports_of_names() ->
          ?assertEqual({Name, Port}, {Name, caravan_epmd:port_please(Name, "host.test", 5000)})
      end
      || {Name, Port} <- [{"app-4834", {port, 4834, 6}}, {'app-4834', {port, 4834, 6}},
-                         {"app", {port, 4370, 6}}, {"rem-1f3a-app-4834", noport}, {"peer-12-34567", noport}]].
+                         {"app", {port, 4370, 6}}, {"rem-1f3a-app-4834", {port, 65369, 6}},
+                         {"peer-12-34567", {port, 61843, 6}}]].
 
 a_node_without_a_name_knows_of_none() ->
     ?assertEqual({error, address}, caravan_epmd:names()),

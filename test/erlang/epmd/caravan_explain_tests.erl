@@ -10,7 +10,7 @@
 
 rules_test_() ->
     {setup, fun() -> ?assertEqual(ignore, caravan_epmd:start_link()) end, fun(_) -> ok end,
-     [fun digits_of_the_name/0, fun helper_names_have_no_port/0, fun default_port/0, fun names_of_any_kind/0,
+     [fun digits_of_the_name/0, fun helpers_have_the_hash_of_their_name/0, fun digits_that_do_not_count/0, fun default_port/0, fun names_of_any_kind/0,
       fun records_come_before_the_default_port/0, fun epmd_comes_before_the_default_port/0,
       fun records_come_before_epmd/0, fun digits_come_before_what_could_be_asked/0,
       fun other_terms_are_badarg/0]}.
@@ -19,11 +19,29 @@ digits_of_the_name() ->
     ?assertEqual(#{port => 4834, rule => name, explanation => "the digits at the end of the name, 4834"},
                  caravan_epmd:explain('app-4834@host')).
 
-helper_names_have_no_port() ->
-    [?assertEqual({Name, #{port => noport, rule => helper,
-                           explanation => "it is the name of a helper node, which nobody looks up"}},
-                  {Name, caravan_epmd:explain(Name)})
-     || Name <- ["rem-1f3a-app-4370@host", "rpc-00c4-app@host", "maint1f3a-app-80", "peer-12-34567@host"]].
+helpers_have_the_hash_of_their_name() ->
+    [begin
+         Words = io_lib:format("the hash of a helper's name (pattern ~ts), ~b", [Pattern, Port]),
+         ?assertEqual({Name, #{port => Port, rule => helper, explanation => lists:flatten(Words)}},
+                      {Name, caravan_epmd:explain(Name)}),
+         ?assertEqual({Name, Port}, {Name, caravan_epmd:dist_port(Name)})
+     end
+     || {Name, Port, Pattern} <- [{"rem-1f3a-app-4370@host", 64300, "mix_remote"}, {"rpc-00c4-app@host", 64046, "mix_rpc"},
+                                  {"maint1f3a-app-80", 62228, "relx_maint"}, {"peer-12-34567@host", 61843, "peer"}]].
+
+digits_that_do_not_count() ->
+    [try
+         with_env([{port_in_name, Which}], fun() ->
+             ok = caravan_boot:prepare(),
+             ?assertEqual(#{port => 4370, rule => default_port,
+                            explanation => Why ++ " (application environment): default_port, 4370"},
+                          caravan_epmd:explain(Name))
+         end)
+     after
+         ok = caravan_boot:prepare()
+     end
+     || {Which, Name, Why} <- [{dash, "app4834", "the name ends in no digits that stand alone after a dash"},
+                               {none, "app-4834", "digits in names do not count"}]].
 
 default_port() ->
     ?assertEqual(#{port => 4370, rule => default_port,

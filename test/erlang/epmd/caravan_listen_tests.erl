@@ -42,16 +42,50 @@ a_variable_in_sys_config_says_where_a_node_listens_test_() ->
     end)).
 
 %% Its digits are another node's, and so is what is set.
-a_helper_node_listens_where_the_system_picks_test_() ->
+a_helper_listens_at_the_hash_of_its_name_test_() ->
     [?NODES(with(#{}, fun(Network) ->
         Ports = ports([name, key, flag, environment]),
-        Name = node_name(Network, Prefix ++ "app", maps:get(name, Ports)),
+        {Name, Port} = caravan_test_network:helper_name(Network, Prefix),
         Set = [{listen_port, Key}, flag, environment],
         {_, Node} = boot(in_environment(Network, Set, Ports), Name, ["-hidden" | flags(Set, Ports)]),
-        [Port] = listening_ports(Node),
-        ?assertNot(lists:member(Port, [4370 | maps:values(Ports)]))
+        ?assertEqual([Port], listening_ports(Node))
     end))
      || {Prefix, Key} <- [{"rem-1f3a-", key}, {"rpc-00c4-", name}]].
+
+two_helpers_of_one_port_do_not_share_it_test_() ->
+    ?NODES(with(#{}, fun(Network) ->
+        {Name, Port} = caravan_test_network:helper_name(Network, "rem-1f3a-"),
+        {ok, Socket} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]),
+        {exited, 1, Output} = await_boot(start(Network, Name, [])),
+        ?assertMatch({match, _}, re:run(Output, "eaddrinuse")),
+        ok = gen_tcp:close(Socket)
+    end)).
+
+%% Names and ports of helpers
+
+what_makes_a_helper_comes_by_flag_or_by_variable_test_() ->
+    [?NODES(begin
+        First = free_port(),
+        {Variables, Flags} = helpers(Source, "tool-{number}", {First, First + 4}),
+        with(#{node => #{env => Variables}}, fun(Network) ->
+            {_, Node} = boot(Network, node_name(Network, "tool", First), Flags),
+            [Port] = listening_ports(Node),
+            ?assert(Port > First andalso Port =< First + 4),
+            {_, Other} = boot(Network, node_name(Network, "b", free_port()), Flags),
+            ?assertEqual({port, Port, 6}, call(Other, caravan_epmd, port_please, ["tool-" ++ integer_to_list(First), local])),
+            ?assertMatch(
+                #{explanation := "the hash of a helper's name (pattern tool-{number})" ++ _},
+                call(Node, caravan_epmd, explain, ["tool-4370"])
+            )
+        end)
+    end)
+     || Source <- [flag, variable]].
+
+helpers(flag, Pattern, {First, Last}) ->
+    Flags = ["helper_names", io_lib:format("[\"~ts\"]", [Pattern]), "helper_ports", io_lib:format("[~b,~b]", [First, Last])],
+    {[], ["-caravan" | [lists:flatten(Flag) || Flag <- Flags]]};
+helpers(variable, Pattern, {First, Last}) ->
+    {[{"CARAVAN_HELPER_NAMES", Pattern}, {"CARAVAN_HELPER_PORTS", lists:concat([First, "-", Last])}], []}.
 
 %% Two nodes would otherwise have the same port.
 a_node_whose_name_says_no_port_is_looked_for_where_all_such_nodes_listen_test_() ->
@@ -104,7 +138,7 @@ a_busy_port_stops_the_boot_with_a_line_that_names_the_holder_test_() ->
          || Part <- ["eaddrinuse", integer_to_list(Port), Rule, Pid, atom_to_list(Holder), Hint(Port)]]
     end))
      || {Name, Flags, Rule, Hint} <- [
-            {fun(Port) -> list_to_atom(lists:concat(["app-", Port, "@127.0.0.1"])) end, fun(_) -> [] end, "(name)",
+            {fun(Port) -> list_to_atom(lists:concat(["app-", Port, "@127.0.0.1"])) end, fun(_) -> [] end, "(by the digits ",
              fun(Port) -> lists:concat(["app-", Port + 1]) end},
             {fun(_) -> 'app@127.0.0.1' end, fun(Port) -> ["-caravan", "default_port", Port] end,
              "(default_port: flag -caravan)", fun(Port) -> lists:concat(["app-", Port + 1]) end},
@@ -238,7 +272,6 @@ nothing_is_logged_of_a_node_that_nobody_looks_for_test_() ->
         ?assertEqual({Name, []}, {Name, Log()})
     end))
      || {Name, Flags} <- [
-            {'rem-1f3a-app-4370@127.0.0.1', ["-hidden"]},
             {'app-4370@127.0.0.1', ["-dist_listen", "false"]},
             {none, ["-name", "undefined@127.0.0.1"]},
             {none, []}

@@ -6,7 +6,7 @@
 -import(caravan_test_network, [boot/2, free_port/0, node_name/3]).
 -import(caravan_test_node, [call/4, run/2]).
 
--export([peer/3]).
+-export([peer/3, start_peers/2, random_name/1]).
 
 -define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
 
@@ -19,20 +19,30 @@ a_peer_that_has_a_port_in_its_name_listens_there_test_() ->
     end)).
 
 %% Its name ends in the process id of the operating system, which is no port of anybody.
-a_peer_of_a_random_name_listens_where_the_system_picks_test_() ->
-    ?NODES(with_origin(fun(_Network, {Origin, Node}, Flags) ->
-        {Peer, Peers, [Port]} = run(Node, fun() -> ?MODULE:peer(peer:random_name(), Flags, none) end),
+a_peer_of_a_random_name_listens_at_its_hash_test_() ->
+    [?NODES(with_origin(fun(_Network, {Origin, Node}, Flags) ->
+        {Peer, Peers, [Port]} = run(Node, fun() -> ?MODULE:peer(?MODULE:random_name(Prefix), Flags, none) end),
         ?assertEqual([Origin], Peers),
-        ?assertEqual(noport, caravan_epmd:port_please(Peer, local)),
-        Digits = lists:last(string:lexemes(hd(string:split(atom_to_list(Peer), "@")), "-")),
-        ?assertNotEqual(list_to_integer(Digits), Port),
-        ?assertNotEqual(4370, Port)
+        ?assertEqual({port, Port, 6}, caravan_epmd:port_please(Peer, local)),
+        ?assertMatch(#{rule := helper}, caravan_epmd:explain(Peer))
+    end))
+     || Prefix <- ["peer", "pg_SUITE-two"]].
+
+%% As in a mesh that global makes: it has their names from a node that is connected to them.
+two_peers_are_dialled_by_a_node_that_did_not_know_them_test_() ->
+    ?NODES(with_origin(fun(Network, {Origin, Node}, Flags) ->
+        {_, Third} = boot(Network, "third"),
+        Peers = run(Node, fun() -> ?MODULE:start_peers(2, Flags) end),
+        [?assertEqual({Peer, true}, {Peer, call(Third, net_kernel, connect_node, [Peer])}) || Peer <- Peers],
+        ?assertEqual(lists:sort(Peers), lists:sort(call(Third, erlang, nodes, []))),
+        ?assertEqual(lists:sort(Peers), lists:sort(call(Node, erlang, nodes, []))),
+        ?assertNot(lists:member(Origin, call(Third, erlang, nodes, [])))
     end)).
 
 a_peer_reaches_a_third_node_by_its_name_test_() ->
     ?NODES(with_origin(fun(Network, {Origin, Node}, Flags) ->
         {Third, _} = boot(Network, "third"),
-        {_, Peers, _} = run(Node, fun() -> ?MODULE:peer(peer:random_name(), Flags, Third) end),
+        {_, Peers, _} = run(Node, fun() -> ?MODULE:peer(?MODULE:random_name("peer"), Flags, Third) end),
         ?assertEqual(lists:sort([Origin, Third]), Peers)
     end)).
 
@@ -47,6 +57,25 @@ peer(Name, Flags, Third) ->
     Ports = rpc:call(Peer, caravan_test_node, listening_ports, []),
     ok = peer:stop(Pid),
     {Peer, Peers, Ports}.
+
+%% @doc Runs in the node: starts peers that stay, and gives their names.
+-spec start_peers(pos_integer(), [string()]) -> [node()].
+start_peers(Count, Flags) ->
+    [begin
+         Options = #{name => random_name("peer"), host => "127.0.0.1", longnames => true, args => Flags},
+         {ok, _, Peer} = peer:start(Options),
+         Peer
+     end
+     || _ <- lists:seq(1, Count)].
+
+%% @doc A name that peer makes up, whose port nobody listens on.
+-spec random_name(string()) -> string().
+random_name(Prefix) ->
+    Name = peer:random_name(Prefix),
+    case gen_tcp:listen(caravan_epmd:dist_port(Name), [{ip, {127, 0, 0, 1}}]) of
+        {ok, Socket} -> ok = gen_tcp:close(Socket), Name;
+        {error, _} -> random_name(Prefix)
+    end.
 
 with_origin(Test) ->
     ignore = caravan_epmd:start_link(),

@@ -136,7 +136,7 @@ names_that_say_their_port_ask_nobody_test_() ->
     ?TEST(with(#{}, fun(Server, System) ->
         put(Server, "app-4834.likes.test", srv, [{srv, 30, 0, 0, 4711, "n.test"}]),
         ?assertEqual({ok, ?LOCALHOST, 4834, 6}, caravan_epmd:address_please("app-4834", "127.0.0.1", inet)),
-        ?assertEqual({error, noport}, caravan_epmd:address_please("rem-1f3a-app1", "127.0.0.1", inet)),
+        ?assertEqual({ok, ?LOCALHOST, 62950, 6}, caravan_epmd:address_please("rem-1f3a-app1", "127.0.0.1", inet)),
         ?assertMatch(#{port := 4370, rule := port_srv}, caravan_epmd:explain("app1@127.0.0.1")),
         ?assertEqual({0, 0}, {count(Server), count(System)})
     end)).

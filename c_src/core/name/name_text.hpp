@@ -1,0 +1,45 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+// What the rules for names share. <cctype> depends on the locale of the process we are loaded into; this does not.
+namespace caravan {
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_lower_hex(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+constexpr bool is_hex(char c) noexcept { return is_lower_hex(c) || (c >= 'A' && c <= 'F'); }
+constexpr bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_name_character(char c) noexcept { return is_letter(c) || is_digit(c) || c == '-' || c == '_'; }
+
+// How many characters at the beginning of `text` match.
+template <typename Predicate>
+constexpr std::size_t leading(std::string_view text, Predicate matches) noexcept {
+  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), matches) - text.begin());
+}
+
+constexpr std::string_view trailing_digits(std::string_view text) noexcept {
+  auto first = text.size();
+  while (first > 0 && is_digit(text[first - 1])) {
+    --first;
+  }
+  return text.substr(first);
+}
+
+// The number that digits of any length say; nothing when it is more than a port can be.
+constexpr std::optional<std::uint16_t> port_number(std::string_view digits) noexcept {
+  std::uint32_t number = 0;
+  for (const char digit : digits) {
+    number = number * 10 + static_cast<std::uint32_t>(digit - '0');
+    if (number > std::numeric_limits<std::uint16_t>::max()) {
+      return std::nullopt;
+    }
+  }
+  return static_cast<std::uint16_t>(number);
+}
+
+}  // namespace caravan
