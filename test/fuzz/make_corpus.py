@@ -60,9 +60,9 @@ SEEDS = {
         "odd_octets": message(SRV, [srv(QUESTION, 1, b"\x04a.\\\x00\x02\xff@\x00")]),
     },
     "node_name_fuzz": {
-        # First and last port, where the basename ends, the text.
-        label: struct.pack(">HHB", first, last, split) + text.encode()
-        for label, first, last, split, text in [
+        # First and last port, which port_in_name (0 to 2), a pattern and a line feed or neither, the name.
+        label: struct.pack(">HHB", first, last, port_in_name) + text.encode()
+        for label, first, last, port_in_name, text in [
             ("port", 1024, 65535, 3, "app-4834@host"),
             ("default", 1024, 65535, 3, "app@host"),
             ("ordinal", 1024, 65535, 3, "app-0@pod"),
@@ -72,6 +72,14 @@ SEEDS = {
             ("mix", 1024, 65535, 0, "rem-1f3a-app-4370@h"),
             ("relx", 1024, 65535, 0, "maint5f3e-app-4370@h"),
             ("peer", 1024, 65535, 0, "peer-12-4370@h"),
+            ("ejabberdctl", 1024, 65535, 0, "abc-ctl-ejabberd-5601@h"),
+            ("rabbitmq", 1024, 65535, 0, "rabbitmqcli-18-rabbit-15671@h"),
+            ("prelaunch", 1024, 65535, 0, "rabbit_prelaunch_16597@h"),
+            ("common_test", 1024, 65535, 0, "pg_SUITE-two-1-4370@h"),
+            ("pattern", 61000, 65535, 0, "foo-{number}-{number}\nfoo-12-4370@h"),
+            ("stars", 61000, 61002, 0, "*a*b{number}*-*\naxb12-@h"),
+            ("dash", 1024, 65535, 1, "app-7b77bc47b4-q2456@h"),
+            ("none", 1024, 65535, 2, "app-4834@h"),
             ("made", 4370, 65535, 3, "appN1.Example.COM."),
             ("consul", 31337, 65535, 3, "app7f000001.addr.dc1.consul."),
         ]

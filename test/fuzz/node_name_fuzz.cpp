@@ -3,12 +3,15 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/name/node_name.hpp"
 #include "core/wire/dns_name.hpp"
 #include "core/wire/ip_address.hpp"
 
-// The rules for names over any bytes: four octets of port range, one that is not used, and the name.
+// The rules for names over any bytes: four octets of port range, one for port_in_name, a pattern of helpers' names and
+// a line feed, or neither, and the name.
 namespace {
 
 constexpr std::size_t kParameters = 5;
@@ -21,11 +24,57 @@ void require(bool holds) {
 
 std::uint16_t u16(const std::uint8_t* data) { return static_cast<std::uint16_t>(data[0] << 8 | data[1]); }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Whether the pattern matches the name: piece by piece, where each way to match the pieces so far can end.
+bool expected_match(std::string_view pattern, std::string_view name) {
+  constexpr std::string_view kNumber = "{number}";
+  std::vector<bool> ends(name.size() + 1);
+  ends[0] = true;
+  while (!pattern.empty()) {
+    std::vector<bool> next(name.size() + 1);
+    const bool number = pattern.starts_with(kNumber);
+    for (std::size_t i = 0; i <= name.size(); ++i) {
+      if (!ends[i]) {
+        continue;
+      }
+      if (pattern.front() == '*') {
+        std::fill(next.begin() + static_cast<std::ptrdiff_t>(i), next.end(), true);
+      } else if (number && i < name.size() && is_digit(name[i]) && (i == 0 || !is_digit(name[i - 1]))) {
+        next[std::min(name.find_first_not_of("0123456789", i), name.size())] = true;
+      } else if (!number && i < name.size() && name[i] == pattern.front()) {
+        next[i + 1] = true;
+      }
+    }
+    ends = std::move(next);
+    pattern.remove_prefix(number ? kNumber.size() : 1);
+  }
+  return ends.back();
+}
+
+void check_helper(std::string_view before_at, const caravan::PortChoice& choice, const caravan::PortRule& rule) {
+  require(caravan::is_valid_basename(before_at));
+  require(choice.port >= rule.helpers.first && choice.port <= rule.helpers.last && choice.port != rule.default_port);
+  const auto digits = before_at.substr(before_at.find_last_not_of("0123456789") + 1);
+  const auto significant = digits.substr(std::min(digits.find_first_not_of('0'), digits.size()));
+  require(significant != std::to_string(choice.port));
+  if (!rule.helpers.patterns.empty() && choice.pattern == rule.helpers.patterns.front().text()) {
+    require(expected_match(choice.pattern, before_at));
+  }
+}
+
 void check_port(std::string_view name, const caravan::PortRule& rule) {
   const auto choice = caravan::choose_port(name, rule);
   const auto before_at = name.substr(0, name.find('@'));
-  const bool ends_in_digit = !before_at.empty() && before_at.back() >= '0' && before_at.back() <= '9';
+  if (choice.origin != caravan::PortOrigin::kHelper && !rule.helpers.patterns.empty() &&
+      name.size() <= caravan::kMaxNodeNameBytes && caravan::is_valid_basename(before_at)) {
+    require(!expected_match(rule.helpers.patterns.front().text(), before_at));
+  }
+  const bool ends_in_digit = !before_at.empty() && is_digit(before_at.back());
   switch (choice.origin) {
+    case caravan::PortOrigin::kHelper:
+      check_helper(before_at, choice, rule);
+      break;
     case caravan::PortOrigin::kName: {
       require(choice.port >= rule.first && choice.port <= rule.last);
       const auto digits = std::to_string(choice.port);
@@ -41,7 +90,8 @@ void check_port(std::string_view name, const caravan::PortRule& rule) {
       break;
     case caravan::PortOrigin::kNoDigits:
       require(choice.port == rule.default_port);
-      require(!ends_in_digit || name.size() > caravan::kMaxNodeNameBytes);
+      require(!ends_in_digit || name.size() > caravan::kMaxNodeNameBytes ||
+              rule.port_in_name != caravan::PortInName::kDigits);
       break;
   }
 }
@@ -68,11 +118,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto first = u16(data);
   const auto last = u16(data + 2);
-  const std::string_view text{reinterpret_cast<const char*>(data) + kParameters, size - kParameters};
-  check_port(text, {4370, first, last});
-  const auto before_at = text.substr(0, text.find('@'));
-  require(caravan::is_helper_name(text) ==
-          caravan::is_helper_name(before_at.substr(0, std::min(before_at.size(), caravan::kMaxNodeNameBytes))));
+  std::string_view text{reinterpret_cast<const char*>(data) + kParameters, size - kParameters};
+  caravan::PortRule rule{4370, first, last, static_cast<caravan::PortInName>(data[4] % 3)};
+  rule.helpers.first = std::min<std::uint16_t>(first, 65533);
+  rule.helpers.last = std::max(last, static_cast<std::uint16_t>(rule.helpers.first + 2));
+  if (const auto end = text.find('\n'); end != std::string_view::npos) {
+    if (auto pattern = caravan::HelperPattern::parse(text.substr(0, end))) {
+      rule.helpers.patterns.push_back(std::move(*pattern));
+    }
+    text.remove_prefix(end + 1);
+  }
+  check_port(text, rule);
   check_normalized(text);
   return 0;
 }
