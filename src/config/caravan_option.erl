@@ -50,7 +50,7 @@ value(Key, Given, Default, Type) ->
 known_keys(Options) ->
     "no such option; known are " ++ lists:flatten(lists:join(", ", [atom_to_list(Key) || {Key, _, _} <- Options])).
 
--spec check(atom(), term(), type()) -> {ok, term()} | {error, error()}.
+-spec check(Key :: term(), term(), type()) -> {ok, term()} | {error, error()}.
 check(Key, Value, {Parse, Allowed}) ->
     case Parse(Value) of
         {ok, _} = Ok -> Ok;
