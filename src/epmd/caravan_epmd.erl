@@ -102,11 +102,13 @@ listen_port(Name, {Port, Rule} = Listen, IsFirst) ->
         {error, eaddrinuse} -> cannot_listen(caravan_announce:port_in_use(Name, Port, Rule), is_booting())
     end.
 
-cannot_listen(Report, true) ->
-    refuse(caravan_announce:line(Report), true);
-cannot_listen(Report, false) ->
-    ok = caravan_announce:cannot_listen(Report),
-    refuse(caravan_announce:line(Report), false).
+cannot_listen(Report, IsBooting) ->
+    ok = log_unless(IsBooting, Report),
+    refuse(caravan_announce:line(Report), IsBooting).
+
+%% The line on standard error is enough, and ends the boot.
+log_unless(true, _Report) -> ok;
+log_unless(false, Report) -> caravan_announce:cannot_listen(Report).
 
 announce_name(true, Name, Listen) -> caravan_announce:name(Name, Listen);
 announce_name(false, _Name, _Listen) -> ok.

@@ -14,10 +14,13 @@ failures() ->
 %% @doc The same for some functions, each of which takes any term and gives whether all is well.
 -spec failures([fun((term()) -> boolean())]) -> [{Check :: pos_integer(), term(), term()}].
 failures(Checks) ->
+    %% Ports are tried where no node of another test listens.
+    ok = application:set_env(kernel, inet_dist_use_interface, {127, 0, 0, 77}),
     Calls = [{Term, Number, spawn_monitor(fun() -> exit({Check(Term), process_info(self(), messages)}) end)}
              || Term <- texts() ++ other_terms(), {Number, Check} <- lists:enumerate(Checks)],
     Results = [receive {'DOWN', Monitor, process, Pid, Result} -> {Number, Term, Result} end
                || {Term, Number, {Pid, Monitor}} <- Calls],
+    ok = application:unset_env(kernel, inet_dist_use_interface),
     [Failed || {_, _, Result} = Failed <- Results, Result =/= {true, {messages, []}}].
 
 checks() ->
@@ -40,7 +43,8 @@ is_names({ok, Names}) -> lists:all(fun({Name, Port}) -> is_list(Name) andalso is
 is_names({error, Reason}) -> is_atom(Reason).
 
 -spec is_listen_port(term()) -> boolean().
-is_listen_port({ok, Port}) -> is_port_number(Port).
+is_listen_port({ok, Port}) -> is_port_number(Port);
+is_listen_port({error, {caravan, Line}}) -> lists:prefix("caravan: ", Line).
 
 -spec is_address(term()) -> boolean().
 is_address({ok, Ip, Port, 6}) -> inet:is_ip_address(Ip) andalso is_port_number(Port);
