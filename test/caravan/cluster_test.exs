@@ -32,6 +32,12 @@ defmodule Caravan.ClusterTest do
     assert Caravan.Cluster.stop(:started) == {:error, :not_found}
   end
 
+  test "an exception of Elixir has its message in the log" do
+    words = &IO.iodata_to_binary(:io_lib.format("~ts", [:caravan_exception.format({:error, &1})]))
+    assert words.(%RuntimeError{message: "two\nlines"}) == "RuntimeError: two lines"
+    assert words.(%KeyError{key: :a, term: %{}}) =~ "KeyError: key :a not found"
+  end
+
   test "the options of a topology are replaced in place", context do
     pid = start_supervised!({Caravan.Cluster, [name: :changed] ++ context.options})
 
