@@ -51,10 +51,7 @@ defmodule Caravan.MixProject do
   defp compile_cmake(_args) do
     cmake =
       System.find_executable("cmake") ||
-        Mix.raise(
-          "Caravan needs cmake 3.25 or later: apt-get install cmake g++, " <>
-            "apk add cmake make g++ or brew install cmake."
-        )
+        Mix.raise(String.trim(File.read!(Path.join(__DIR__, "cmake/without_cmake.txt"))))
 
     build_dir = Path.join(Mix.Project.app_path(), "cmake")
     arguments = ["-DBUILD_DIR=#{build_dir}", "-P", Path.join(__DIR__, "cmake/build.cmake")]

@@ -1,7 +1,5 @@
 # The shared object that the BEAM loads, and its way into priv/.
 
-caravan_require_erl_nif_h()
-
 file(GLOB nif_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/c_src/nif/*.cpp")
 add_library(caravan_nif MODULE ${nif_sources})
 target_link_libraries(caravan_nif PRIVATE caravan_core)

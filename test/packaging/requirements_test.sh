@@ -12,59 +12,125 @@ path_without() {
   printf '%s' "$work/bin"
 }
 
-# expect_told OUTPUT MISSING DEBIAN ALPINE HOMEBREW
+# expect_told OUTPUT MISSING DEBIAN ALPINE FEDORA HOMEBREW: these packages and no others.
 expect_told() {
-  expect_in "$1" "$2"
-  expect_in "$1" "apt-get install.*$3"
-  expect_in "$1" "apk add.*$4"
-  expect_in "$1" "brew install.*$5"
+  expect_in "$1" "^ +$2"
+  expect_in "$1" "apt-get install $3\$"
+  expect_in "$1" "apk add $4\$"
+  expect_in "$1" "dnf install $5\$"
+  expect_in "$1" "brew install $6\$"
+}
+
+commands() {
+  grep -oE '(apt-get install|apk add|dnf install|brew install) .*' <<<"$1"
 }
 
 configure() {
   cmake -S "$root" -B build "-DCARAVAN_PRIV_DIR=$work/priv" "$@"
 }
 
+build() {
+  cmake -DBUILD_DIR=build -P caravan/cmake/build.cmake
+}
+
 test_without_cmake() {
   copy_tree caravan
   cd caravan
-  local path
+  local path expected
   path=$(path_without cmake)
-  expect_told "$(PATH=$path expect_failure mix compile)" 'needs cmake' cmake cmake cmake
-  expect_told "$(PATH=$path expect_failure rebar3 compile)" 'needs cmake' cmake cmake cmake
+  expected=$(commands "$(cat cmake/without_cmake.txt)")
+  expect_in "$expected" '^apt-get install cmake g\+\+ '
+  local tool output
+  for tool in mix rebar3; do
+    output=$(PATH=$path expect_failure $tool compile)
+    expect_in "$output" 'cmake was not found'
+    expect_equal "$(commands "$output")" "$expected"
+  done
+}
+
+test_with_an_old_cmake_and_nothing_else_all_is_named_at_once() {
+  copy_tree caravan
+  sed -i 's/3\.25/99.0/' caravan/cmake/build.cmake
+  local path output
+  # A path with nothing but what is needed to find out.
+  mkdir bin
+  ln -s "$(command -v cmake)" bin/
+  path=$work/bin
+  output=$(PATH=$path ERLANG_ROOT_DIR=/nonexistent expect_failure build)
+  local what
+  for what in 'CMake 99\.0 or later \(this is [0-9.]+\)$' 'a C\+\+ compiler with C\+\+20: GCC 10, Clang 14 or later$' \
+    'make or Ninja$' 'pkg-config$' 'erl_nif\.h.*looked in: /nonexistent/usr/include\)$'; do
+    expect_in "$output" "^ +$what"
+  done
+  # The header of c-ares is on this machine, and its package is all that is not named.
+  expect_equal "$(commands "$output")" "$(commands "$(cat caravan/cmake/without_cmake.txt)" |
+    sed -E 's/ (lib)?c-ares(-dev(el)?)?//')"
+}
+
+test_the_readme_has_the_commands() {
+  local line
+  while IFS= read -r line; do
+    grep -qF -- "$line" "$root/README.md" || fail "README.md does not say: $line"
+  done < <(commands "$(cat "$root/cmake/without_cmake.txt")")
 }
 
 test_without_make_and_ninja() {
   copy_tree caravan
   local path
   path=$(path_without make gmake ninja)
-  expect_told "$(PATH=$path expect_failure cmake -DBUILD_DIR=build -P caravan/cmake/build.cmake)" \
-    'neither ninja nor make' ninja-build ninja ninja
+  expect_told "$(PATH=$path expect_failure build)" 'make or Ninja$' make make make ninja
+}
+
+test_a_build_names_all_that_is_missing_at_once() {
+  copy_tree caravan
+  local path output
+  path=$(path_without make gmake ninja c++ g++ clang++)
+  output=$(PATH=$path PKG_CONFIG_LIBDIR=/nonexistent expect_failure build)
+  expect_told "$output" 'make or Ninja$' 'g\+\+ make libc-ares-dev' 'g\+\+ make c-ares-dev' 'gcc-c\+\+ make c-ares-devel' \
+    'llvm ninja c-ares'
+  rm -r bin
+  printf '#!/bin/sh\nexec c++ "$@" -std=c++17\n' >c++17
+  chmod +x c++17
+  path=$(path_without erl)
+  output=$(CXX=$work/c++17 PATH=$path ERLANG_ROOT_DIR=/nonexistent PKG_CONFIG_LIBDIR=/nonexistent expect_failure build)
+  expect_told "$output" 'a compiler with C\+\+20' 'g\+\+ libc-ares-dev erlang-dev' 'g\+\+ c-ares-dev erlang-dev' \
+    'gcc-c\+\+ c-ares-devel erlang-erts' 'llvm c-ares erlang'
 }
 
 test_without_cares() {
-  expect_told "$(PKG_CONFIG_LIBDIR=/nonexistent expect_failure configure)" c-ares libc-ares-dev c-ares-dev c-ares
+  expect_told "$(PKG_CONFIG_LIBDIR=/nonexistent expect_failure configure)" 'c-ares 1\.18 or later' \
+    libc-ares-dev c-ares-dev c-ares-devel c-ares
 }
 
 test_without_pkg_config() {
-  expect_told "$(expect_failure configure -DPKG_CONFIG_EXECUTABLE=/nonexistent)" pkg-config pkg-config pkgconf pkgconf
+  expect_told "$(expect_failure configure -DPKG_CONFIG_EXECUTABLE=/nonexistent)" 'pkg-config$' \
+    pkg-config pkgconf pkgconf-pkg-config pkgconf
+}
+
+test_without_pkg_config_and_the_headers_of_cares() {
+  expect_told "$(expect_failure configure -DPKG_CONFIG_EXECUTABLE=/nonexistent -DCARAVAN_CARES_HEADER=CARAVAN_CARES_HEADER-NOTFOUND \
+    -DCMAKE_FIND_ROOT_PATH="$work" -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY)" 'c-ares 1\.18 or later' \
+    'pkg-config libc-ares-dev' 'pkgconf c-ares-dev' 'pkgconf-pkg-config c-ares-devel' 'pkgconf c-ares'
 }
 
 test_without_a_compiler() {
-  expect_told "$(CXX=/nonexistent expect_failure configure)" 'no C\+\+ compiler' g++ g++ llvm
+  expect_told "$(CXX=/nonexistent expect_failure configure)" 'a C\+\+ compiler with C\+\+20' 'g\+\+' 'g\+\+' 'gcc-c\+\+' llvm
 }
 
 test_with_a_compiler_that_has_no_cxx20() {
   # Takes the option and knows nothing of the library, as compilers of that time do.
   printf '#!/bin/sh\nexec c++ "$@" -std=c++17\n' >c++17
   chmod +x c++17
-  expect_told "$(CXX=$work/c++17 expect_failure configure)" 'C\+\+20; GCC 10' g++ g++ llvm
+  expect_told "$(CXX=$work/c++17 expect_failure configure)" "a compiler with C\\+\\+20, GCC 10, .*$work/c\\+\\+17" \
+    'g\+\+' 'g\+\+' 'gcc-c\+\+' llvm
 }
 
 test_without_erl_nif_h() {
   local path
   path=$(path_without erl)
   expect_told \
-    "$(PATH=$path ERLANG_ROOT_DIR=/nonexistent expect_failure configure)" 'erl_nif\.h' erlang-dev erlang-dev erlang
+    "$(PATH=$path ERLANG_ROOT_DIR=/nonexistent expect_failure configure)" 'erl_nif\.h' \
+    erlang-dev erlang-dev erlang-erts erlang
 }
 
 # The build machine's erl must not be asked for another machine's headers.
