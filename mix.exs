@@ -53,19 +53,52 @@ defmodule Caravan.MixProject do
       System.find_executable("cmake") ||
         Mix.raise(String.trim(File.read!(Path.join(__DIR__, "cmake/without_cmake.txt"))))
 
-    build_dir = Path.join(Mix.Project.app_path(), "cmake")
-    arguments = ["-DBUILD_DIR=#{build_dir}", "-P", Path.join(__DIR__, "cmake/build.cmake")]
+    arguments = ["-DBUILD_DIR=#{build_dir()}", "-P", Path.join(__DIR__, "cmake/build.cmake")]
 
-    case System.cmd(cmake, arguments, env: cmake_env(), stderr_to_stdout: true) do
-      {_output, 0} -> {:ok, []}
-      {output, _status} -> Mix.raise(String.trim(output))
+    options = [
+      :binary,
+      :exit_status,
+      :stderr_to_stdout,
+      line: 4096,
+      args: arguments,
+      env: cmake_env()
+    ]
+
+    case await_cmake(Port.open({:spawn_executable, cmake}, options), []) do
+      {0, _output} -> {:ok, []}
+      {_status, output} -> Mix.raise(output |> IO.iodata_to_binary() |> String.trim())
     end
+  end
+
+  # What the build says of itself is shown at once. All else is the output of a build that fails, and is the error.
+  defp await_cmake(port, output) do
+    receive do
+      {^port, {:data, {:eol, "Caravan: " <> _ = line}}} ->
+        Mix.shell().info(line)
+        await_cmake(port, output)
+
+      {^port, {:data, {:eol, line}}} ->
+        await_cmake(port, [output, line, ?\n])
+
+      {^port, {:data, {:noeol, part}}} ->
+        await_cmake(port, [output, part])
+
+      {^port, {:exit_status, status}} ->
+        {status, output}
+    end
+  end
+
+  # Beside the directories of the environments, since the library is the same in all of them.
+  defp build_dir do
+    env_dir = Mix.Project.build_path()
+    beside = if System.get_env("MIX_BUILD_PATH"), do: env_dir, else: Path.dirname(env_dir)
+    Path.join(beside, "cmake-caravan-#{Mix.target()}")
   end
 
   # Headers of the OTP that runs Mix, unless the target is another machine: Nerves then names its own.
   defp cmake_env do
     if Mix.target() == :host and System.get_env("ERLANG_ROOT_DIR") == nil,
-      do: [{"ERLANG_ROOT_DIR", to_string(:code.root_dir())}],
+      do: [{to_charlist("ERLANG_ROOT_DIR"), :code.root_dir()}],
       else: []
   end
 end

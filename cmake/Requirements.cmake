@@ -160,6 +160,21 @@ function(caravan_require_erl_nif_h)
     erlang-dev erlang-dev erlang-erts erlang)
 endfunction()
 
+# Writes the files of other packages that go into the library, for the fingerprint of cmake/build.cmake.
+function(caravan_write_packages)
+  set(files)
+  foreach(directory IN LISTS CARES_INCLUDE_DIRS CARES_INCLUDEDIR CARAVAN_ERL_INCLUDE_DIR)
+    foreach(name ares_version.h erl_nif.h)
+      if(EXISTS "${directory}/${name}")
+        list(APPEND files "${directory}/${name}")
+      endif()
+    endforeach()
+  endforeach()
+  list(REMOVE_DUPLICATES files)
+  list(JOIN files "\n" lines)
+  file(WRITE "${CMAKE_BINARY_DIR}/caravan_packages.txt" "${lines}\n")
+endfunction()
+
 # Where there can be no project, since CMake is too old or there is nothing that builds: names all that is missing, and stops.
 function(caravan_stop_without_project)
   caravan_require_compiler_command()

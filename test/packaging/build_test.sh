@@ -29,11 +29,88 @@ test_a_static_cxx_library_needs_no_libstdcxx_and_loads() {
   CARAVAN_NIF_DIR=caravan/priv erl -noshell -pa . -eval 'ok = caravan_nif:load(), halt().'
 }
 
-test_a_build_says_nothing_and_writes_only_where_it_should() {
+# expect_lines OUTPUT: what a build that has something to do says.
+expect_lines() {
+  expect_equal "$(sed -E 's/ [0-9]+ s$/ N s/' <<<"$1")" "\
+Caravan: building its C++ library
+Caravan: built its C++ library in N s"
+}
+
+test_a_build_says_so_when_it_has_something_to_do() {
+  copy_tree caravan
+  expect_lines "$(build 2>/dev/null)"
+  expect_equal "$(build 2>&1)" ""
+  rm $library
+  expect_equal "$(build 2>&1)" ""
+  touch caravan/c_src/core/wire/srv.hpp
+  expect_lines "$(build 2>&1)"
+  expect_equal "$(build 2>&1)" ""
+  rm caravan/c_src/core/wire/srv.cpp
+  expect_in "$(build 2>&1)" '^Caravan: building'
+}
+
+# A package's files are often older than what was built from the ones before them.
+test_a_header_of_another_version_is_built_from_though_it_is_old() {
+  copy_tree caravan
+  mkdir headers
+  cp "$(erl -noshell -eval 'io:format("~ts", [code:root_dir()]), halt().')"/usr/include/*.h headers
+  export ERTS_INCLUDE_DIR=$work/headers
+  build
+  expect_equal "$(build 2>&1)" ""
+  touch -d '2001-01-01 00:00:00' headers/erl_nif.h
+  expect_lines "$(build 2>&1)"
+  expect_equal "$(build 2>&1)" ""
+}
+
+# With a compiler that waits until the line was read.
+test_mix_and_rebar3_say_that_they_build_while_they_do() {
+  copy_tree caravan
+  cd caravan
+  printf '#!/bin/sh\nflock --shared %s/gate true\nexec %s "$@"\n' "$work" "$CMAKE_CXX_COMPILER_LAUNCHER" >"$work/launcher"
+  chmod +x "$work/launcher"
+  export CMAKE_CXX_COMPILER_LAUNCHER=$work/launcher
+  local tool line said
+  for tool in mix rebar3; do
+    exec {gate}>"$work/gate"
+    flock "$gate"
+    exec {output}< <($tool compile 2>/dev/null {gate}>&-)
+    said=
+    while [[ $said != *'Caravan: building its C++ library'* ]]; do
+      read -r -t 60 -u "$output" line || fail "$tool does not say that it builds: $said"
+      said+=$line
+    done
+    exec {gate}>&-
+    expect_in "$(cat <&"$output")" 'Caravan: built its C\+\+ library in [0-9]+ s$'
+    exec {output}<&-
+    ! grep 'Caravan: ' <<<"$($tool compile 2>&1)" || fail "$tool says something of an up-to-date build"
+  done
+}
+
+test_builds_of_one_tree_wait_for_each_other() {
+  copy_tree caravan
+  mkdir build
+  mkfifo held release
+  cat >hold.cmake <<END
+file(LOCK "$work/build/caravan.lock")
+execute_process(COMMAND sh -c "echo yes >'$work/held'; cat '$work/release'")
+END
+  cmake -P hold.cmake &
+  expect_equal "$(cat held)" yes
+  expect_in "$(expect_failure cmake "-DBUILD_DIR=$work/build" -DLOCK_TIMEOUT=1 -P caravan/cmake/build.cmake)" \
+    'for 1 s another build has held'
+  local line
+  exec {output}< <(build 2>&1)
+  read -r -t 60 -u "$output" line
+  expect_equal "$line" 'Caravan: waiting for another build of its C++ library'
+  echo >release
+  expect_lines "$(cat <&"$output")"
+}
+
+test_a_build_writes_only_where_it_should() {
   copy_tree caravan
   local before after
   before=$(cd caravan && find . -type f | sort)
-  expect_equal "$(build 2>&1)" ""
+  build
   after=$(cd caravan && find . -type f ! -name caravan_nif.so | sort)
   expect_equal "$before" "$after"
 }

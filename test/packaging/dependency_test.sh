@@ -14,6 +14,56 @@ test_mix_git_dependency() {
   expect_mix_project_works taker
 }
 
+# expect_builds NUMBER OUTPUT: how many times the C++ library was built.
+expect_builds() {
+  expect_equal "$(grep -c '^Caravan: built' <<<"$2")" "$1"
+}
+
+# As in CI or an editor, two of them at once.
+test_mix_environments_share_what_was_compiled() {
+  copy_tree caravan
+  make_mix_project taker '{:caravan, path: "../caravan"}'
+  cd taker
+  local environment second
+  exec {second}< <(export MIX_ENV=test && mix compile 2>&1)
+  expect_builds 1 "$(MIX_ENV=dev expect_success mix compile && cat <&"$second")"
+  expect_builds 0 "$(MIX_ENV=prod expect_success mix compile)"
+  for environment in dev test prod; do
+    cmp ../caravan/priv/caravan_nif.so "_build/$environment/lib/caravan/priv/caravan_nif.so"
+    expect_in "$(MIX_ENV=$environment expect_success mix run -e 'Taker.run()')" 'port 4834$'
+  done
+  expect_equal "$(ls _build)" "$(printf 'cmake-caravan-host\ndev\nprod\ntest')"
+}
+
+test_mix_build_directories_are_where_the_user_says() {
+  copy_tree caravan
+  make_mix_project taker '{:caravan, path: "../caravan"}'
+  mkdir -p umbrella/apps
+  mv taker umbrella/apps
+  cd umbrella/apps/taker
+  sed -i 's|{:caravan, path: "../caravan"}|{:caravan, path: "../../../caravan"}|' mix.exs
+  MIX_BUILD_ROOT=$work/root expect_success mix compile
+  expect_equal "$(ls "$work/root")" "$(printf 'cmake-caravan-host\ndev')"
+  MIX_BUILD_PATH=$work/path expect_success mix compile
+  expect_equal "$(ls "$work/path")" "$(printf 'cmake-caravan-host\nlib')"
+  MIX_TARGET=board MIX_BUILD_ROOT=$work/root expect_success mix compile
+  expect_equal "$(ls "$work/root")" "$(printf 'board_dev\ncmake-caravan-board\ncmake-caravan-host\ndev')"
+  [ ! -e _build ]
+
+  cat >../../mix.exs <<'END'
+defmodule Umbrella.MixProject do
+  use Mix.Project
+  def project, do: [apps_path: "apps", deps: []]
+end
+END
+  sed -i 's|version: "0.1.0",|& build_path: "../../_build", deps_path: "../../deps", lockfile: "../../mix.lock",|' mix.exs
+  cd ../..
+  expect_builds 1 "$(expect_success mix compile)"
+  expect_builds 0 "$(cd apps/taker && expect_success mix compile)"
+  expect_equal "$(ls _build)" "$(printf 'cmake-caravan-host\ndev')"
+  [ ! -e apps/taker/_build ]
+}
+
 # An Erlang dependency in a Mix project can be built by rebar3; Mix does so when it is told to.
 test_mix_dependency_built_by_rebar3() {
   copy_tree caravan
