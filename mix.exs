@@ -43,7 +43,7 @@ defmodule Caravan.MixProject do
       licenses: @properties[:licenses] |> Enum.map(&to_string/1),
       links: %{},
       files: ~w(CMakeLists.txt cmake c_src src lib priv/.gitkeep mix.exs rebar.config
-                README* CHANGELOG* LICENSE*)
+                README* CHANGELOG* LICENSE* NOTICE)
     ]
   end
 

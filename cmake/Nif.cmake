@@ -9,17 +9,20 @@ target_include_directories(caravan_nif SYSTEM PRIVATE "${CARAVAN_ERL_INCLUDE_DIR
 set_target_properties(caravan_nif PROPERTIES PREFIX "" SUFFIX ".so" OUTPUT_NAME caravan_nif)
 
 # Hidden visibility does not reach instantiations of std templates (namespace std is declared visible), and with
-# CARAVAN_STATIC_CXX all of libstdc++ would be exported into the VM. So the linker is told the one name too.
+# CARAVAN_CARES=static all of libstdc++ and c-ares would be exported into the VM. So the linker is told the one name too.
 if(APPLE)
   # enif_* are found in the emulator when the library is loaded.
   target_link_options(caravan_nif PRIVATE -undefined dynamic_lookup -Wl,-exported_symbol,_nif_init)
 else()
   set(version_script "${CMAKE_CURRENT_SOURCE_DIR}/cmake/nif_exports.map")
-  target_link_options(caravan_nif PRIVATE "-Wl,--version-script=${version_script}")
+  # -z text: an archive that is not position-independent is an error, not a library that the loader must write into.
+  target_link_options(caravan_nif PRIVATE "-Wl,--version-script=${version_script}" -Wl,-z,text)
   set_property(TARGET caravan_nif APPEND PROPERTY LINK_DEPENDS "${version_script}")
 endif()
-if(CARAVAN_STATIC_CXX)
-  target_link_options(caravan_nif PRIVATE -static-libstdc++ -static-libgcc)
+# macOS has its C++ runtime everywhere, and no archive of it.
+if(CARAVAN_CARES STREQUAL "static" AND NOT APPLE)
+  # Most of libstdc++ is for what nobody calls.
+  target_link_options(caravan_nif PRIVATE -static-libstdc++ -static-libgcc -Wl,--gc-sections)
 endif()
 
 # Runs on every build, not only after linking: priv/ is shared by all build trees, so it can hold another one's library

@@ -93,7 +93,17 @@ function(caravan_note_cares)
   caravan_note_missing("c-ares 1.18 or later, with its headers" libc-ares-dev c-ares-dev c-ares-devel c-ares)
 endfunction()
 
-# Makes the target PkgConfig::CARES in a project.
+# A macro: sets CARAVAN_CARES where nobody has.
+macro(caravan_check_cares_option)
+  if("${CARAVAN_CARES}" STREQUAL "")
+    set(CARAVAN_CARES shared)
+  endif()
+  if(NOT CARAVAN_CARES MATCHES "^(shared|static)$")
+    message(FATAL_ERROR "CARAVAN_CARES is \"${CARAVAN_CARES}\", and can be \"shared\" or \"static\".")
+  endif()
+endmacro()
+
+# Makes the target PkgConfig::CARES in a project; for CARAVAN_CARES=static, sets CARAVAN_CARES_ARCHIVE too.
 function(caravan_require_cares)
   find_package(PkgConfig QUIET)
   if(PKG_CONFIG_FOUND)
@@ -112,6 +122,33 @@ function(caravan_require_cares)
     find_path(CARAVAN_CARES_HEADER ares.h PATHS /usr/include /usr/local/include /opt/homebrew/include)
     if(NOT CARAVAN_CARES_HEADER)
       caravan_note_cares()
+    endif()
+  endif()
+  if(CARAVAN_CARES STREQUAL "static")
+    caravan_require_archives()
+  endif()
+endfunction()
+
+function(caravan_require_archives)
+  # Beside the shared library alone: an archive from elsewhere need not be of the version of the headers.
+  set(libdir "${CARES_LIBDIR}")
+  string(FIND "${libdir}" "$ENV{PKG_CONFIG_SYSROOT_DIR}" begins)
+  if(NOT begins EQUAL 0)
+    set(libdir "$ENV{PKG_CONFIG_SYSROOT_DIR}${libdir}")
+  endif()
+  find_library(CARAVAN_CARES_ARCHIVE NAMES libcares.a HINTS ${CARES_LIBRARY_DIRS} "${libdir}"
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+  if(CARES_FOUND AND NOT CARAVAN_CARES_ARCHIVE)
+    caravan_note_missing(
+      "libcares.a in ${libdir}, for CARAVAN_CARES=static (without a package: c-ares built with CARES_STATIC and CARES_STATIC_PIC)"
+      libc-ares-dev c-ares-static "" c-ares)
+  endif()
+  if(NOT APPLE AND CMAKE_CXX_COMPILER)
+    # A bare name when there is none.
+    execute_process(
+      COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.a OUTPUT_VARIABLE archive OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(NOT IS_ABSOLUTE "${archive}")
+      caravan_note_missing("libstdc++.a, for CARAVAN_CARES=static" g++ g++ libstdc++-static "")
     endif()
   endif()
 endfunction()
@@ -158,21 +195,6 @@ function(caravan_require_erl_nif_h)
   caravan_note_missing(
     "erl_nif.h, a header of Erlang/OTP; ERTS_INCLUDE_DIR can name its directory${looked_in}"
     erlang-dev erlang-dev erlang-erts erlang)
-endfunction()
-
-# Writes the files of other packages that go into the library, for the fingerprint of cmake/build.cmake.
-function(caravan_write_packages)
-  set(files)
-  foreach(directory IN LISTS CARES_INCLUDE_DIRS CARES_INCLUDEDIR CARAVAN_ERL_INCLUDE_DIR)
-    foreach(name ares_version.h erl_nif.h)
-      if(EXISTS "${directory}/${name}")
-        list(APPEND files "${directory}/${name}")
-      endif()
-    endforeach()
-  endforeach()
-  list(REMOVE_DUPLICATES files)
-  list(JOIN files "\n" lines)
-  file(WRITE "${CMAKE_BINARY_DIR}/caravan_packages.txt" "${lines}\n")
 endfunction()
 
 # Where there can be no project, since CMake is too old or there is nothing that builds: names all that is missing, and stops.

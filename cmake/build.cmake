@@ -1,7 +1,7 @@
 # cmake [-DBUILD_DIR=directory] [-DLOCK_TIMEOUT=seconds] -P build.cmake
 # How Mix and rebar3 build the NIF: configures when something has changed, builds, and installs the library. A build that
 # has something to do says so before and after, on standard output; one that fails prints all of the output; all else is
-# silent. CARAVAN_CMAKE_ARGS in the environment is passed on to the configure.
+# silent. README.md has the variables of the environment that count.
 
 include("${CMAKE_CURRENT_LIST_DIR}/Requirements.cmake")
 if(CMAKE_VERSION VERSION_LESS 3.25)
@@ -59,7 +59,7 @@ set(default_arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
 function(fingerprint result)
   set(text "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n${default_arguments}\n")
   foreach(variable
-      CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CXX CXXFLAGS CPPFLAGS LDFLAGS
+      CARAVAN_CARES CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CXX CXXFLAGS CPPFLAGS LDFLAGS
       ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
     string(APPEND text "${variable}=$ENV{${variable}}\n")
   endforeach()
@@ -89,8 +89,8 @@ endif()
 # alone: the sources, when they were built last.
 file(GLOB_RECURSE sources "${source_dir}/c_src/*.cpp" "${source_dir}/c_src/*.hpp")
 list(APPEND sources
-  "${source_dir}/CMakeLists.txt" "${source_dir}/cmake/Nif.cmake" "${source_dir}/cmake/nif_exports.map"
-  "${source_dir}/cmake/Requirements.cmake")
+  "${source_dir}/CMakeLists.txt" "${source_dir}/cmake/Cares.cmake" "${source_dir}/cmake/Nif.cmake"
+  "${source_dir}/cmake/nif_exports.map" "${source_dir}/cmake/Requirements.cmake")
 list(JOIN sources "\n" source_lines)
 set(built_file "${BUILD_DIR}/caravan_built.txt")
 set(built "")
@@ -135,4 +135,8 @@ if(builds)
   string(TIMESTAMP ended "%s")
   math(EXPR seconds "${ended} - ${began}")
   say("built its C++ library in ${seconds} s")
+  file(READ "${BUILD_DIR}/caravan_linked.txt" linked)
+  if(linked)
+    say("linked into it: ${linked}")
+  endif()
 endif()

@@ -20,7 +20,9 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(aaaa);
     CARAVAN_MAKE_ATOM(address);
     CARAVAN_MAKE_ATOM(addresses);
+    CARAVAN_MAKE_ATOM(built_against);
     CARAVAN_MAKE_ATOM(cache);
+    CARAVAN_MAKE_ATOM(c_ares);
     CARAVAN_MAKE_ATOM(cancelled);
     CARAVAN_MAKE_ATOM(caravan_dns);
     CARAVAN_MAKE_ATOM(complete);
@@ -39,6 +41,7 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(in_flight);
     CARAVAN_MAKE_ATOM(infinity);
     CARAVAN_MAKE_ATOM(latency);
+    CARAVAN_MAKE_ATOM(linked);
     CARAVAN_MAKE_ATOM(max_inflight);
     CARAVAN_MAKE_ATOM(max_queue);
     CARAVAN_MAKE_ATOM(name);
@@ -55,6 +58,7 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(records);
     CARAVAN_MAKE_ATOM(rotate);
     CARAVAN_MAKE_ATOM(search);
+    CARAVAN_MAKE_ATOM(shared);
     CARAVAN_MAKE_ATOM(srv);
     CARAVAN_MAKE_ATOM(srv_order);
     CARAVAN_MAKE_ATOM(system);
@@ -65,12 +69,14 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(tries);
     CARAVAN_MAKE_ATOM(ttl);
     CARAVAN_MAKE_ATOM(udp);
+    CARAVAN_MAKE_ATOM(version);
     CARAVAN_MAKE_ATOM(weight);
 #undef CARAVAN_MAKE_ATOM
     true_ = enif_make_atom(env, "true");
     false_ = enif_make_atom(env, "false");
     auto_ = enif_make_atom(env, "auto");
     default_ = enif_make_atom(env, "default");
+    static_ = enif_make_atom(env, "static");
     for (std::size_t i = 0; i < kCounters.size(); ++i) {
       counters[i] = enif_make_atom(env, kCounters[i].name);
     }
@@ -81,12 +87,12 @@ struct Atoms {
 
   std::array<ERL_NIF_TERM, kErrors.size()> errors{};
   std::array<ERL_NIF_TERM, kCounters.size()> counters{};
-  ERL_NIF_TERM a, aaaa, address, addresses, cache, cancelled, caravan_dns, complete, default_port, delivered,
-      delivering, dash, digits, digits_ignored, edns_size, error, helper, helper_names, helper_ports, hosts_file,
-      in_flight, infinity, latency, max_inflight, max_queue, name, nameservers, no_digits, none, ok, outcomes, port,
-      port_in_name, port_range, priority, queued, records, rotate, search, srv, srv_order, system, target, tcp, timeout,
-      transport, tries, ttl, udp, weight;
-  ERL_NIF_TERM true_, false_, auto_, default_;
+  ERL_NIF_TERM a, aaaa, address, addresses, built_against, c_ares, cache, cancelled, caravan_dns, complete,
+      default_port, delivered, delivering, dash, digits, digits_ignored, edns_size, error, helper, helper_names,
+      helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, name, nameservers,
+      no_digits, none, ok, outcomes, port, port_in_name, port_range, priority, queued, records, rotate, search, shared,
+      srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
+  ERL_NIF_TERM true_, false_, auto_, default_, static_;
 };
 
 }  // namespace caravan

@@ -24,7 +24,7 @@ namespace {
 
 // Raised with the functions below and the form of the port rule; caravan_nif.erl passes its own number in load_info, so
 // that a library left over from another version is refused instead of misunderstood.
-constexpr int kAbi = 4;
+constexpr int kAbi = 5;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));
@@ -169,6 +169,10 @@ ERL_NIF_TERM cancel(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return handle->state() == LookupHandle::State::kDelivered ? engine.atoms.delivered : engine.atoms.delivering;
 }
 
+ERL_NIF_TERM versions(ErlNifEnv* env, int, const ERL_NIF_TERM[]) {
+  return make_versions(env, engine_of(env).atoms, cares_versions());
+}
+
 using Function = ERL_NIF_TERM(ErlNifEnv*, int, const ERL_NIF_TERM[]);
 
 // The border that no exception crosses. All that can be thrown here is that memory is short.
@@ -251,6 +255,7 @@ ErlNifFunc functions[] = {
     {"stats", 1, guarded<stats>, 0},
     {"lookup", 7, guarded<lookup>, 0},
     {"cancel", 1, guarded<cancel>, 0},
+    {"versions", 0, guarded<versions>, 0},
 };
 
 }  // namespace

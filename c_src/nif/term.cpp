@@ -195,4 +195,13 @@ ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats) 
   return make_any_map(env, keys, values);
 }
 
+ERL_NIF_TERM make_versions(ErlNifEnv* env, const Atoms& atoms, const CaresVersions& cares) {
+  std::vector<ERL_NIF_TERM> keys{atoms.version, atoms.built_against, atoms.linked};
+  std::vector<ERL_NIF_TERM> values{make_binary(env, cares.running), make_binary(env, cares.built_against),
+                                   cares.is_static ? atoms.static_ : atoms.shared};
+  std::vector<ERL_NIF_TERM> libraries{atoms.c_ares};
+  std::vector<ERL_NIF_TERM> descriptions{make_any_map(env, keys, values)};
+  return make_any_map(env, libraries, descriptions);
+}
+
 }  // namespace caravan

@@ -9,6 +9,7 @@
 
 #include "core/name/node_name.hpp"
 #include "core/resolver/stats.hpp"
+#include "core/system/cares.hpp"
 #include "core/wire/dns_message.hpp"
 #include "core/wire/ip_address.hpp"
 #include "nif/atoms.hpp"
@@ -55,5 +56,8 @@ ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply&
 
 // As caravan_dns:stats/1 documents it.
 ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats);
+
+// As caravan_nif:versions/0 documents it.
+ERL_NIF_TERM make_versions(ErlNifEnv* env, const Atoms& atoms, const CaresVersions& cares);
 
 }  // namespace caravan

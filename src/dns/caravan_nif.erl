@@ -3,7 +3,7 @@
 %% below, or in the modules above.
 -module(caravan_nif).
 
--export([load/0, format_error/1]).
+-export([load/0, format_error/1, versions/0]).
 -export([use_port_rule/1]).
 -export([dist_port/1, port_choice/1, set_port_rule/1, node_name/1]).
 -export([is_basename/1, is_dns_name/1, is_nameserver/1, is_helper_pattern/1]).
@@ -12,7 +12,7 @@
 -export_type([load_error/0, port_rule/0, port_origin/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 4).
+-define(ABI, 5).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
@@ -104,7 +104,9 @@ explain(load_failed, _Text, false) ->
 explain(load_failed, Text, true) ->
     case string:find(Text, "libcares") of
         nomatch -> Text;
-        _ -> Text ++ "; install c-ares (Debian: libc-ares2, Alpine: c-ares, macOS: brew install c-ares)"
+        _ ->
+            Text ++ "; install c-ares (Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares), or build"
+            " caravan with CARAVAN_CARES=static in the environment, which makes c-ares a part of the library"
     end;
 %% 1: kOtherAbi in c_src/nif/nif.cpp.
 explain(load, "Library load-call unsuccessful (1)" ++ _ = Text, _Exists) ->
@@ -181,3 +183,7 @@ lookup(_Resolver, _Name, _Type, _Nameservers, _Transport, _TimeoutMs, _SrvOrder)
 
 -spec cancel(reference()) -> cancelled | delivering | delivered.
 cancel(_Ref) -> erlang:nif_error(not_loaded).
+
+%% The c-ares that runs, the one whose headers the library was compiled with, and whether it is a part of the library.
+-spec versions() -> #{c_ares := #{version := binary(), built_against := binary(), linked := shared | static}}.
+versions() -> erlang:nif_error(not_loaded).

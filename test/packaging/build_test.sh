@@ -7,26 +7,10 @@ build() {
 
 library=caravan/priv/caravan_nif.so
 
-exported_symbols() {
-  nm --dynamic --defined-only "$1" | awk '{ print $2, $3 }'
-}
-
 test_the_library_exports_nothing_but_nif_init() {
   copy_tree caravan
   build
   expect_equal "$(exported_symbols $library)" "T nif_init"
-}
-
-test_a_static_cxx_library_needs_no_libstdcxx_and_loads() {
-  copy_tree caravan
-  CARAVAN_CMAKE_ARGS=-DCARAVAN_STATIC_CXX=ON build
-  expect_equal "$(exported_symbols $library)" "T nif_init"
-  local needed
-  needed=$(readelf --dynamic $library)
-  expect_in "$needed" 'NEEDED.*libcares'
-  ! grep -E 'NEEDED.*(libstdc\+\+|libgcc)' <<<"$needed" || fail "the library needs the C++ runtime"
-  erlc -o . caravan/src/dns/caravan_nif.erl
-  CARAVAN_NIF_DIR=caravan/priv erl -noshell -pa . -eval 'ok = caravan_nif:load(), halt().'
 }
 
 # expect_lines OUTPUT: what a build that has something to do says.

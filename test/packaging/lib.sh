@@ -14,6 +14,12 @@ fail() {
   exit 1
 }
 
+# skip REASON: ends a test that this machine cannot run.
+skip() {
+  printf 'SKIP: %s\n' "$*"
+  exit 0
+}
+
 # expect_in TEXT PATTERN: the text has a line that matches.
 expect_in() {
   grep -qE -- "$2" <<<"$1" || fail "no line matches /$2/ in: $1"
@@ -119,4 +125,47 @@ expect_rebar3_project_works() {
   expect_success rebar3 compile
   export ERL_LIBS=_build/default/lib:_build/default/checkouts
   expect_in "$(expect_success erl -noshell -s taker run)" 'port 4834$'
+}
+
+# A port that nobody listens on, from below those that the system gives to outgoing connections.
+unused_port() {
+  local port
+  while :; do
+    port=$((10000 + RANDOM % 20000))
+    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  printf '%d' "$port"
+}
+
+node='' shell='' daemon='' server=''
+
+# start_node COMMAND...: in the background; its output is $log, its process $node, which ends with the test.
+start_node() {
+  exec {log}< <(exec "$@" 2>&1)
+  node=$!
+  trap 'kill -KILL $node $shell $daemon $server 2>/dev/null || true' EXIT
+  output=
+}
+
+# await_line PATTERN: reads on in the node's output until a line matches. The time limit is for a node that hangs.
+await_line() {
+  local line
+  while IFS= read -r -t 60 -u "$log" line; do
+    output+=$line$'\n'
+    ! grep -qE -- "$1" <<<"$line" || return 0
+  done
+  fail "no line matches /$1/ in: $output"
+}
+
+await_end() {
+  local rest status=0
+  rest=$(timeout 60 cat <&"$log") || fail "the node does not end: $output$rest"
+  output+=$rest
+  wait "$node" || status=$?
+  node=''
+  expect_equal "$status" "$1"
+}
+
+exported_symbols() {
+  nm --dynamic --defined-only "$1" | awk '{ print $2, $3 }'
 }

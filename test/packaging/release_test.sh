@@ -1,45 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # lib.sh sets $root, run sets $work and -e
 # The examples as releases with -mode embedded: what the release's script does to a running node, with no epmd.
 
-# A port that nobody listens on, from below those that the system gives to outgoing connections.
-unused_port() {
-  local port
-  while :; do
-    port=$((10000 + RANDOM % 20000))
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  printf '%d' "$port"
-}
-
-node='' shell='' daemon=''
-
-# start_node COMMAND...: in the background; its output is $log, its process $node, which ends with the test.
-start_node() {
-  exec {log}< <(exec "$@" 2>&1)
-  node=$!
-  trap 'kill -KILL $node $shell $daemon 2>/dev/null || true' EXIT
-  output=
-}
-
-# await_line PATTERN: reads on in the node's output until a line matches. The time limit is for a node that hangs.
-await_line() {
-  local line
-  while IFS= read -r -t 60 -u "$log" line; do
-    output+=$line$'\n'
-    ! grep -qE -- "$1" <<<"$line" || return 0
-  done
-  fail "no line matches /$1/ in: $output"
-}
-
-await_end() {
-  local rest status=0
-  rest=$(timeout 60 cat <&"$log") || fail "the node does not end: $output$rest"
-  output+=$rest
-  wait "$node" || status=$?
-  node=''
-  expect_equal "$status" "$1"
-}
-
 # expect_daemon LOG PATTERN APP: the node that a release runs in the background writes a matching line, and can be stopped.
 expect_daemon() {
   "$3" daemon

@@ -3,6 +3,7 @@
 #include <ares.h>
 
 #include <memory>
+#include <string_view>
 #include <type_traits>
 
 namespace caravan {
@@ -35,5 +36,21 @@ struct AresFreeData {
   void operator()(void* data) const noexcept { ::ares_free_data(data); }
 };
 using AresServers = std::unique_ptr<ares_addr_port_node, AresFreeData>;
+
+// c-ares as it runs, as it was when this was compiled, and whether it is a part of this library.
+struct CaresVersions {
+  std::string_view running;
+  std::string_view built_against;
+  bool is_static;
+};
+
+inline CaresVersions cares_versions() noexcept {
+#ifdef CARES_STATICLIB
+  constexpr bool is_static = true;
+#else
+  constexpr bool is_static = false;
+#endif
+  return {::ares_version(nullptr), ARES_VERSION_STR, is_static};
+}
 
 }  // namespace caravan

@@ -93,6 +93,22 @@ a_library_of_another_version_stops_the_boot_with_one_line_test_() ->
         expect_line(#{code_path => [Ebin]}, [], library_file(Ebin), Reason)
     end)).
 
+a_library_without_cares_says_both_ways_out_test() ->
+    Line = caravan_nif:format_error({library_file(code:lib_dir(caravan, ebin)), {load_failed, "no libcares.so.2"}}),
+    ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian: libc-ares2, ")),
+    ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")),
+    ?assertEqual(nomatch, string:find(Line, "\n")).
+
+%% What it has of others
+
+versions_are_of_the_library_that_runs_and_of_its_headers_test() ->
+    ok = caravan_nif:load(),
+    #{c_ares := #{version := Version, built_against := Headers, linked := Linked}} = caravan_nif:versions(),
+    ?assertMatch({match, _}, re:run(Version, "^1\\.[0-9]+\\.[0-9]+$")),
+    ?assertEqual(string:trim(os:cmd("pkg-config --modversion libcares")), binary_to_list(Headers)),
+    IsNeeded = binary:match(library(), <<"libcares.so">>) =/= nomatch,
+    ?assertEqual(IsNeeded, Linked =:= shared).
+
 %% At run time
 
 a_library_that_does_not_load_at_run_time_is_an_error_test_() ->

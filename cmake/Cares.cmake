@@ -1,0 +1,35 @@
+# The target caravan_cares: c-ares as CARAVAN_CARES says, found by caravan_require_cares(). And two files in the build tree
+# that cmake/build.cmake reads.
+
+add_library(caravan_cares INTERFACE)
+if(CARAVAN_CARES STREQUAL "static")
+  # What pkg-config has for static linking, with the archive itself for -lcares: that would find the shared library first.
+  set(cares_needs ${CARES_STATIC_LDFLAGS})
+  list(REMOVE_ITEM cares_needs -lcares)
+  target_include_directories(caravan_cares SYSTEM INTERFACE ${CARES_STATIC_INCLUDE_DIRS})
+  target_compile_definitions(caravan_cares INTERFACE CARES_STATICLIB)
+  target_link_libraries(caravan_cares INTERFACE "${CARAVAN_CARES_ARCHIVE}" ${cares_needs})
+  set(linked "c-ares ${CARES_VERSION} (${CARAVAN_CARES_ARCHIVE})")
+  if(NOT APPLE)
+    string(APPEND linked ", libstdc++ and libgcc")
+  endif()
+  message(STATUS "Linked into the library: ${linked}")
+else()
+  target_link_libraries(caravan_cares INTERFACE PkgConfig::CARES)
+  set(linked "")
+endif()
+file(WRITE "${CMAKE_BINARY_DIR}/caravan_linked.txt" "${linked}")
+
+# The files of other packages that go into the library.
+set(files "${CARAVAN_ERL_INCLUDE_DIR}/erl_nif.h" "${CARAVAN_CARES_ARCHIVE}")
+foreach(directory IN LISTS CARES_INCLUDE_DIRS CARES_INCLUDEDIR)
+  list(APPEND files "${directory}/ares_version.h")
+endforeach()
+list(REMOVE_DUPLICATES files)
+set(lines "")
+foreach(file IN LISTS files)
+  if(EXISTS "${file}")
+    string(APPEND lines "${file}\n")
+  endif()
+endforeach()
+file(WRITE "${CMAKE_BINARY_DIR}/caravan_packages.txt" "${lines}")
