@@ -127,7 +127,7 @@ what_the_connect_function_does_is_the_reason() ->
             {connect_gives(whatever), {result, whatever}},
             {{?MODULE, raise, []}, {raised, {error, on_purpose}}},
             {{erlang, exit, []}, {raised, {exit, 'a@x'}}},
-            {{no_such_module, connect, []}, {raised, {error, undef}}}
+            {{no_such_module, connect, []}, {raised, {error, {undef, {no_such_module, connect, 1}}}}}
         ]
     ].
 
