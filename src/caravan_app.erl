@@ -23,7 +23,9 @@ stop(_State) ->
     caravan_dns:drop_default().
 
 config_change(Changed, New, _Removed) ->
-    caravan_config_report:changed([Key || {Key, _} <- Changed ++ New]).
+    ok = caravan_config_report:changed([Key || {Key, _} <- Changed ++ New]),
+    _ = caravan_cluster:reload(),
+    ok.
 
 %% A node without lookups runs, and says why they fail.
 warn_of_bad_resolver(ok) -> ok;

@@ -154,8 +154,24 @@ defmodule Caravan.Cluster do
       #=> :ok
 
   """
-  @spec change(name :: atom(), options()) :: :ok | {:error, term()}
+  @spec change(name :: atom(), options() | map()) :: :ok | {:error, term()}
   defdelegate change(name, options), to: :caravan_cluster
+
+  @doc """
+  Makes the topologies of the configuration as the application's environment is now: starts those
+  that are new, stops those that have gone, gives other options to those that have changed.
+
+  Connections stay, and topologies of `start/1` are left alone. Returns `:ok`, or
+  `{:error, :not_started}` when the application is not.
+
+  ## Examples
+
+      Application.put_env(:caravan, :topologies, app: [query: "app.service.consul", node_basename: "app"])
+      :ok = Caravan.Cluster.reload()
+
+  """
+  @spec reload() :: :ok | {:error, :not_started}
+  defdelegate reload(), to: :caravan_cluster
 
   @doc """
   Returns the names of the topologies of this node, while the `:caravan` application runs.

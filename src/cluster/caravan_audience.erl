@@ -3,7 +3,7 @@
 %% told of each. A functional state, owned by a topology.
 -module(caravan_audience).
 
--export([new/0, await/4, subscribe/2, unsubscribe/2, tell/3, connected/3, handle_info/2]).
+-export([new/1, await/4, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
 
 -export_type([state/0, goal/0]).
 
@@ -18,15 +18,20 @@
 
 %% Both by the monitor of the process.
 -record(state, {
+    topology :: atom(),
     waiters = #{} :: #{reference() => #waiter{}},
     subscribers = #{} :: #{reference() => pid()}
 }).
 
 -opaque state() :: #state{}.
 
--spec new() -> state().
-new() ->
-    #state{}.
+%% Those who were subscribed when a topology of that name crashed are subscribed still, and are told.
+-spec new(atom()) -> state().
+new(Topology) ->
+    Subscribers = maps:from_list([{monitor(process, Pid), Pid} || Pid <- caravan_topology_registry:subscribers(Topology)]),
+    State = #state{topology = Topology, subscribers = Subscribers},
+    ok = tell(restarted, State),
+    State.
 
 %% The caller of gen_server:call/3 is answered by connected/3, or by handle_info/2 when the time is over.
 -spec await(gen_server:from(), goal(), timeout(), state()) -> state().
@@ -40,20 +45,22 @@ start_timer(Timeout, Monitor) -> erlang:start_timer(Timeout, self(), {?MODULE, M
 
 %% Once is enough.
 -spec subscribe(pid(), state()) -> state().
-subscribe(Pid, #state{subscribers = Subscribers} = State) ->
+subscribe(Pid, #state{topology = Topology, subscribers = Subscribers} = State) ->
+    ok = caravan_topology_registry:subscribe(Topology, Pid),
     case lists:member(Pid, maps:values(Subscribers)) of
         true -> State;
         false -> State#state{subscribers = Subscribers#{monitor(process, Pid) => Pid}}
     end.
 
 -spec unsubscribe(pid(), state()) -> state().
-unsubscribe(Pid, #state{subscribers = Subscribers} = State) ->
+unsubscribe(Pid, #state{topology = Topology, subscribers = Subscribers} = State) ->
+    ok = caravan_topology_registry:unsubscribe(Topology, Pid),
     {Gone, Left} = lists:partition(fun({_, Subscriber}) -> Subscriber =:= Pid end, maps:to_list(Subscribers)),
     _ = [demonitor(Monitor, [flush]) || {Monitor, _} <- Gone],
     State#state{subscribers = maps:from_list(Left)}.
 
--spec tell(atom(), {up | down, node()}, state()) -> ok.
-tell(Topology, Event, #state{subscribers = Subscribers}) ->
+-spec tell({up | down, node()} | restarted, state()) -> ok.
+tell(Event, #state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> Pid ! {caravan_cluster, Topology, Event} end, maps:values(Subscribers)).
 
 %% Answers those who have waited for this.
@@ -83,9 +90,10 @@ handle_info({timeout, _, {?MODULE, Monitor}}, #state{waiters = Waiters} = State)
     {Waiter, Left} = maps:take(Monitor, Waiters),
     answer(Monitor, Waiter, {error, timeout}),
     {handled, State#state{waiters = Left}};
-handle_info({'DOWN', Monitor, process, _, _}, #state{waiters = Waiters, subscribers = Subscribers} = State) when
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{waiters = Waiters, subscribers = Subscribers} = State) when
     is_map_key(Monitor, Waiters); is_map_key(Monitor, Subscribers)
 ->
+    _ = [caravan_topology_registry:unsubscribe(State#state.topology, Pid) || is_map_key(Monitor, Subscribers)],
     _ = [erlang:cancel_timer(Timer) || #{Monitor := #waiter{timer = Timer}} <- [Waiters], Timer =/= undefined],
     {handled, State#state{
         waiters = maps:remove(Monitor, Waiters), subscribers = maps:remove(Monitor, Subscribers)

@@ -11,7 +11,7 @@
 %% Functions that ask a topology exit with `noproc' when there is none of that name, as gen_server:call/2 does.
 -module(caravan_cluster).
 
--export([start_link/1, child_spec/1, start/1, stop/1, change/2, topologies/0]).
+-export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
 -export([poll/1, status/1, await/3, subscribe/1, unsubscribe/1]).
 -export([check_options/1]).
 
@@ -134,15 +134,16 @@ start_link(Options) ->
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
 child_spec(Options) ->
-    #{id => child_id(given_name(Options)), start => {?MODULE, start_link, [Options]}}.
-
-child_id(Name) -> {?MODULE, Name}.
+    #{
+        id => {?MODULE, given_name(Options)}, start => {?MODULE, start_link, [Options]}, modules => [caravan_topology]
+    }.
 
 given_name(#{name := Name}) -> Name;
 given_name(Options) when is_list(Options) -> proplists:get_value(name, Options);
 given_name(_Options) -> undefined.
 
-%% @doc Starts a topology under Caravan's own supervisor, as one of the configuration. Errors: `not_started' when the
+%% @doc Starts a topology under Caravan's own supervisor, as one of the configuration: one that crashes is started again,
+%% after a back-off of up to a minute when it does so again and again. Errors: `not_started' when the
 %% application is not, `{already_started, Pid}', and what is not allowed of the options.
 %%
 %% ```
@@ -151,10 +152,10 @@ given_name(_Options) -> undefined.
 -spec start(options()) ->
     {ok, pid()} | {error, not_started | {already_started, pid()} | caravan_option:error()}.
 start(Options) ->
-    with_supervisor(fun() -> start_checked(Options, check_options(Options)) end).
-
-start_checked(Options, {ok, _}) -> supervisor:start_child(caravan_sup, child_spec(Options));
-start_checked(_Options, {error, _} = Error) -> Error.
+    case check_options(Options) of
+        {ok, _} -> caravan_topologies:start(Options);
+        {error, _} = Error -> Error
+    end.
 
 %% @doc Stops a topology that {@link start/1} or the configuration has started. The connections stay. Errors:
 %% `not_found' when Caravan's supervisor has none of that name, `not_started' when the application is not.
@@ -164,33 +165,32 @@ start_checked(_Options, {error, _} = Error) -> Error.
 %% '''
 -spec stop(atom()) -> ok | {error, not_found | not_started}.
 stop(Name) ->
-    with_supervisor(fun() -> stop_child(child_id(Name), supervisor:terminate_child(caravan_sup, child_id(Name))) end).
+    caravan_topologies:stop(Name).
 
-stop_child(Id, ok) -> supervisor:delete_child(caravan_sup, Id);
-stop_child(_Id, {error, not_found} = Error) -> Error.
-
-with_supervisor(Fun) ->
-    case whereis(caravan_sup) of
-        undefined -> {error, not_started};
-        _ -> Fun()
-    end.
+%% @doc Makes the topologies of the configuration as the application's environment is now: starts those that are new, stops
+%% those that have gone, and gives other options to those that have changed. Connections stay. Topologies of
+%% {@link start/1} are left alone. OTP calls this after a change of the environment (config_change). Errors: `not_started'.
+%%
+%% ```
+%% ok = application:set_env(caravan, topologies, [{app, [{query, "app.service.consul"}, {node_basename, "app"}]}]),
+%% ok = caravan_cluster:reload().
+%% '''
+-spec reload() -> ok | {error, not_started}.
+reload() ->
+    caravan_topologies:reload().
 
 %% @doc Gives a topology other options, all of them; it looks at once. Who waits or is subscribed stays so, and what was
-%% wanted stands until there is an answer. After a crash the supervisor starts the topology with its first options.
+%% wanted stands until there is an answer. After a crash the topology is started with its first options.
 %%
 %% ```
 %% ok = caravan_cluster:change(app, #{query => "app.service.consul", node_basename => "app", poll_interval => 1000}).
 %% '''
 -spec change(atom(), options() | map()) -> ok | {error, caravan_option:error()}.
 change(Name, Options) ->
-    case check_options(with_name(Name, Options)) of
-        {ok, Checked} -> call(Name, {change, Checked});
+    case check_options(caravan_topology_options:with_name(Name, Options)) of
+        {ok, Checked} -> caravan_topology:change(Name, Checked);
         {error, _} = Error -> Error
     end.
-
-with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
-with_name(Name, Options) when is_list(Options) -> lists:keystore(name, 1, Options, {name, Name});
-with_name(_Name, Options) -> Options.
 
 %% @doc The names of the topologies of this node. One that runs without the application is not among them.
 -spec topologies() -> [atom()].
@@ -248,7 +248,8 @@ timeout(_) -> error.
 
 %% @doc Tells the caller, from now on, of nodes of the topology that are connected or lost:
 %% `{caravan_cluster, Name, {up | down, Node}}'. Returns those that are connected now. The subscription ends with the
-%% caller, with {@link unsubscribe/1}, and with the topology.
+%% caller, with {@link unsubscribe/1}, and with {@link stop/1}. It outlives a crash of the topology, of which
+%% `{caravan_cluster, Name, restarted}' tells: whoever keeps a list asks {@link subscribe/1} for it again.
 %%
 %% ```
 %% {ok, Nodes} = caravan_cluster:subscribe(app),

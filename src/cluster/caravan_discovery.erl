@@ -3,7 +3,7 @@
 %% owned by a topology.
 -module(caravan_discovery).
 
--export([new/1, change/2, polled/4, are_nodes/2, wanted/1, certainty/1, pace/2, status/1]).
+-export([new/2, change/2, polled/4, are_nodes/2, wanted/1, certainty/1, pace/2, status/1]).
 
 -export_type([state/0]).
 
@@ -27,9 +27,10 @@
 
 -opaque state() :: #state{}.
 
--spec new(map()) -> state().
-new(#{nodes := Fixed} = Options) ->
-    #state{names = caravan_node_names:new(Options), fixed = Fixed}.
+%% What a predecessor wanted, which has crashed, is the last good answer until there is another one.
+-spec new(Wanted :: [node()], map()) -> state().
+new(Wanted, #{nodes := Fixed} = Options) ->
+    without_query(Options, #state{names = caravan_node_names:new(Options), fixed = Fixed, wanted = lists:sort(Wanted)}).
 
 %% What is wanted stands until the first answer under the new options, which may then be an incomplete one.
 -spec change(map(), state()) -> state().

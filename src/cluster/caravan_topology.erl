@@ -4,8 +4,8 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, registered_name/1]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export([start_link/1, change/2, registered_name/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
 
 -define(REPORT_DELAY_MS, 500).
 
@@ -31,7 +31,7 @@
     report_timer :: reference() | undefined,
     connector :: caravan_connector:state(),
     prune :: caravan_prune:state(),
-    audience = caravan_audience:new() :: caravan_audience:state()
+    audience :: caravan_audience:state()
 }).
 
 %% What follows a new list of nodes: seeing who has come and gone, or that and what else the end of a poll brings.
@@ -43,6 +43,11 @@
 start_link(#{name := Name} = Options) ->
     gen_server:start_link({local, registered_name(Name)}, ?MODULE, Options, []).
 
+%% The options have been checked.
+-spec change(atom(), map()) -> ok.
+change(Name, Options) ->
+    gen_server:call(registered_name(Name), {change, Options}, infinity).
+
 %% One more atom for each that is used as a name.
 -spec registered_name(atom()) -> atom().
 registered_name(Name) ->
@@ -52,18 +57,27 @@ init(#{name := Name} = Options) ->
     %% No domain: the default handler of OTP stops every event that has another one than otp's.
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
-    Discovery = caravan_discovery:new(Options),
+    Discovery = caravan_discovery:new(caravan_topology_registry:last(Name), Options),
     ok = caravan_topology_registry:publish(Name, caravan_discovery:wanted(Discovery)),
     State = #state{
         options = Options,
         discovery = Discovery,
         connector = caravan_connector:new(Options),
-        prune = caravan_prune:new(Options)
+        prune = caravan_prune:new(Options),
+        audience = caravan_audience:new(Name)
     },
     {ok, look(list(refresh, State))}.
 
-terminate(_Reason, #state{options = #{name := Name}}) ->
-    caravan_topology_registry:withdraw(Name).
+%% After a crash, what was published is there for its successor, and protects its nodes from `prune' of others.
+terminate(Reason, #state{options = #{name := Name}}) when Reason =:= normal; Reason =:= shutdown ->
+    caravan_topology_registry:withdraw(Name);
+terminate({shutdown, _}, #state{options = #{name := Name}}) ->
+    caravan_topology_registry:withdraw(Name);
+terminate(_Crash, _State) ->
+    ok.
+
+code_change(_OldVersion, State, _Extra) ->
+    {ok, State}.
 
 handle_call(status, _From, State) ->
     {reply, status(State), State};
@@ -75,10 +89,14 @@ handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} 
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
 handle_call({change, Options}, _From, State) ->
-    {reply, ok, look(list(refresh, changed(Options, cancel_poll(State))))}.
+    {reply, ok, look(list(refresh, changed(Options, cancel_poll(State))))};
+handle_call(_Unknown, _From, State) ->
+    {reply, {error, unknown_request}, State}.
 
 handle_cast(poll, State) ->
-    {noreply, look(State)}.
+    {noreply, look(State)};
+handle_cast(_Unknown, State) ->
+    {noreply, State}.
 
 handle_info({timeout, Timer, look}, #state{look_timer = Timer} = State) ->
     {noreply, look(State#state{look_timer = undefined})};
@@ -291,7 +309,7 @@ report_members(Came, Went, Reason, Count, #state{options = Options} = State) ->
     ),
     lists:foreach(fun(Node) -> caravan_report:up(Node, Count, Options) end, Came),
     Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
-    lists:foreach(fun(Event) -> caravan_audience:tell(name(State), Event, State#state.audience) end, Events).
+    lists:foreach(fun(Event) -> caravan_audience:tell(Event, State#state.audience) end, Events).
 
 connected_nodes(#state{options = #{list_nodes := ?OWN_LIST}}) -> lists:usort(erlang:nodes(connected));
 connected_nodes(#state{listed = unknown}) -> [];

@@ -2,7 +2,7 @@
 %% The options of a topology: each once, with its default and what is allowed.
 -module(caravan_topology_options).
 
--export([check/1]).
+-export([check/1, with_name/2]).
 
 -define(MAX_FIXED_NODES, 1000).
 
@@ -13,6 +13,11 @@ check(Options) ->
         {ok, Checked} -> with_source_of_nodes(with_defaults(Checked));
         {error, _} = Error -> Error
     end.
+
+-spec with_name(atom(), caravan_cluster:options() | term()) -> caravan_cluster:options() | term().
+with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
+with_name(Name, Options) when is_list(Options), length(Options) >= 0 -> lists:keystore(name, 1, Options, {name, Name});
+with_name(_Name, Options) -> Options.
 
 %% A fixed list of nodes stands alone or beside a query.
 with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
@@ -38,7 +43,7 @@ with_query(Options) ->
 
 options() ->
     [
-        {name, required, {fun name/1, "an atom"}},
+        {name, required, {fun name/1, "an atom of up to 239 characters"}},
         {query, {default, missing}, caravan_option:text()},
         {node_basename, {default, missing}, basenames()},
         {nodes, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
@@ -59,8 +64,14 @@ options() ->
         | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
     ].
 
-name(Name) when is_atom(Name) -> {ok, Name};
-name(_) -> error.
+%% The process is registered under a longer one: caravan_topology:registered_name/1.
+name(Name) when is_atom(Name) ->
+    case string:length(atom_to_binary(Name)) =< 239 of
+        true -> {ok, Name};
+        false -> error
+    end;
+name(_) ->
+    error.
 
 %% The one that is named in the documentation asks as the default does, and tells less of the answer.
 module('Elixir.Caravan.DnsClient.Cares') -> {ok, default};

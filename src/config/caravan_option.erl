@@ -25,12 +25,17 @@ validate(Given, Options) when is_map(Given) ->
     end;
 validate(Given, Options) when is_list(Given) ->
     try maps:from_list(Given) of
-        Map -> validate(Map, Options)
+        Map when map_size(Map) =:= length(Given) -> validate(Map, Options);
+        Map -> twice(Given, maps:keys(Map))
     catch
         error:badarg -> {error, {bad_option, options, Given, "a map or a list of {Key, Value}"}}
     end;
 validate(Given, _Options) ->
     {error, {bad_option, options, Given, "a map or a list of {Key, Value}"}}.
+
+twice(Given, Keys) ->
+    [{Key, Value} | _] = lists:foldl(fun(Key, Left) -> lists:keydelete(Key, 1, Left) end, Given, Keys),
+    {error, {bad_option, Key, Value, "each option once"}}.
 
 validate([], _Given, Checked) ->
     {ok, Checked};
@@ -286,6 +291,9 @@ dns_name(Value) ->
 basename() ->
     {fun basename/1, "letters, digits, - and _, as a string, binary or atom"}.
 
+%% What a variable that is not set is in Elixir and in Erlang.
+basename(Unset) when Unset =:= nil; Unset =:= undefined ->
+    error;
 basename(Atom) when is_atom(Atom) ->
     basename(atom_to_binary(Atom));
 basename(Value) ->

@@ -18,8 +18,8 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {caravan_app, not_started, #{error => Library}, ["/nowhere/caravan_nif.so"]},
             {caravan_app, bad_resolver, #{error => BadOption}, [some_key, "some value", "something else"]},
             {caravan_app, bad_resolver, #{error => closed}, [closed]},
-            {caravan_sup, bad_topologies, #{error => BadOption}, [some_key, "some value", "something else"]},
-            {caravan_sup, bad_topology, #{topology => test_topology, error => BadOption}, [
+            {caravan_topologies, bad_topologies, #{error => BadOption}, [some_key, "some value", "something else"]},
+            {caravan_topologies, bad_topology, #{topology => test_topology, error => BadOption}, [
                 test_topology, some_key, "some value", "something else"
             ]}
         ]
@@ -30,7 +30,7 @@ a_report_without_its_facts_has_a_line_test_() ->
     [
         ?_assertMatch({"caravan" ++ _, [_]}, Module:format(Report))
      || {Module, Report} <- [
-            {caravan_app, #{}}, {caravan_app, #{event => not_started}}, {caravan_sup, #{event => bad_topology}}
+            {caravan_app, #{}}, {caravan_app, #{event => not_started}}, {caravan_topologies, #{event => bad_topology}}
         ]
     ].
 

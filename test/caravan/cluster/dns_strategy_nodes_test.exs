@@ -86,7 +86,7 @@ defmodule Caravan.Cluster.DnsStrategyNodesTest do
     {^name, node} = boot(network, name, flags)
     {:ok, _} = call(node, :application, :ensure_all_started, [:caravan])
     child = Cluster.Strategy.State.child_spec(:app, @spec_of_10)
-    {:ok, _} = call(node, :supervisor, :start_child, [:caravan_sup, child])
+    {:ok, _} = call(node, :supervisor, :start_child, [:kernel_safe_sup, child])
     node
   end
 end

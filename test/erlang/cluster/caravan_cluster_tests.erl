@@ -115,12 +115,12 @@ a_bad_topology_leaves_the_others_running(Server) ->
     Good = {test_topology, maps:to_list(maps:remove(name, options(Server)))},
     restart_with([{bad, [{query, "app.test"}]}, Good, {worse, [{node_basename, "a b"}]}], fun() ->
         _ = await(wanted, ['app-4371@n.test']),
-        ?assertMatch([{{caravan_cluster, test_topology}, _, _, _}], supervisor:which_children(caravan_sup))
+        ?assertEqual([test_topology], caravan_cluster:topologies())
     end).
 
 topologies_of_a_wrong_shape_leave_the_application_running(_Server) ->
     [
-        restart_with(Topologies, fun() -> ?assertEqual([], supervisor:which_children(caravan_sup)) end)
+        restart_with(Topologies, fun() -> ?assertEqual([], caravan_cluster:topologies()) end)
      || Topologies <- [app, [app], [{"app", []}], [{app, "app.test", []}], [{app, 5}]]
     ].
 

@@ -1,0 +1,229 @@
+%% @private
+%% The topologies that the configuration and caravan_cluster:start/1 want, kept running: one that crashes is started
+%% again, after a back-off when it does so again and again, so that it ends neither the application nor the node.
+-module(caravan_topologies).
+-behaviour(gen_server).
+
+-export([start_link/0, start/1, stop/1, reload/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([format/1]).
+
+%% One that has run for so long has not crashed again: it has crashed anew.
+-define(STEADY_MS, 60000).
+
+-record(topology, {
+    options :: caravan_cluster:options(),
+    origin :: configuration | caller,
+    state :: {running, pid(), Monitor :: reference(), Since :: integer()} | {waiting, Timer :: reference()},
+    crashes = 0 :: non_neg_integer()
+}).
+
+-type state() :: #{atom() => #topology{}}.
+
+-spec start_link() -> {ok, pid()} | {error, {already_started, pid()}}.
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% The options have been checked.
+-spec start(caravan_cluster:options()) -> {ok, pid()} | {error, not_started | {already_started, pid()}}.
+start(Options) ->
+    call({start, Options}).
+
+-spec stop(atom()) -> ok | {error, not_found | not_started}.
+stop(Name) ->
+    call({stop, Name}).
+
+%% Starts, changes and stops topologies, so that those of the configuration are as that is now.
+-spec reload() -> ok | {error, not_started}.
+reload() ->
+    call(reload).
+
+call(Request) ->
+    try
+        gen_server:call(?MODULE, Request, infinity)
+    catch
+        exit:{noproc, _} -> {error, not_started}
+    end.
+
+-spec init([]) -> {ok, state()}.
+init([]) ->
+    {ok, configure(configured(), #{})}.
+
+handle_call({start, Options}, _From, Topologies) ->
+    Name = name(Options),
+    case Topologies of
+        #{Name := #topology{state = {running, Pid, _, _}}} -> {reply, {error, {already_started, Pid}}, Topologies};
+        #{} -> started(caravan_topologies_sup:start_child(Options), Name, Options, Topologies)
+    end;
+handle_call({stop, Name}, _From, Topologies) ->
+    case Topologies of
+        #{Name := Topology} -> {reply, ok, end_topology(Name, Topology, Topologies)};
+        #{} -> {reply, {error, not_found}, Topologies}
+    end;
+handle_call(reload, _From, Topologies) ->
+    {reply, ok, configure(configured(), Topologies)};
+handle_call(_Unknown, _From, Topologies) ->
+    {reply, {error, unknown_request}, Topologies}.
+
+started({ok, Pid}, Name, Options, Topologies) ->
+    _ = [cancel_timer(Timer) || #{Name := #topology{state = {waiting, Timer}}} <- [Topologies]],
+    {reply, {ok, Pid}, Topologies#{Name => running(Pid, Options, caller, 0)}};
+started({error, _} = Error, _Name, _Options, Topologies) ->
+    {reply, Error, Topologies}.
+
+handle_cast(_Unknown, Topologies) ->
+    {noreply, Topologies}.
+
+handle_info({'DOWN', Monitor, process, _Pid, Reason}, Topologies) ->
+    Ended = [Name || {Name, #topology{state = {running, _, Own, _}}} <- maps:to_list(Topologies), Own =:= Monitor],
+    {noreply, ended(Ended, Reason, Topologies)};
+handle_info({timeout, Timer, {restart, Name}}, Topologies) ->
+    case Topologies of
+        #{Name := #topology{state = {waiting, Timer}} = Topology} -> {noreply, restart(Name, Topology, Topologies)};
+        #{} -> {noreply, Topologies}
+    end;
+handle_info(_Unknown, Topologies) ->
+    {noreply, Topologies}.
+
+%% Somebody has stopped it.
+ended([Name], Reason, Topologies) when Reason =:= normal; Reason =:= shutdown ->
+    maps:remove(Name, Topologies);
+ended([Name], Reason, Topologies) ->
+    #{Name := #topology{state = {running, _, _, Since}, crashes = Before} = Topology} = Topologies,
+    Crashes = crashes(now_ms() - Since, Before),
+    wait(Name, Reason, Topology#topology{crashes = Crashes}, Topologies);
+ended([], _Reason, Topologies) ->
+    Topologies.
+
+crashes(Ran, _Before) when Ran > ?STEADY_MS -> 1;
+crashes(_Ran, Before) -> Before + 1.
+
+wait(Name, Reason, #topology{crashes = Crashes} = Topology, Topologies) ->
+    After = restart_after(Crashes),
+    ok = log(#{event => topology_crashed, topology => Name, reason => Reason, crashes => Crashes, restart_in => After}),
+    Timer = erlang:start_timer(After, self(), {restart, Name}),
+    Topologies#{Name := Topology#topology{state = {waiting, Timer}}}.
+
+restart_after(1) -> 0;
+restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1).
+
+restart(Name, #topology{options = Options, origin = Origin, crashes = Crashes} = Topology, Topologies) ->
+    case caravan_topologies_sup:start_child(Options) of
+        {ok, Pid} -> Topologies#{Name := running(Pid, Options, Origin, Crashes)};
+        {error, Reason} -> wait(Name, Reason, Topology#topology{crashes = Crashes + 1}, Topologies)
+    end.
+
+running(Pid, Options, Origin, Crashes) ->
+    #topology{
+        options = Options, origin = Origin, crashes = Crashes,
+        state = {running, Pid, monitor(process, Pid), now_ms()}
+    }.
+
+end_topology(Name, #topology{state = {running, Pid, Monitor, _}}, Topologies) ->
+    true = demonitor(Monitor, [flush]),
+    ok = caravan_topologies_sup:stop_child(Pid),
+    ok = caravan_topology_registry:withdraw(Name),
+    maps:remove(Name, Topologies);
+end_topology(Name, #topology{state = {waiting, Timer}}, Topologies) ->
+    ok = cancel_timer(Timer),
+    ok = caravan_topology_registry:withdraw(Name),
+    maps:remove(Name, Topologies).
+
+cancel_timer(Timer) ->
+    _ = erlang:cancel_timer(Timer),
+    ok.
+
+%% The configuration
+
+configured() ->
+    configured(caravan_config:value(topologies)).
+
+configured({ok, Entries}) ->
+    {_, Good} = lists:foldl(fun entry/2, {[], []}, Entries),
+    lists:reverse(Good);
+configured({error, Error}) ->
+    ok = log(#{event => bad_topologies, error => Error}),
+    [].
+
+%% One that cannot be started is reported and left out: a typo in one keeps neither the node from booting nor the others
+%% from running.
+entry({Name, Options}, {Names, Good}) when is_atom(Name), is_map(Options); is_atom(Name), is_list(Options) ->
+    Named = caravan_topology_options:with_name(Name, Options),
+    case {lists:member(Name, Names), caravan_topology_options:check(Named)} of
+        {true, _} ->
+            ok = reject(none, bad_entry(Name, "each name of a topology once")),
+            {Names, Good};
+        {false, {ok, _}} ->
+            {[Name | Names], [{Name, Named} | Good]};
+        {false, {error, Error}} ->
+            ok = reject(Name, caravan_config:topology_error(Error)),
+            {[Name | Names], Good}
+    end;
+entry(Other, {Names, Good}) ->
+    ok = reject(none, bad_entry(Other, "{Name, Options}")),
+    {Names, Good}.
+
+bad_entry(Value, Allowed) ->
+    {bad_option, {topologies, caravan_config:source(topologies)}, Value, Allowed}.
+
+reject(Name, Error) ->
+    log(#{event => bad_topology, topology => Name, error => Error}).
+
+configure(Wanted, Topologies) ->
+    Unwanted = [
+        Named
+     || {Name, #topology{origin = configuration}} = Named <- maps:to_list(Topologies), not lists:keymember(Name, 1, Wanted)
+    ],
+    Left = lists:foldl(fun({Name, Topology}, Map) -> end_topology(Name, Topology, Map) end, Topologies, Unwanted),
+    lists:foldl(fun configure_one/2, Left, Wanted).
+
+configure_one({Name, Options}, Topologies) ->
+    case Topologies of
+        #{Name := #topology{options = Options}} -> Topologies;
+        #{Name := Topology} ->
+            ok = change_running(Topology#topology.state, Name, Options),
+            Topologies#{Name := Topology#topology{options = Options, origin = configuration}};
+        #{} -> start_configured(caravan_topologies_sup:start_child(Options), Name, Options, Topologies)
+    end.
+
+%% One that is about to crash is started again with these options.
+change_running({running, _, _, _}, Name, Options) ->
+    {ok, Checked} = caravan_topology_options:check(Options),
+    try
+        caravan_topology:change(Name, Checked)
+    catch
+        exit:_ -> ok
+    end;
+change_running({waiting, _}, _Name, _Options) ->
+    ok.
+
+start_configured({ok, Pid}, Name, Options, Topologies) ->
+    Topologies#{Name => running(Pid, Options, configuration, 0)};
+%% It runs under a supervisor of the user's.
+start_configured({error, Reason}, Name, _Options, Topologies) ->
+    ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
+    Topologies.
+
+name(#{name := Name}) -> Name;
+name(Options) when is_list(Options) -> proplists:get_value(name, Options).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
+log(Report) ->
+    caravan_log:report(error, Report, fun ?MODULE:format/1).
+
+%% The line for an event in the log; called by logger.
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{event := bad_topologies, error := Error}) ->
+    {"~ts", [caravan_option:format_error(Error)]};
+format(#{event := bad_topology, topology := none, error := Error}) ->
+    {"~ts; the others are started", [caravan_option:format_error(Error)]};
+format(#{event := bad_topology, topology := Name, error := Error}) ->
+    {"~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]};
+format(#{event := topology_crashed, topology := Name, crashes := Crashes, restart_in := After}) ->
+    {"caravan ~ts: has crashed (~b in a row) and is started again in ~b ms", [Name, Crashes, After]};
+format(#{event := topology_not_started, topology := Name, reason := Reason}) ->
+    {"caravan ~ts: cannot be started: ~0tp", [Name, Reason]};
+format(Report) ->
+    {"caravan: ~0tp", [Report]}.
