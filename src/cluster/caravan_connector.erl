@@ -21,6 +21,9 @@
     {connected, node(), Duration :: integer()}
     | {failed, node(), caravan_diagnosis:reason(), new | known, Duration :: integer()}.
 
+%% A function of the user's may fail in ever other ways.
+-define(MAX_KINDS, 16).
+
 -record(attempt, {
     node :: node(),
     task :: caravan_task:task(connected | {failed, caravan_diagnosis:reason()}),
@@ -30,8 +33,9 @@
 -record(failure, {
     count :: pos_integer(),
     retry_at :: integer(),
-    %% The last one first.
-    reasons :: [caravan_diagnosis:reason(), ...]
+    reason :: caravan_diagnosis:reason(),
+    %% Of the reasons so far, the last one first.
+    kinds :: [term(), ...]
 }).
 
 -record(state, {
@@ -57,9 +61,15 @@ connect(Missing, #state{options = #{max_connecting := Limit}, attempts = Attempt
     Now = now_ms(),
     Busy = connecting(State),
     Idle = [Node || Node <- Missing, not lists:member(Node, Busy), is_due(Node, Now, State)],
-    lists:foldl(fun start/2, State, lists:sublist(from_own_name_on(Idle), Limit - map_size(Attempts)));
+    lists:foldl(fun start/2, State, lists:sublist(in_order(Idle, State), Limit - map_size(Attempts)));
 connect(_Missing, State) ->
     State.
+
+%% However many do not answer, each has its turn: those that were never tried first, then who has waited longest.
+in_order(Nodes, #state{failures = Failures}) ->
+    {Tried, NeverTried} = lists:partition(fun(Node) -> is_map_key(Node, Failures) end, Nodes),
+    Waiting = [{RetryAt, Node} || Node <- Tried, #{Node := #failure{retry_at = RetryAt}} <- [Failures]],
+    from_own_name_on(NeverTried) ++ [Node || {_, Node} <- lists:sort(Waiting)].
 
 %% Nodes that start together do not all begin with the same one.
 from_own_name_on(Nodes) ->
@@ -113,17 +123,19 @@ ended(timeout, Attempt, State) ->
 
 failed(Reason, #attempt{node = Node} = Attempt, #state{failures = Failures} = State) ->
     {Count, Before} = failure_before(Node, Failures),
+    Kind = caravan_diagnosis:kind(Reason),
     Failure = #failure{
         count = Count + 1,
         retry_at = now_ms() + caravan_schedule:backoff(Count + 1),
-        reasons = [Reason | lists:delete(Reason, Before)]
+        reason = Reason,
+        kinds = lists:sublist([Kind | lists:delete(Kind, Before)], ?MAX_KINDS)
     },
-    Event = {failed, Node, Reason, novelty(lists:member(Reason, Before)), duration(Attempt)},
+    Event = {failed, Node, Reason, novelty(lists:member(Kind, Before)), duration(Attempt)},
     {Event, State#state{failures = Failures#{Node => Failure}}}.
 
 failure_before(Node, Failures) ->
     case Failures of
-        #{Node := #failure{count = Count, reasons = Reasons}} -> {Count, Reasons};
+        #{Node := #failure{count = Count, kinds = Kinds}} -> {Count, Kinds};
         #{} -> {0, []}
     end.
 
@@ -165,7 +177,7 @@ connecting(#state{attempts = Attempts}) ->
 failing(#state{failures = Failures}) ->
     Now = now_ms(),
     maps:map(
-        fun(_Node, #failure{count = Count, reasons = [Reason | _], retry_at = RetryAt}) ->
+        fun(_Node, #failure{count = Count, reason = Reason, retry_at = RetryAt}) ->
             #{count => Count, reason => Reason, retry_in => max(0, RetryAt - Now)}
         end,
         Failures

@@ -2,7 +2,7 @@
 %% Why a node could not be connected: net_kernel says no more than `false'.
 -module(caravan_diagnosis).
 
--export([why/1, format/1]).
+-export([why/1, kind/1, format/1]).
 
 -export_type([reason/0]).
 
@@ -68,6 +68,17 @@ who_listens({ok, {Ip, _}}, Ip, Port) ->
     end;
 who_listens(_Elsewhere, _Ip, _Port) ->
     handshake.
+
+%% What a reason has in common with others of its kind: pids, references and the like in it are new each time.
+-spec kind(reason()) -> term().
+kind(Pid) when is_pid(Pid) -> pid;
+kind(Reference) when is_reference(Reference) -> reference;
+kind(Port) when is_port(Port) -> port;
+kind(Fun) when is_function(Fun) -> function;
+kind([Head | Tail]) -> [kind(Head) | kind(Tail)];
+kind(Tuple) when is_tuple(Tuple) -> list_to_tuple(kind(tuple_to_list(Tuple)));
+kind(Map) when is_map(Map) -> {map, kind(lists:sort(maps:to_list(Map)))};
+kind(Other) -> Other.
 
 %% A clause that goes on after "cannot connect to app@host: ". Of another term, which a filter of the log may have put in
 %% place of a reason, it is that term.

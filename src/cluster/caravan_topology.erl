@@ -104,7 +104,8 @@ handle_info({timeout, Timer, retry}, #state{retry_timer = Timer} = State) ->
     {noreply, connect(State#state{retry_timer = undefined})};
 handle_info({timeout, Timer, report}, #state{report_timer = Timer, newcomers = Nodes, options = Options} = State) ->
     Members = caravan_members:connected(State#state.members),
-    ok = caravan_report:connected([Node || Node <- Nodes, lists:member(Node, Members)], length(Members), Options),
+    Came = [Node || Node <- lists:usort(Nodes), lists:member(Node, Members)],
+    ok = caravan_report:connected(Came, length(Members), Options),
     {noreply, State#state{report_timer = undefined, newcomers = []}};
 handle_info({nodeup, _Node, _Info}, State) ->
     {noreply, list(refresh, State)};
@@ -317,12 +318,18 @@ connected_nodes(#state{listed = Nodes}) -> Nodes.
 
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
 node_is_down(Node, Reason, State) ->
-    Left = lists:delete(Node, connected_nodes(State)),
+    Left = lists:delete(Node, still_connected(State)),
     Refreshed = relist(refresh(Left, Reason, without(Node, State))),
     case lists:member(Node, wanted(State)) of
         true -> arm_look(caravan_schedule:look_after_nodedown(), Refreshed);
         false -> Refreshed
     end.
+
+%% Of several that go down together, each goes when its own message is read, which has the reason.
+still_connected(#state{options = #{list_nodes := ?OWN_LIST}, members = Members} = State) ->
+    lists:umerge(connected_nodes(State), lists:sort(caravan_members:connected(Members)));
+still_connected(State) ->
+    connected_nodes(State).
 
 without(_Node, #state{listed = unknown} = State) -> State;
 without(Node, #state{listed = Nodes} = State) -> State#state{listed = lists:delete(Node, Nodes)}.

@@ -6,7 +6,7 @@
 
 %% Functions of the tests connect, so that no attempt depends on the machine. A process for each test, as attempts that
 %% a test leaves behind report to it.
--export([result/2, hang/2, raise/1]).
+-export([result/2, hang/2, raise/1, raise_with_a_pid/1]).
 
 connector_test_() ->
     [
@@ -17,6 +17,8 @@ connector_test_() ->
         {spawn, fun the_end_of_a_backoff_is_known/0},
         {spawn, fun no_retry_is_due_while_no_attempt_can_start/0},
         {spawn, fun a_node_that_does_not_answer_is_given_up_and_delays_nobody/0},
+        {spawn, {timeout, 30, fun who_was_never_tried_has_its_turn_first_and_then_who_has_waited_longest/0}},
+        {spawn, {timeout, 30, fun a_reason_with_a_pid_in_it_is_new_once/0}},
         {spawn, fun what_the_connect_function_does_is_the_reason/0},
         {spawn, fun a_node_that_is_not_distributed_connects_to_nobody/0},
         {spawn, fun strangers_messages_are_ignored/0}
@@ -115,6 +117,30 @@ a_node_that_does_not_answer_is_given_up_and_delays_nobody() ->
     {{failed, Other, timeout, new, _}, Last} = next_event(Next),
     ?assertEqual(['a@x', 'b@x'], lists:sort([One, Other])),
     ?assertEqual([], caravan_connector:connecting(Last)).
+
+%% However many do not answer: both are behind this node by name.
+who_was_never_tried_has_its_turn_first_and_then_who_has_waited_longest() ->
+    Options = #{max_connecting => 1},
+    {{failed, 'p@x', _, _, _}, First} = next_event(caravan_connector:connect(['p@x'], new(Options))),
+    ok = await_due(['p@x'], First),
+    NeverTried = caravan_connector:connect(['p@x', 'z@x'], First),
+    ?assertEqual(['z@x'], caravan_connector:connecting(NeverTried)),
+    {{failed, 'z@x', _, _, _}, Second} = next_event(NeverTried),
+    ok = await_due(['z@x'], Second),
+    ?assertEqual(['p@x'], caravan_connector:connecting(caravan_connector:connect(['z@x', 'p@x'], Second))).
+
+await_due(Nodes, State) ->
+    Timer = erlang:start_timer(caravan_connector:next_retry(Nodes, State), self(), due),
+    receive {timeout, Timer, due} -> ok end.
+
+%% Each time with another pid.
+a_reason_with_a_pid_in_it_is_new_once() ->
+    State = new(#{connect => {?MODULE, raise_with_a_pid, []}}),
+    {{failed, 'a@x', _, First, _}, Next} = next_event(caravan_connector:connect(['a@x'], State)),
+    {{failed, 'a@x', _, Second, _}, _} = next_event(retry('a@x', Next)),
+    ?assertEqual({new, known}, {First, Second}).
+
+raise_with_a_pid(_Node) -> error({gone, [self(), make_ref()], #{on => self()}}).
 
 what_the_connect_function_does_is_the_reason() ->
     [
