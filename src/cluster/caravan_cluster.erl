@@ -25,7 +25,7 @@
     %% Nodes that are wanted whatever DNS says, up to 1000: alone, as in development, or beside a query, for a node that
     %% boots while DNS is down. Their names are taken as they are written.
     nodes => [node() | string() | binary()],
-    %% Required with a query. What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
+    %% By default what stands before the `@' of this node's name, without the port. What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
     %% `{port}' is in the template, they are taken as names for one listener: when one is connected, the others are not
     %% tried any more.
     node_basename => basename() | [basename(), ...],

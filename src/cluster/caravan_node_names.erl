@@ -12,8 +12,8 @@
 -type endpoint() :: #{port => inet:port_number(), target => binary(), ip => inet:ip_address()}.
 
 -type options() :: #{
-    %% Empty without a query.
-    node_basename := [binary()],
+    %% Empty without a query; `own': that of this node.
+    node_basename := [binary()] | own,
     node_name := caravan_template:template(),
     nodes := [node()],
     max_nodes := pos_integer(),
@@ -59,7 +59,19 @@ from_endpoints(Endpoints, #state{options = #{max_nodes := MaxNodes} = Options} =
         refused = State#state.refused + lists:sum(maps:values(Refused))
     }}.
 
+%% Nodes of one service are mostly called alike: what stands before the `@' of this one's name, without the port.
+basenames(#{node_basename := own}) -> own_basename(node());
 basenames(#{node_basename := Basenames}) -> Basenames.
+
+%% There is none while the node is not distributed.
+own_basename(nonode@nohost) ->
+    [];
+own_basename(Node) ->
+    [Name, _Host] = string:split(atom_to_list(Node), "@"),
+    [list_to_binary(without_port(caravan_port:of_name(Name), Name))].
+
+without_port({_Port, name}, Name) -> string:trim(string:trim(Name, trailing, "0123456789"), trailing, "-_");
+without_port(_NoPort, Name) -> Name.
 
 %% RFC 2782: port and target are those of a service; the root as a target says that there is none. A port of 0 is no port,
 %% which matters where the names have it.

@@ -23,14 +23,9 @@ with_name(_Name, Options) -> Options.
 with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
     {ok, Options#{query := none, node_basename := [], node_name := [Text]}};
 with_source_of_nodes(#{query := missing}) ->
-    missing(query, caravan_option:text());
-with_source_of_nodes(#{node_basename := missing}) ->
-    missing(node_basename, basenames());
+    {error, _} = caravan_option:validate(#{}, [{query, required, caravan_option:text()}]);
 with_source_of_nodes(Options) ->
     with_query(Options).
-
-missing(Key, Type) ->
-    {error, _} = caravan_option:validate(#{}, [{Key, required, Type}]).
 
 %% What a client of the user's makes of the query is its own affair.
 with_query(#{dns_client := default, query := Query} = Options) ->
@@ -45,7 +40,7 @@ options() ->
     [
         {name, required, {fun name/1, "an atom of up to 239 characters"}},
         {query, {default, missing}, caravan_option:text()},
-        {node_basename, {default, missing}, basenames()},
+        {node_basename, {default, own}, basenames()},
         {nodes, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
@@ -158,6 +153,8 @@ template(Text, Record, Options) ->
 with_one_at([_], Template, Record, Options) -> usable(Template, Record, Options);
 with_one_at(_NoneOrMore, _Template, _Record, _Options) -> error.
 
+usable(Template, Record, #{node_basename := own} = Options) ->
+    usable(Template, Record, Options#{node_basename := [<<"app">>]});
 usable(Template, Record, #{node_basename := [Basename | _]}) ->
     Example = maps:with(
         placeholders(Record),

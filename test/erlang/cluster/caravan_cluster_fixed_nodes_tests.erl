@@ -95,8 +95,7 @@ options_test_() ->
             {nodes, #{nodes => [[improper | list]]}},
             {nodes, #{nodes => lists:duplicate(1001, a@b)}},
             {query, #{nodes => []}},
-            {query, #{}},
-            {node_basename, #{nodes => [a@b], query => "app.test"}}
+            {query, #{}}
         ]
     ]}.
 

@@ -16,7 +16,6 @@ nodes_find_each_other_by_variables_alone_test_() ->
         Variables = [
             {"CARAVAN_NAMESERVERS", Nameserver},
             {"CARAVAN_CLUSTER_QUERY", ?QUERY},
-            {"CARAVAN_CLUSTER_BASENAME", "app"},
             {"CARAVAN_CLUSTER_NODE_NAME", "{basename}-{port}@{ip}"}
         ],
         caravan_test_network:with(#{node => #{env => Variables}}, fun(Network) ->

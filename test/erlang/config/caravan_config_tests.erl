@@ -205,12 +205,11 @@ a_wrong_variable_of_the_topology_is_named_test_() ->
     ].
 
 a_missing_variable_of_the_topology_is_named_test() ->
-    with_variables([{"CARAVAN_CLUSTER_QUERY", "app.test"}], fun() ->
+    with_variables([{"CARAVAN_CLUSTER_BASENAME", "app"}], fun() ->
         {ok, [{default, Options}]} = value(topologies),
         {error, Error} = caravan_cluster:check_options([{name, default} | Options]),
         ?assertMatch(
-            {bad_option, {node_basename, {variable, "CARAVAN_CLUSTER_BASENAME"}}, missing, _},
-            caravan_config:topology_error(Error)
+            {bad_option, {query, {variable, "CARAVAN_CLUSTER_QUERY"}}, missing, _}, caravan_config:topology_error(Error)
         )
     end).
 
