@@ -137,13 +137,13 @@ unused_port() {
   printf '%d' "$port"
 }
 
-node='' shell='' daemon='' server=''
+node='' server=''
 
 # start_node COMMAND...: in the background; its output is $log, its process $node, which ends with the test.
 start_node() {
   exec {log}< <(exec "$@" 2>&1)
   node=$!
-  trap 'kill -KILL $node $shell $daemon $server 2>/dev/null || true' EXIT
+  trap 'kill -KILL $node $server 2>/dev/null || true' EXIT
   output=
 }
 

@@ -1,43 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # lib.sh sets $root, run sets $work and -e
-# The examples as releases with -mode embedded: what the release's script does to a running node, with no epmd.
-
-# expect_daemon LOG PATTERN APP: the node that a release runs in the background writes a matching line, and can be stopped.
-expect_daemon() {
-  "$3" daemon
-  start_node tail -n +1 -F "$1"
-  await_line "$2"
-  daemon=$("$3" pid) || fail "the daemon does not answer"
-  "$3" stop
-  timeout 60 tail --pid="$daemon" -f /dev/null || fail "the daemon does not end"
-  daemon=''
-  kill "$node"
-  wait "$node" || true
-}
-
-# expect_shell EXPRESSION PATTERN COMMAND...: the command gives a shell, which prints a matching line. The terminal shows the
-# expression too, so the pattern is for what comes of it; from OTP 26 on that may follow a prompt on its line.
-expect_shell() {
-  local expression=$1 pattern=$2 keyboard screen line
-  shift 2
-  mkfifo "$work/keyboard" "$work/screen"
-  # Shells of releases want a terminal, and with a dumb one OTP 25 gives a shell of another node.
-  TERM=vt100 script -qefc "$*" /dev/null <"$work/keyboard" >"$work/screen" 2>&1 &
-  shell=$!
-  exec {keyboard}>"$work/keyboard" {screen}<"$work/screen"
-  printf '%s\n' "$expression" >&"$keyboard"
-  while IFS= read -r -t 60 -u "$screen" line; do
-    if grep -qE -- "$pattern" <<<"$line"; then
-      kill "$shell"
-      wait "$shell" || true
-      shell=''
-      exec {keyboard}>&- {screen}<&-
-      rm "$work/keyboard" "$work/screen"
-      return 0
-    fi
-    output+=$line$'\n'
-  done
-  fail "the shell shows no line that matches /$pattern/: $output"
-}
+# The examples as releases with -mode embedded, one node without Consul: what nobody is told to do, and happens. What their
+# documents tell is in examples_test.sh.
 
 expect_no_epmd() {
   ! (exec 9<>"/dev/tcp/127.0.0.1/$ERL_EPMD_PORT") 2>/dev/null || fail "an epmd runs"
@@ -77,7 +40,6 @@ test_mix_release() {
     expect_equal "$("$app" pid)" "$node"
     [ $boot = second ] || "$app" restart
   done
-  expect_shell 'IO.puts("shell of #{node()}")' "shell of $name" "$app" remote
   expect_equal "$("$app" eval 'IO.inspect({node(), :caravan_nif.load(), :caravan_nif.dist_port("a-4834")})')" \
     "{:nonode@nohost, :ok, 4834}"
   # A helper that is started as the node itself is has the port in its name, too.
@@ -86,8 +48,6 @@ test_mix_release() {
   expect_no_epmd
   "$app" stop
   await_end 0
-
-  expect_daemon "$release/tmp/log/erlang.log.1" "members: .*$name" "$app"
 
   # The boot that only reads the configuration has no distribution; the restart after it has.
   sed -i 's/mix_app: \[/&reboot_system_after_config: true, /' mix.exs
@@ -122,14 +82,11 @@ test_rebar3_release() {
     expect_equal "$("$app" pid)" "$node"
     [ $boot = second ] || "$app" restart
   done
-  expect_shell 'io:format("shell of ~s~n", [node()]).' "shell of $name" "$app" remote_console
   expect_equal "$("$app" rpc erlang node)" "'$name'"
   expect_in "$(expect_failure timeout 60 "$app" foreground)" eaddrinuse
   expect_no_epmd
   "$app" stop
   await_end 0
-
-  expect_daemon "$release/log/erlang.log.1" "members: .*$name" "$app"
 
   break_library "$release"
   start_node "$app" foreground
