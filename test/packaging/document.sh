@@ -7,8 +7,8 @@
 # How many times a paragraph may run until it prints what the document says. One that gets there has failed.
 tries=150
 
-# What to type into a shell that a document starts, and what comes of it.
-shell_expression='' shell_pattern=''
+# The node whose shell a document gets.
+shell_node=''
 
 # headings FILE: those of the second level.
 headings() {
@@ -78,8 +78,11 @@ run_commands() {
 run_paragraph() {
   [[ -n $1 ]] || return 0
   printf '%s' "$1" | sed 's/^/  $ /'
-  if [[ $1 =~ \ remote(_console)?$'\n'$ ]]; then
-    expect_shell "$1"
+  if [[ $1 =~ (iex\ .*|\ remote)$'\n'$ ]]; then
+    # shellcheck disable=SC2016 # Elixir's
+    expect_shell "$1" 'IO.puts("shell of #{node()}")'
+  elif [[ $1 =~ (\ -remsh\ .*|\ remote_console)$'\n'$ ]]; then
+    expect_shell "$1" 'io:format("shell of ~s~n", [node()]).'
   elif [[ -z $2 ]]; then
     eval "$1"
   else
@@ -98,8 +101,8 @@ await_output() {
   fail "'$printed' is not '$2': $(cat "$work/errors")"
 }
 
-# The commands give a shell, which prints a matching line. The terminal shows the expression too, so the pattern is for what
-# comes of it; from OTP 26 on that may follow a prompt on its line.
+# expect_shell COMMANDS EXPRESSION: they give a shell of the node, whose name the expression prints. The terminal shows the
+# expression as well, and from OTP 26 on what comes of it may follow a prompt on its line.
 expect_shell() {
   local keyboard screen line shown=''
   # What the document has set and defined, for the shell that script(1) starts.
@@ -109,9 +112,9 @@ expect_shell() {
   # Shells of releases want a terminal, and with a dumb one OTP 25 gives a shell of another node.
   TERM=vt100 script -qefc "$BASH $work/shell" /dev/null <"$work/keyboard" >"$work/screen" 2>&1 &
   exec {keyboard}>"$work/keyboard" {screen}<"$work/screen"
-  printf '%s\n' "$shell_expression" >&"$keyboard"
+  printf '%s\n' "$2" >&"$keyboard"
   while IFS= read -r -t 60 -u "$screen" line; do
-    if grep -qE -- "$shell_pattern" <<<"$line"; then
+    if [[ $line = *"shell of $shell_node"* ]]; then
       kill %%
       wait %% || true
       exec {keyboard}>&- {screen}<&-
@@ -120,5 +123,5 @@ expect_shell() {
     fi
     shown+=$line$'\n'
   done
-  fail "the shell shows no line that matches /$shell_pattern/: $shown"
+  fail "the shell is none of $shell_node: $shown"
 }
