@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # lib.sh sets $root, run sets $work and -e
-# What the documents tell a stranger to do, letter for letter, on a real Consul: the examples, the quick starts, docs/consul.md.
+# What the documents tell a stranger to do, letter for letter: the examples, the quick starts and docs/consul.md on a real Consul, and
+# docs/development.md.
 
 # shellcheck source=test/packaging/document.sh
 source ./document.sh
@@ -112,3 +113,58 @@ the_quick_start_with_rebar3() {
 
 test_the_quick_start_with_mix_and_names_by_target() { with_consul the_quick_start_with_mix_and_names_by_target; }
 test_the_quick_start_with_rebar3() { with_consul the_quick_start_with_rebar3; }
+
+# command_of_document FILE PATTERN PORT: the line of it that matches, for another port.
+command_of_document() {
+  grep -E "$2" "$1" | sed "s/4371/$3/"
+}
+
+# start_shell COMMAND LOG: a shell on a terminal of its own; it stays until the test ends.
+start_shell() {
+  local keyboard
+  # The end of its input would be the end of the shell.
+  exec {keyboard}<>"$work/never"
+  : >"$2"
+  TERM=vt100 script -qefc "$1" /dev/null <&"$keyboard" >"$2" 2>&1 &
+}
+
+# await_in LOG PATTERN
+await_in() {
+  timeout 120 grep -qE -m 1 -- "$2" <(tail -n +1 -f "$1") || fail "no line matches /$2/ in: $(cat "$1")"
+}
+
+# expect_two_shells FILE PATTERN: two of them, by the command that matches, find each other.
+expect_two_shells() {
+  local port
+  for port in 4371 4372; do
+    start_shell "$(command_of_document "$1" "$2" "$port")" "$work/$port.log"
+    await_in "$work/$port.log" "shop-$port listens on $port"
+  done
+  await_in "$work/4371.log" 'connected to .*shop-4372@127.0.0.1'
+  await_in "$work/4372.log" 'connected to .*shop-4371@127.0.0.1'
+  expect_no_epmd
+}
+
+development_with_mix() {
+  copy_tree caravan
+  mix new shop --sup
+  sed -i "s#defp deps do#defp deps do\n    [{:caravan, path: \"$work/caravan\"}]\n  end\n\n  def unused do#" shop/mix.exs
+  cd shop
+  run_block elixir "$(section ../caravan/docs/development.md '## Two nodes without DNS' | sed -n '/^```elixir/,/^```$/p' | sed '1d;$d')"
+  expect_two_shells ../caravan/docs/development.md '^iex .*Node.start'
+}
+
+development_with_rebar3() {
+  copy_tree caravan
+  commit_tree caravan
+  rebar3 new release shop
+  cd shop
+  printf '{deps, [{caravan, {git, "file://%s/caravan", {branch, "main"}}}]}.\n{relx, [{release, {shop, "0.1.0"}, [shop]}]}.\n' "$work" \
+    >rebar.config
+  sed -i 's/stdlib$/stdlib, caravan/' apps/shop/src/shop.app.src
+  eval "$(command_of_document ../caravan/docs/development.md '^export CARAVAN_CLUSTER_NODES' 4371)"
+  expect_two_shells ../caravan/docs/development.md '^ERL_FLAGS='
+}
+
+test_development_with_mix() { with_consul development_with_mix; }
+test_development_with_rebar3() { with_consul development_with_rebar3; }
