@@ -158,6 +158,33 @@ defmodule Caravan.Cluster do
   defdelegate change(name, options), to: :caravan_cluster
 
   @doc """
+  Keeps a node out for so many milliseconds, 0 to 4294967295: the topology does not connect to it.
+
+  A connection that there is stays, unless somebody ends it. Another call for the node replaces the
+  time; 0 ends it. Returns `:ok`, or `{:error, {:bad_option, :timeout, value, allowed}}`.
+
+  ## Examples
+
+      :ok = Caravan.Cluster.exclude(:app, :"app-4370@10.0.0.1", 600_000)
+      true = Node.disconnect(:"app-4370@10.0.0.1")
+
+  """
+  @spec exclude(name :: atom(), node(), non_neg_integer()) :: :ok | {:error, term()}
+  defdelegate exclude(name, node, milliseconds), to: :caravan_cluster
+
+  @doc """
+  Makes the topology try all nodes that are missing at once, whatever their back-off, as after a
+  fault that is mended. Returns `:ok`.
+
+  ## Examples
+
+      :ok = Caravan.Cluster.reconnect(:app)
+
+  """
+  @spec reconnect(name :: atom()) :: :ok
+  defdelegate reconnect(name), to: :caravan_cluster
+
+  @doc """
   Makes the topologies of the configuration as the application's environment is now: starts those
   that are new, stops those that have gone, gives other options to those that have changed.
 

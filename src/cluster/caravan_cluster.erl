@@ -12,7 +12,7 @@
 -module(caravan_cluster).
 
 -export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
--export([poll/1, status/1, await/3, subscribe/1, unsubscribe/1]).
+-export([poll/1, status/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
 -export([check_options/1]).
 
 -export_type([options/0, status/0, last_lookup/0]).
@@ -20,11 +20,14 @@
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
     name := atom(),
-    %% The name to look up; required without `nodes'.
-    query => string() | binary(),
+    %% The name to look up; required without `nodes'. With `ignore', or the `nil' that Elixir has for what is not set,
+    %% nothing is started, as is often wanted in development.
+    query => string() | binary() | ignore | nil,
     %% Nodes that are wanted whatever DNS says, up to 1000: alone, as in development, or beside a query, for a node that
     %% boots while DNS is down. Their names are taken as they are written.
     nodes => [node() | string() | binary()],
+    %% Nodes that are not connected to, though they are wanted.
+    exclude => [node() | string() | binary()],
     %% By default what stands before the `@' of this node's name, without the port. What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
     %% `{port}' is in the template, they are taken as names for one listener: when one is connected, the others are not
     %% tried any more.
@@ -106,6 +109,8 @@
             count := pos_integer(), reason := caravan_diagnosis:reason(), retry_in := non_neg_integer()
         }
     },
+    %% Nodes of the option `exclude', and those of exclude/3 for so many milliseconds more.
+    excluded := #{node() => infinity | non_neg_integer()},
     %% Connected nodes that DNS has listed and does not list any more, and for how many milliseconds.
     absent := #{node() => non_neg_integer()},
     %% How many nodes `prune' has disconnected; those that were due and stayed, by the last poll, and why; and how often
@@ -119,10 +124,11 @@
     last_refused := #{invalid | max_nodes | atom_budget => non_neg_integer()}
 }.
 
-%% @doc Starts a topology that is linked to the caller.
--spec start_link(options()) -> {ok, pid()} | {error, {already_started, pid()} | caravan_option:error()}.
+%% @doc Starts a topology that is linked to the caller; none, and `ignore', when its query says so.
+-spec start_link(options()) -> {ok, pid()} | ignore | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
     case check_options(Options) of
+        {ok, #{query := ignore, name := Name}} -> ok = caravan_report:ignored(Name), ignore;
         {ok, Checked} -> caravan_topology:start_link(Checked);
         {error, _} = Error -> Error
     end.
@@ -150,7 +156,7 @@ given_name(_Options) -> undefined.
 %% {ok, _} = caravan_cluster:start(#{name => app, query => "app.service.consul", node_basename => "app"}).
 %% '''
 -spec start(options()) ->
-    {ok, pid()} | {error, not_started | {already_started, pid()} | caravan_option:error()}.
+    {ok, pid()} | ignore | {error, not_started | {already_started, pid()} | caravan_option:error()}.
 start(Options) ->
     case check_options(Options) of
         {ok, _} -> caravan_topologies:start(Options);
@@ -188,6 +194,7 @@ reload() ->
 -spec change(atom(), options() | map()) -> ok | {error, caravan_option:error()}.
 change(Name, Options) ->
     case check_options(caravan_topology_options:with_name(Name, Options)) of
+        {ok, #{query := ignore}} -> {error, {bad_option, query, ignore, "a query; stop/1 ends a topology"}};
         {ok, Checked} -> caravan_topology:change(Name, Checked);
         {error, _} = Error -> Error
     end.
@@ -263,6 +270,29 @@ subscribe(Name) ->
 -spec unsubscribe(atom()) -> ok.
 unsubscribe(Name) ->
     call(Name, unsubscribe).
+
+%% @doc Keeps a node out for so many milliseconds, up to 2^32 - 1: the topology does not connect to it, and a connection that
+%% there is stays, unless somebody ends it. Another call for the node replaces the time; 0 ends it.
+%%
+%% ```
+%% ok = caravan_cluster:exclude(app, 'app-4370@10.0.0.1', 600000),
+%% true = erlang:disconnect_node('app-4370@10.0.0.1').
+%% '''
+-spec exclude(atom(), node(), non_neg_integer()) -> ok | {error, caravan_option:error()}.
+exclude(Name, Node, Milliseconds) when is_atom(Node) ->
+    case caravan_option:check(timeout, Milliseconds, caravan_option:integer(0, 16#FFFFFFFF)) of
+        {ok, _} -> call(Name, {exclude, Node, Milliseconds});
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Makes the topology try all nodes that are missing at once, whatever their back-off, as after a fault that is mended.
+%%
+%% ```
+%% ok = caravan_cluster:reconnect(app).
+%% '''
+-spec reconnect(atom()) -> ok.
+reconnect(Name) ->
+    call(Name, reconnect).
 
 %% A topology answers at once, and an await ends by its own time-out.
 call(Name, Request) ->

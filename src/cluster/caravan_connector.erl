@@ -3,7 +3,7 @@
 %% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology.
 -module(caravan_connector).
 
--export([new/1, change/2, connect/2, handle_info/2, forget/2, keep/2, next_retry/2, connecting/1, failing/1]).
+-export([new/1, change/2, connect/2, handle_info/2, forget/2, keep/2, all_due/1, next_retry/2, connecting/1, failing/1]).
 
 -export_type([state/0, options/0, event/0]).
 
@@ -154,6 +154,12 @@ forget(Node, #state{failures = Failures} = State) ->
 -spec keep([node()], state()) -> state().
 keep(Nodes, #state{failures = Failures} = State) ->
     State#state{failures = maps:with(Nodes, Failures)}.
+
+%% Ends every back-off.
+-spec all_due(state()) -> state().
+all_due(#state{failures = Failures} = State) ->
+    Now = now_ms(),
+    State#state{failures = maps:map(fun(_Node, Failure) -> Failure#failure{retry_at = Now} end, Failures)}.
 
 %% Milliseconds until the back-off of one of the missing nodes ends. None while no further attempt can start: the end of
 %% each one is an occasion to connect anyway.

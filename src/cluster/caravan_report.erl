@@ -2,12 +2,17 @@
 %% What a topology says of itself, in the log and to telemetry. Only what changes is logged: a steady state is silent.
 -module(caravan_report).
 
--export([not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
+-export([ignored/1, not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
 -export([connect/2, up/3, connected/3, down/5, disconnect/4, function_failed/3]).
 -export([format/1]).
 
 -type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
 -type outcome() :: none | fresh | {empty, nxdomain | nodata} | {failed, term()}.
+
+%% Its query says that nothing is to be started.
+-spec ignored(atom()) -> ok.
+ignored(Name) ->
+    log(debug, ignored, Name, #{}).
 
 %% The topology waits until the node is.
 -spec not_distributed(options()) -> ok.
@@ -170,6 +175,8 @@ format(#{topology := Name} = Report) ->
 format(Report) ->
     {"caravan: ~0tp", [Report]}.
 
+words(#{event := ignored}) ->
+    {"is not started: its query says ignore", []};
 words(#{event := not_distributed}) ->
     {"this node is not distributed: it connects to nobody until it is (-name, net_kernel:start/2)", []};
 words(#{event := asks_epmd, tool := Tool}) ->

@@ -25,7 +25,7 @@ start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% The options have been checked.
--spec start(caravan_cluster:options()) -> {ok, pid()} | {error, not_started | {already_started, pid()}}.
+-spec start(caravan_cluster:options()) -> {ok, pid()} | ignore | {error, not_started | {already_started, pid()}}.
 start(Options) ->
     call({start, Options}).
 
@@ -65,6 +65,8 @@ handle_call(reload, _From, Topologies) ->
 handle_call(_Unknown, _From, Topologies) ->
     {reply, {error, unknown_request}, Topologies}.
 
+started({ok, undefined}, _Name, _Options, Topologies) ->
+    {reply, ignore, Topologies};
 started({ok, Pid}, Name, Options, Topologies) ->
     _ = [cancel_timer(Timer) || #{Name := #topology{state = {waiting, Timer}}} <- [Topologies]],
     {reply, {ok, Pid}, Topologies#{Name => running(Pid, Options, caller, 0)}};
@@ -153,6 +155,9 @@ entry({Name, Options}, {Names, Good}) when is_atom(Name), is_map(Options); is_at
         {true, _} ->
             ok = reject(none, bad_entry(Name, "each name of a topology once")),
             {Names, Good};
+        {false, {ok, #{query := ignore}}} ->
+            ok = caravan_report:ignored(Name),
+            {[Name | Names], Good};
         {false, {ok, _}} ->
             {[Name | Names], [{Name, Named} | Good]};
         {false, {error, Error}} ->

@@ -10,7 +10,7 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
--spec start_child(caravan_cluster:options()) -> {ok, pid()} | {error, term()}.
+-spec start_child(caravan_cluster:options()) -> {ok, pid() | undefined} | {error, term()}.
 start_child(Options) ->
     supervisor:start_child(?MODULE, [Options]).
 

@@ -30,6 +30,8 @@
     newcomers = [] :: [node()],
     report_timer :: reference() | undefined,
     connector :: caravan_connector:state(),
+    %% Until when an operator keeps a node out, in monotonic milliseconds.
+    excluded = #{} :: #{node() => integer()},
     prune :: caravan_prune:state(),
     audience :: caravan_audience:state()
 }).
@@ -88,6 +90,11 @@ handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} 
     {reply, {ok, caravan_members:connected(Members)}, Subscribed};
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
+handle_call({exclude, Node, Milliseconds}, _From, #state{excluded = Excluded} = State) ->
+    _ = erlang:start_timer(Milliseconds, self(), exclusion_over),
+    {reply, ok, connect(State#state{excluded = Excluded#{Node => now_ms() + Milliseconds}})};
+handle_call(reconnect, _From, #state{connector = Connector} = State) ->
+    {reply, ok, connect(State#state{connector = caravan_connector:all_due(Connector)})};
 handle_call({change, Options}, _From, State) ->
     {reply, ok, look(list(refresh, changed(Options, cancel_poll(State))))};
 handle_call(_Unknown, _From, State) ->
@@ -107,6 +114,8 @@ handle_info({timeout, Timer, report}, #state{report_timer = Timer, newcomers = N
     Came = [Node || Node <- lists:usort(Nodes), lists:member(Node, Members)],
     ok = caravan_report:connected(Came, length(Members), Options),
     {noreply, State#state{report_timer = undefined, newcomers = []}};
+handle_info({timeout, _Timer, exclusion_over}, State) ->
+    {noreply, connect(State#state{excluded = excluded_still(State)})};
 handle_info({nodeup, _Node, _Info}, State) ->
     {noreply, list(refresh, State)};
 handle_info({nodedown, Node, Info}, State) ->
@@ -353,7 +362,18 @@ not_connected(#state{listed = unknown, options = #{list_nodes := List}}) when Li
     [];
 not_connected(#state{options = Options} = State) ->
     Connected = connected_nodes(State),
-    without_taken(caravan_node_names:same_listener(Options), wanted(State) -- Connected, Connected).
+    Missing = (wanted(State) -- Connected) -- maps:keys(excluded(State)),
+    without_taken(caravan_node_names:same_listener(Options), Missing, Connected).
+
+excluded_still(#state{excluded = Excluded}) ->
+    Now = now_ms(),
+    maps:filter(fun(_Node, Until) -> Until > Now end, Excluded).
+
+%% For how many milliseconds more.
+excluded(#state{options = #{exclude := Always}} = State) ->
+    Now = now_ms(),
+    ForAWhile = maps:map(fun(_Node, Until) -> Until - Now end, excluded_still(State)),
+    maps:merge(ForAWhile, maps:from_keys(Always, infinity)).
 
 without_taken(false, Missing, _Connected) ->
     Missing;
@@ -423,7 +443,8 @@ status(#state{options = #{query := Query}, connector = Connector, prune = Prune}
             connecting => caravan_connector:connecting(Connector),
             failing => maps:with(not_connected(State), caravan_connector:failing(Connector)),
             next_poll => next_poll(State),
-            absent => Absent
+            absent => Absent,
+            excluded => excluded(State)
         }
     ]).
 

@@ -23,9 +23,19 @@ with_name(_Name, Options) -> Options.
 with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
     {ok, Options#{query := none, node_basename := [], node_name := [Text]}};
 with_source_of_nodes(#{query := missing}) ->
-    {error, _} = caravan_option:validate(#{}, [{query, required, caravan_option:text()}]);
+    {error, _} = caravan_option:validate(#{}, [{query, required, query()}]);
+with_source_of_nodes(#{query := ignore} = Options) ->
+    {ok, Options};
 with_source_of_nodes(Options) ->
     with_query(Options).
+
+%% `ignore', and what Elixir has for a variable that is not set, is no query: nothing is to be started.
+query() ->
+    {Parse, Allowed} = caravan_option:text(),
+    {fun
+        (Ignored) when Ignored =:= ignore; Ignored =:= nil -> {ok, ignore};
+        (Text) -> Parse(Text)
+    end, {"~ts, or ignore", [Allowed]}}.
 
 %% What a client of the user's makes of the query is its own affair.
 with_query(#{dns_client := default, query := Query} = Options) ->
@@ -39,9 +49,10 @@ with_query(Options) ->
 options() ->
     [
         {name, required, {fun name/1, "an atom of up to 239 characters"}},
-        {query, {default, missing}, caravan_option:text()},
+        {query, {default, missing}, query()},
         {node_basename, {default, own}, basenames()},
         {nodes, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
+        {exclude, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
         {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},

@@ -21,6 +21,10 @@ members_test_() ->
         fun a_node_that_dns_never_listed_is_no_member/1,
         fun a_lost_node_is_looked_up_and_connected_at_once/1,
         fun why_a_node_fails_is_known/1,
+        fun a_node_that_is_excluded_is_left_alone/1,
+        fun a_node_is_excluded_for_a_while/1,
+        fun a_reconnect_ends_every_backoff/1,
+        fun a_query_that_says_ignore_starts_nothing/1,
         fun names_of_one_listener_are_tried_until_one_is_connected/1,
         fun names_of_listeners_that_nobody_can_tell_apart_are_all_wanted/1,
         fun a_node_that_dns_lists_no_more_is_disconnected_by_prune/1,
@@ -149,6 +153,58 @@ why_a_node_fails_is_known(Server) ->
         end)
     end).
 
+a_node_that_is_excluded_is_left_alone(Server) ->
+    put_nodes(Server, [4371, 4372]),
+    with_topology(Server, #{exclude => ["app-4371@n.test"]}, fun(_Peers) ->
+        ?assertEqual({ok, [?B]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS)),
+        _ = caravan_test_topology:looks(test_topology, 3),
+        ?assertMatch(
+            #{wanted := [?A, ?B], connected := [?B], excluded := #{?A := infinity}}, caravan_cluster:status(test_topology)
+        )
+    end).
+
+a_node_is_excluded_for_a_while(Server) ->
+    put_nodes(Server, []),
+    with_topology(Server, #{}, fun(_Peers) ->
+        ok = caravan_cluster:exclude(test_topology, ?A, 4000000000),
+        put_nodes(Server, [4371]),
+        ?assertMatch(#{excluded := #{?A := _}, connected := []}, caravan_test_topology:await(test_topology, wanted, [?A])),
+        _ = caravan_test_topology:looks(test_topology, 3),
+        ok = caravan_cluster:exclude(test_topology, ?A, 1),
+        ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS)),
+        ?assertMatch({error, {bad_option, timeout, -1, _}}, caravan_cluster:exclude(test_topology, ?A, -1))
+    end).
+
+a_reconnect_ends_every_backoff(Server) ->
+    Peers = caravan_test_peers:new(),
+    ok = caravan_test_peers:refuse({?A, no}, Peers),
+    put_nodes(Server, [4371]),
+    with_topology(Server, maps:merge(caravan_test_peers:options(Peers), #{poll_interval => 3600000}), fun(_) ->
+        [?assertEqual({connect, ?A}, caravan_test_peers:await_call()) || _ <- [1, 2, 3]],
+        %% Each is answered while the back-off of 4 s runs.
+        [
+            begin
+                ok = caravan_cluster:reconnect(test_topology),
+                ?assertEqual({connect, ?A}, caravan_test_peers:await_call())
+            end
+         || _ <- lists:seq(1, 5)
+        ]
+    end).
+
+a_query_that_says_ignore_starts_nothing(Server) ->
+    [
+        begin
+            Options = (caravan_test_topology:options(Server))#{query => Query},
+            ?assertEqual(ignore, caravan_cluster:start_link(Options)),
+            ?assertEqual(ignore, caravan_cluster:start(Options)),
+            ok = application:set_env(caravan, topologies, [{one, maps:remove(name, Options)}]),
+            ok = caravan_cluster:reload(),
+            ok = application:unset_env(caravan, topologies),
+            ?assertEqual([], caravan_cluster:topologies())
+        end
+     || Query <- [ignore, nil]
+    ].
+
 names_of_one_listener_are_tried_until_one_is_connected(Server) ->
     Peers = caravan_test_peers:new(),
     ok = caravan_test_peers:refuse({?A, false}, Peers),
@@ -222,6 +278,7 @@ a_change_to_bad_options_changes_nothing(Server) ->
         Bad = (options(Server, Peers))#{poll_interval => 1},
         ?assertMatch({error, {bad_option, poll_interval, 1, _}}, caravan_cluster:change(test_topology, Bad)),
         ?assertMatch({error, {bad_option, options, none, _}}, caravan_cluster:change(test_topology, none)),
+        ?assertMatch({error, {bad_option, query, ignore, _}}, caravan_cluster:change(test_topology, #{query => ignore})),
         ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS))
     end).
 

@@ -14,6 +14,7 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             ok = caravan_test_log:assert_line(caravan_report, Report, [test_topology | Named])
         end}
      || {Event, Facts, Named} <- [
+            {ignored, #{}, []},
             {not_distributed, #{}, []},
             {asks_epmd, #{tool => mix_release}, ["rel/vm.args.eex", "-epmd_module Elixir.Caravan.Epmd.Client"]},
             {asks_epmd, #{tool => mix}, ["iex", "-epmd_module caravan_epmd"]},
