@@ -1,11 +1,12 @@
 %% @private
 %% Connects to nodes: several at a time, each from a process of its own, so that one that hangs in its handshake delays
-%% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology.
+%% nobody; a node that fails is left alone for a while, longer each time. A functional state, owned by a topology, which
+%% gives the time: monotonic milliseconds.
 -module(caravan_connector).
 
--export([new/1, change/2, connect/2, handle_info/2, forget/2, keep/2, all_due/1, next_retry/2, connecting/1, failing/1]).
+-export([new/1, change/2, connect/3, handle_info/3, connected/3, keep/2, all_due/2, next_retry/3, connecting/1, failing/2]).
 
--export_type([state/0, options/0, event/0]).
+-export_type([state/0, options/0, event/0, flap/0]).
 
 -type options() :: #{
     connect := mfargs(),
@@ -24,6 +25,9 @@
 %% A function of the user's may fail in ever other ways.
 -define(MAX_KINDS, 16).
 
+%% A connection that was lost soon, the Count-th in a row, and for how many milliseconds the node is left alone.
+-type flap() :: {node(), Count :: pos_integer(), LeftAlone :: pos_integer()}.
+
 -record(attempt, {
     node :: node(),
     task :: caravan_task:task(connected | {failed, caravan_diagnosis:reason()}),
@@ -38,10 +42,19 @@
     kinds :: [term(), ...]
 }).
 
+%% Connections to the node that did not last, in a row, and until when it is left alone for that.
+-record(flaps, {
+    count :: pos_integer(),
+    until :: integer()
+}).
+
 -record(state, {
     options :: options(),
     attempts = #{} :: #{reference() => #attempt{}},
-    failures = #{} :: #{node() => #failure{}}
+    failures = #{} :: #{node() => #failure{}},
+    %% Since when each node is connected.
+    up = #{} :: #{node() => integer()},
+    flaps = #{} :: #{node() => #flaps{}}
 }).
 
 -opaque state() :: #state{}.
@@ -55,21 +68,19 @@ change(Options, State) ->
     State#state{options = Options}.
 
 %% Starts connecting to those of the missing nodes that are not being connected, not in back-off, and within the limit.
--spec connect([node()], state()) -> state().
-connect(Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts} = State)
+-spec connect([node()], Now :: integer(), state()) -> state().
+connect(Missing, Now, #state{options = #{max_connecting := Limit}, attempts = Attempts} = State)
   when map_size(Attempts) < Limit, Missing =/= [] ->
-    Now = now_ms(),
     Busy = connecting(State),
     Idle = [Node || Node <- Missing, not lists:member(Node, Busy), is_due(Node, Now, State)],
     lists:foldl(fun start/2, State, lists:sublist(in_order(Idle, State), Limit - map_size(Attempts)));
-connect(_Missing, State) ->
+connect(_Missing, _Now, State) ->
     State.
 
 %% However many do not answer, each has its turn: those that were never tried first, then who has waited longest.
-in_order(Nodes, #state{failures = Failures}) ->
-    {Tried, NeverTried} = lists:partition(fun(Node) -> is_map_key(Node, Failures) end, Nodes),
-    Waiting = [{RetryAt, Node} || Node <- Tried, #{Node := #failure{retry_at = RetryAt}} <- [Failures]],
-    from_own_name_on(NeverTried) ++ [Node || {_, Node} <- lists:sort(Waiting)].
+in_order(Nodes, State) ->
+    Due = [{due_at(Node, State), Node} || Node <- Nodes],
+    from_own_name_on([Node || {none, Node} <- Due]) ++ [Node || {At, Node} <- lists:sort(Due), At =/= none].
 
 %% Nodes that start together do not all begin with the same one.
 from_own_name_on(Nodes) ->
@@ -92,41 +103,49 @@ attempt(Node, {Module, Function, Arguments} = Connect) ->
 why(Node, {net_kernel, connect_node, []}) -> caravan_diagnosis:why(Node);
 why(_Node, _Connect) -> {result, false}.
 
-is_due(Node, Now, #state{failures = Failures}) ->
-    case Failures of
-        #{Node := #failure{retry_at = RetryAt}} -> RetryAt =< Now;
-        #{} -> true
+is_due(Node, Now, State) ->
+    case due_at(Node, State) of
+        none -> true;
+        At -> At =< Now
     end.
 
--spec handle_info(term(), state()) -> {event(), state()} | ignore.
-handle_info(Message, #state{attempts = Attempts} = State) ->
+%% When the node may be tried; none if nothing speaks against it.
+due_at(Node, #state{failures = Failures, flaps = Flaps}) ->
+    Times = [At || #{Node := #failure{retry_at = At}} <- [Failures]] ++ [At || #{Node := #flaps{until = At}} <- [Flaps]],
+    case Times of
+        [] -> none;
+        _ -> lists:max(Times)
+    end.
+
+-spec handle_info(term(), Now :: integer(), state()) -> {event(), state()} | ignore.
+handle_info(Message, Now, #state{attempts = Attempts} = State) ->
     case maps:take(caravan_task:reference_of(Message), Attempts) of
         {#attempt{task = Task} = Attempt, Left} ->
-            ended(caravan_task:result(Message, Task), Attempt, State#state{attempts = Left});
+            ended(caravan_task:result(Message, Task), Attempt, Now, State#state{attempts = Left});
         error ->
             ignore
     end.
 
 %% Left alone for a while, too, until its owner sees it among the connected ones and has it forgotten: the user's
 %% list_nodes may never have it.
-ended({ok, connected}, #attempt{node = Node} = Attempt, State) ->
-    {_Event, Next} = failed(not_listed, Attempt, State),
+ended({ok, connected}, #attempt{node = Node} = Attempt, Now, State) ->
+    {_Event, Next} = failed(not_listed, Attempt, Now, State),
     {{connected, Node, duration(Attempt)}, Next};
-ended({ok, {failed, Reason}}, Attempt, State) ->
-    failed(Reason, Attempt, State);
-ended({raised, _} = Raised, Attempt, State) ->
-    failed(Raised, Attempt, State);
-ended({exit, _} = Exit, Attempt, State) ->
-    failed({raised, Exit}, Attempt, State);
-ended(timeout, Attempt, State) ->
-    failed(timeout, Attempt, State).
+ended({ok, {failed, Reason}}, Attempt, Now, State) ->
+    failed(Reason, Attempt, Now, State);
+ended({raised, _} = Raised, Attempt, Now, State) ->
+    failed(Raised, Attempt, Now, State);
+ended({exit, _} = Exit, Attempt, Now, State) ->
+    failed({raised, Exit}, Attempt, Now, State);
+ended(timeout, Attempt, Now, State) ->
+    failed(timeout, Attempt, Now, State).
 
-failed(Reason, #attempt{node = Node} = Attempt, #state{failures = Failures} = State) ->
+failed(Reason, #attempt{node = Node} = Attempt, Now, #state{failures = Failures} = State) ->
     {Count, Before} = failure_before(Node, Failures),
     Kind = caravan_diagnosis:kind(Reason),
     Failure = #failure{
         count = Count + 1,
-        retry_at = now_ms() + caravan_schedule:backoff(Count + 1),
+        retry_at = Now + caravan_schedule:backoff(Count + 1),
         reason = Reason,
         kinds = lists:sublist([Kind | lists:delete(Kind, Before)], ?MAX_KINDS)
     },
@@ -145,49 +164,65 @@ novelty(false) -> new.
 duration(#attempt{began = Began}) ->
     erlang:monotonic_time() - Began.
 
-%% The node was up: its failures count no more.
--spec forget(node(), state()) -> state().
-forget(Node, #state{failures = Failures} = State) ->
-    State#state{failures = maps:remove(Node, Failures)}.
+%% These nodes are connected, and no others. Failed attempts of theirs count no more. A connection that was lost before it
+%% has lasted is a failure of another kind: where two nodes cannot reach each other, OTP's `global' has each node that
+%% reaches both let one of them go, so that every connection that is made at once is lost at once, for all of the cluster.
+-spec connected([node()], Now :: integer(), state()) -> {[flap()], state()}.
+connected(Nodes, Now, #state{failures = Failures, up = Before, flaps = Flaps} = State) ->
+    Lost = maps:without(Nodes, Before),
+    After = maps:fold(fun(Node, Since, All) -> lost(Node, Now, Now - Since, All) end, Flaps, Lost),
+    {[{Node, Count, Until - Now} || {Node, #flaps{count = Count, until = Until}} <- maps:to_list(maps:with(maps:keys(Lost), After))],
+        State#state{
+            failures = maps:without(Nodes, Failures),
+            up = maps:merge(maps:from_keys(Nodes, Now), maps:with(Nodes, Before)),
+            flaps = After
+        }}.
+
+lost(Node, Now, Lasted, All) ->
+    Count = flap_count(Node, All),
+    case Lasted >= caravan_schedule:steady_after(Count) of
+        true -> maps:remove(Node, All);
+        false -> All#{Node => #flaps{count = Count + 1, until = Now + caravan_schedule:flap_backoff(Count + 1)}}
+    end.
+
+flap_count(Node, All) ->
+    case All of
+        #{Node := #flaps{count = Count}} -> Count;
+        #{} -> 0
+    end.
 
 %% Forgets the failures of all nodes but these.
 -spec keep([node()], state()) -> state().
-keep(Nodes, #state{failures = Failures} = State) ->
-    State#state{failures = maps:with(Nodes, Failures)}.
+keep(Nodes, #state{failures = Failures, flaps = Flaps} = State) ->
+    State#state{failures = maps:with(Nodes, Failures), flaps = maps:with(Nodes, Flaps)}.
 
 %% Ends every back-off.
--spec all_due(state()) -> state().
-all_due(#state{failures = Failures} = State) ->
-    Now = now_ms(),
-    State#state{failures = maps:map(fun(_Node, Failure) -> Failure#failure{retry_at = Now} end, Failures)}.
+-spec all_due(Now :: integer(), state()) -> state().
+all_due(Now, #state{failures = Failures} = State) ->
+    State#state{failures = maps:map(fun(_Node, Failure) -> Failure#failure{retry_at = Now} end, Failures), flaps = #{}}.
 
 %% Milliseconds until the back-off of one of the missing nodes ends. None while no further attempt can start: the end of
 %% each one is an occasion to connect anyway.
--spec next_retry([node()], state()) -> non_neg_integer() | none.
-next_retry(_Missing, #state{options = #{max_connecting := Limit}, attempts = Attempts})
+-spec next_retry([node()], Now :: integer(), state()) -> non_neg_integer() | none.
+next_retry(_Missing, _Now, #state{options = #{max_connecting := Limit}, attempts = Attempts})
   when map_size(Attempts) >= Limit ->
     none;
-next_retry(Missing, #state{failures = Failures} = State) ->
-    Waiting = maps:without(connecting(State), maps:with(Missing, Failures)),
-    case [RetryAt || #failure{retry_at = RetryAt} <- maps:values(Waiting)] of
+next_retry(Missing, Now, State) ->
+    case [At || Node <- Missing -- connecting(State), (At = due_at(Node, State)) =/= none] of
         [] -> none;
-        Times -> max(0, lists:min(Times) - now_ms())
+        Times -> max(0, lists:min(Times) - Now)
     end.
 
 -spec connecting(state()) -> [node()].
 connecting(#state{attempts = Attempts}) ->
     [Node || #attempt{node = Node} <- maps:values(Attempts)].
 
--spec failing(state()) ->
+%% Nodes that could not be connected, and those whose connections do not last.
+-spec failing(Now :: integer(), state()) ->
     #{node() => #{count := pos_integer(), reason := caravan_diagnosis:reason(), retry_in := non_neg_integer()}}.
-failing(#state{failures = Failures}) ->
-    Now = now_ms(),
-    maps:map(
-        fun(_Node, #failure{count = Count, reason = Reason, retry_at = RetryAt}) ->
-            #{count => Count, reason => Reason, retry_in => max(0, RetryAt - Now)}
-        end,
-        Failures
-    ).
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).
+failing(Now, #state{failures = Failures, flaps = Flaps} = State) ->
+    Failing = maps:merge(
+        maps:map(fun(_Node, #flaps{count = Count}) -> #{count => Count, reason => lost_soon} end, Flaps),
+        maps:map(fun(_Node, #failure{count = Count, reason = Reason}) -> #{count => Count, reason => Reason} end, Failures)
+    ),
+    maps:map(fun(Node, Facts) -> Facts#{retry_in => max(0, due_at(Node, State) - Now)} end, Failing).

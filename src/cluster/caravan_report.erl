@@ -3,7 +3,7 @@
 -module(caravan_report).
 
 -export([ignored/1, not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
--export([connect/2, up/3, connected/3, down/5, disconnect/4, function_failed/3]).
+-export([connect/2, up/3, connected/3, down/5, flaps/2, disconnect/4, function_failed/3]).
 -export([format/1]).
 
 -type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
@@ -126,6 +126,14 @@ up(Node, Connected, #{name := Name}) ->
         topology => Name, node => Node
     }).
 
+%% One that is lost soon may be one that was restarted; when that goes on there is more to it.
+-spec flaps([caravan_connector:flap()], options()) -> ok.
+flaps(Flaps, #{name := Name}) ->
+    lists:foreach(
+        fun({Node, Count, LeftAlone}) -> log(warning, flapping, Name, #{node => Node, count => Count, left_alone => LeftAlone}) end,
+        [Flap || {_, Count, _} = Flap <- Flaps, Count > 1]
+    ).
+
 %% Members that came lately and are there still, of so many.
 -spec connected([node()], non_neg_integer(), options()) -> ok.
 connected([], _Count, _Options) ->
@@ -209,6 +217,9 @@ words(#{event := own_alias, aliases := Aliases, node := Node}) ->
         [Aliases, Node]};
 words(#{event := connect_failed, node := Node, reason := Reason}) ->
     {"cannot connect to ~ts: ~ts", [Node, caravan_diagnosis:format(Reason)]};
+words(#{event := flapping, node := Node, count := Count, left_alone := LeftAlone}) ->
+    {"connections to ~ts do not last (~b in a row): it and another node that this one is connected to may not reach each "
+     "other; it is left alone for ~b s", [Node, Count, LeftAlone div 1000]};
 words(#{event := connected, nodes := Nodes, connected := Count}) ->
     {"connected to ~0tp (~b in all)", [Nodes, Count]};
 words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->

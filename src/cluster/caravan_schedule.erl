@@ -3,7 +3,7 @@
 %% quite when the others do. Milliseconds.
 -module(caravan_schedule).
 
--export([next_poll/2, look_after_nodedown/0, backoff/1]).
+-export([next_poll/2, look_after_nodedown/1, backoff/1, flap_backoff/1, steady_after/1]).
 
 -export_type([pace/0]).
 
@@ -13,9 +13,13 @@
 
 -define(MAX_FAILED_INTERVAL, 60000).
 -define(LEAST_INTERVAL, 100).
--define(NODEDOWN_SPREAD, 200).
 -define(FIRST_BACKOFF, 1000).
 -define(MAX_BACKOFF, 60000).
+
+-define(FIRST_FLAP_BACKOFF, 10000).
+-define(FLAP_FACTOR, 3).
+-define(MAX_FLAP_BACKOFF, 600000).
+-define(STEADY, 60000).
 
 %% No TTL keeps a topology from looking for longer than the longest poll_interval.
 -define(MAX_TTL, 3600000).
@@ -44,10 +48,11 @@ not_before(Ttl, Wait) when Ttl * 1000 =< Wait -> Wait;
 %% Those that got an answer together do not ask for the next one together.
 not_before(Ttl, _Wait) -> min(Ttl * 1000, ?MAX_TTL) + rand:uniform(?LEAST_INTERVAL).
 
-%% All nodes see that one went down; not all of them look in the same instant.
--spec look_after_nodedown() -> pos_integer().
-look_after_nodedown() ->
-    rand:uniform(?NODEDOWN_SPREAD).
+%% All nodes see that one went down, and half of a cluster may go: what they ask together stays in the order of what they
+%% ask while nothing happens.
+-spec look_after_nodedown(Interval :: pos_integer()) -> pos_integer().
+look_after_nodedown(Interval) ->
+    Interval div 2 + rand:uniform(max(1, Interval div 2)).
 
 %% After the Count-th failure in a row. Less up to a quarter, so that nodes which failed together do not come back
 %% together.
@@ -55,6 +60,24 @@ look_after_nodedown() ->
 backoff(Count) ->
     Wait = doubled(?FIRST_BACKOFF, Count - 1, ?MAX_BACKOFF),
     Wait - rand:uniform(Wait div 4).
+
+%% After the Count-th connection in a row that did not last. Both ends wait so, and the first of them to try again has the
+%% other's wait end, too.
+-spec flap_backoff(pos_integer()) -> pos_integer().
+flap_backoff(Count) ->
+    Wait = longest_flap_backoff(Count),
+    Wait - rand:uniform(Wait div 4).
+
+longest_flap_backoff(Count) ->
+    min(?MAX_FLAP_BACKOFF, ?FIRST_FLAP_BACKOFF * power(?FLAP_FACTOR, min(Count - 1, ?MAX_DOUBLINGS))).
+
+power(_Base, 0) -> 1;
+power(Base, Exponent) -> Base * power(Base, Exponent - 1).
+
+%% How long a connection must last to be none that flaps, after so many that did.
+-spec steady_after(non_neg_integer()) -> pos_integer().
+steady_after(0) -> ?STEADY;
+steady_after(Count) -> max(?STEADY, longest_flap_backoff(Count)).
 
 doubled(Wait, Times, Longest) ->
     min(Longest, Wait bsl min(Times, ?MAX_DOUBLINGS)).

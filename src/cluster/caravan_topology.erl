@@ -94,7 +94,7 @@ handle_call({exclude, Node, Milliseconds}, _From, #state{excluded = Excluded} = 
     _ = erlang:start_timer(Milliseconds, self(), exclusion_over),
     {reply, ok, connect(State#state{excluded = Excluded#{Node => now_ms() + Milliseconds}})};
 handle_call(reconnect, _From, #state{connector = Connector} = State) ->
-    {reply, ok, connect(State#state{connector = caravan_connector:all_due(Connector)})};
+    {reply, ok, connect(State#state{connector = caravan_connector:all_due(now_ms(), Connector)})};
 handle_call({change, Options}, _From, State) ->
     {reply, ok, look(list(refresh, changed(Options, cancel_poll(State))))};
 handle_call(_Unknown, _From, State) ->
@@ -134,7 +134,7 @@ handle_part(Info, State) ->
     handle_attempt(Info, State).
 
 handle_attempt(Info, #state{connector = Connector, options = Options} = State) ->
-    case caravan_connector:handle_info(Info, Connector) of
+    case caravan_connector:handle_info(Info, now_ms(), Connector) of
         {Event, Next} ->
             ok = caravan_report:connect(Event, Options),
             connect(after_attempt(Event, State#state{connector = Next}));
@@ -297,10 +297,12 @@ tell_of_unlisted(Connected, #state{unlisted = Unlisted, told_unlisted = Told, op
 refresh(Connected, Reason, #state{options = #{prune_after := Memory}, members = Before} = State) ->
     {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(wanted(State), Before)),
     ok = report_members(Came, Went, Reason, length(caravan_members:connected(Members)), State),
+    {Flaps, Connector} = caravan_connector:connected(Connected, now_ms(), State#state.connector),
+    ok = caravan_report:flaps(Flaps, State#state.options),
     report_later(Came, State#state{
         members = Members,
         discovery = caravan_discovery:are_nodes(Came, State#state.discovery),
-        connector = lists:foldl(fun caravan_connector:forget/2, State#state.connector, Connected),
+        connector = Connector,
         audience = caravan_audience:connected(caravan_members:connected(Members), Connected, State#state.audience)
     }).
 
@@ -330,8 +332,20 @@ node_is_down(Node, Reason, State) ->
     Left = lists:delete(Node, still_connected(State)),
     Refreshed = relist(refresh(Left, Reason, without(Node, State))),
     case lists:member(Node, wanted(State)) of
-        true -> arm_look(caravan_schedule:look_after_nodedown(), Refreshed);
+        true -> connect(look_within(caravan_schedule:look_after_nodedown(interval(State)), Refreshed));
         false -> Refreshed
+    end.
+
+interval(#state{options = #{poll_interval := Interval}}) ->
+    Interval.
+
+%% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
+look_within(After, #state{look_timer = undefined} = State) ->
+    arm_look(After, State);
+look_within(After, #state{look_timer = Timer} = State) ->
+    case erlang:read_timer(Timer) of
+        Left when is_integer(Left), Left > After -> arm_look(After, State);
+        _ -> State
     end.
 
 %% Of several that go down together, each goes when its own message is read, which has the reason.
@@ -348,8 +362,9 @@ relist(State) -> list(refresh, State).
 
 connect(#state{connector = Connector} = State) ->
     Missing = missing(State),
-    Next = caravan_connector:connect(Missing, Connector),
-    retry_in(caravan_connector:next_retry(Missing, Next), State#state{connector = Next}).
+    Now = now_ms(),
+    Next = caravan_connector:connect(Missing, Now, Connector),
+    retry_in(caravan_connector:next_retry(Missing, Now, Next), State#state{connector = Next}).
 
 missing(State) ->
     case can_connect(State) of
@@ -441,7 +456,7 @@ status(#state{options = #{query := Query}, connector = Connector, prune = Prune}
             nameservers => nameservers(State#state.options),
             connected => [Node || Node <- Connected, lists:member(Node, wanted(State))],
             connecting => caravan_connector:connecting(Connector),
-            failing => maps:with(not_connected(State), caravan_connector:failing(Connector)),
+            failing => maps:with(not_connected(State), caravan_connector:failing(now_ms(), Connector)),
             next_poll => next_poll(State),
             absent => Absent,
             excluded => excluded(State)

@@ -39,6 +39,7 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {names_refused, #{reason => atom_budget, count => 17, limit => 23}, [17, atom_budget, 23]},
             {own_alias, #{aliases => [?A], node => ?B}, [?A, ?B]},
             {connect_failed, #{node => ?A, reason => {unreachable, econnrefused}}, [?A, econnrefused]},
+            {flapping, #{node => ?A, count => 2, left_alone => 29000}, [?A, 2, 29]},
             {connected, #{nodes => [?A, ?B], connected => 17}, [?A, ?B, 17]},
             {node_down, #{node => ?A, reason => connection_closed, connected => 17}, [?A, connection_closed, 17]},
             {disconnect, #{node => ?A, result => true, absent_ms => 61234}, [?A, 61]}
