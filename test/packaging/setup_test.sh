@@ -82,6 +82,16 @@ test_consul_that_cannot_be_had_gives_the_reason() {
   expect_in "$output" 'consul cannot be had: .*the archive is out of reach'
 }
 
+test_foreign_servers_that_cannot_be_had_give_the_reason() {
+  mkdir -p copy/scripts
+  cp "$root/scripts/setup" copy/scripts/
+  stand_in apt-get 'echo the archive is out of reach >&2; exit 100'
+  local output
+  output=$(PATH="$work/bin:$PATH" expect_failure copy/scripts/setup foreign)
+  expect_in "$output" 'RabbitMQ and ejabberd cannot be had: .*the archive is out of reach'
+  [ ! -e copy/_build/foreign/ready ]
+}
+
 test_an_unknown_word_fails() {
   expect_in "$(expect_failure setup nonsense)" 'unknown word: nonsense'
 }
