@@ -3,7 +3,7 @@
 %% owned by a topology.
 -module(caravan_discovery).
 
--export([new/2, change/2, polled/4, are_nodes/2, wanted/1, certainty/1, pace/2, status/1]).
+-export([new/2, change/2, polled/5, are_nodes/2, wanted/1, certainty/1, pace/2, status/1]).
 
 -export_type([state/0]).
 
@@ -42,10 +42,11 @@ change(#{nodes := Fixed} = Options, #state{names = Names} = State) ->
 without_query(#{query := none}, State) -> State#state{wanted = [], last_lookup = none, answer_complete = false};
 without_query(_Options, State) -> State.
 
-%% The end of a poll, after so much native time; says in the log what has changed.
--spec polled(caravan_poll:outcome(), Duration :: integer(), Options :: map(), state()) -> state().
-polled(Outcome, Duration, Options, #state{last_lookup = Before} = State) ->
-    Next = remember(Outcome, Options, State),
+%% The end of a poll, after so much native time; says in the log what has changed. Where not all can be kept, those that
+%% are connected are.
+-spec polled(caravan_poll:outcome(), Duration :: integer(), Connected :: [node()], Options :: map(), state()) -> state().
+polled(Outcome, Duration, Connected, Options, #state{last_lookup = Before} = State) ->
+    Next = remember(Outcome, Connected, Options, State),
     Measurements = #{duration => Duration, endpoints => endpoint_count(Outcome)},
     ok = caravan_report:looked_up(Next#state.last_lookup, Before, Measurements, Options),
     Next.
@@ -53,16 +54,17 @@ polled(Outcome, Duration, Options, #state{last_lookup = Before} = State) ->
 endpoint_count({ok, #{endpoints := Endpoints}}) -> length(Endpoints);
 endpoint_count({error, _}) -> 0.
 
-remember({ok, #{endpoints := Endpoints, ttl := Ttl, complete := Complete}}, Options, #state{names = Names} = State) ->
-    {Nodes, NextNames} = caravan_node_names:from_endpoints(Endpoints, Names),
+remember({ok, #{endpoints := Endpoints, ttl := Ttl} = Finding}, Connected, Options, #state{names = Names} = State) ->
+    {Nodes, NextNames} = caravan_node_names:from_endpoints(Endpoints, [node() | Connected], Names),
     {Own, Others} = lists:partition(fun is_own_name/1, Nodes),
+    Complete = is_complete(Finding, last_refused(NextNames)),
     Next = State#state{
         names = NextNames,
         last_lookup = fresh,
         failed_polls = 0,
         ttl = Ttl,
         answered_at = now_ms(),
-        wanted = wanted(Others, Complete, State),
+        wanted = wanted(Others, Complete, Connected, Options, State),
         complete = Complete orelse State#state.complete,
         answer_complete = Complete,
         self_listed = lists:member(node(), Own),
@@ -74,9 +76,9 @@ remember({ok, #{endpoints := Endpoints, ttl := Ttl, complete := Complete}}, Opti
     ok = caravan_report:own_alias(Next#state.own_aliases -- State#state.own_aliases, Options),
     Next;
 %% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
-remember({error, Reason}, _Options, State) when Reason =:= nxdomain; Reason =:= nodata ->
+remember({error, Reason}, _Connected, _Options, State) when Reason =:= nxdomain; Reason =:= nodata ->
     State#state{last_lookup = {empty, Reason}, failed_polls = 0, ttl = 0};
-remember({error, Reason}, _Options, #state{failed_polls = Failed} = State) ->
+remember({error, Reason}, _Connected, _Options, #state{failed_polls = Failed} = State) ->
     State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1, ttl = 0}.
 
 %% This node under another spelling is this node, too: to connect there would be to connect to itself.
@@ -89,9 +91,26 @@ is_debug() ->
 last_refused(Names) ->
     maps:get(last_refused, caravan_node_names:stats(Names)).
 
-%% What an incomplete answer leaves out may still be there: it only adds to a complete one.
-wanted(Nodes, false, #state{complete = true, wanted = Before}) -> lists:umerge(Nodes, Before);
-wanted(Nodes, _Complete, _State) -> Nodes.
+%% Of an answer that was cut, nobody knows that what is left out is gone.
+is_complete(#{complete := Complete}, #{max_nodes := OverMax, atom_budget := OverBudget}) ->
+    Complete andalso OverMax =:= 0 andalso OverBudget =:= 0.
+
+%% What an incomplete answer leaves out may still be there: it only adds to a complete one, within bounds.
+wanted(Nodes, false, Connected, Options, #state{complete = true, wanted = Before}) ->
+    bounded(lists:umerge(Nodes, Before), Nodes, Connected, max_wanted(Options));
+wanted(Nodes, _Complete, _Connected, _Options, _State) ->
+    Nodes.
+
+max_wanted(#{max_nodes := MaxNodes, node_basename := [_ | _] = Basenames}) -> MaxNodes * length(Basenames);
+max_wanted(#{max_nodes := MaxNodes}) -> MaxNodes.
+
+%% Those that are connected stay first, then those that were listed last.
+bounded(All, _Listed, _Connected, Max) when length(All) =< Max ->
+    All;
+bounded(All, Listed, Connected, Max) ->
+    {First, NotConnected} = lists:partition(fun(Node) -> lists:member(Node, Connected) end, All),
+    {Second, Third} = lists:partition(fun(Node) -> lists:member(Node, Listed) end, NotConnected),
+    lists:sort(lists:sublist(First ++ Second ++ Third, Max)).
 
 %% These have been connected.
 -spec are_nodes([node()], state()) -> state().

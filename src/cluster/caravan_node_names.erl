@@ -4,7 +4,7 @@
 %% name that turns out to be a node's gives its atom back to the budget: a cluster may replace its nodes for years.
 -module(caravan_node_names).
 
--export([new/1, change/2, from_endpoints/2, is_a_node/2, have_port/1, same_listener/1, stats/1]).
+-export([new/1, change/2, from_endpoints/3, is_a_node/2, have_port/1, same_listener/1, stats/1]).
 
 -export_type([state/0, endpoint/0, options/0]).
 
@@ -42,15 +42,19 @@ new(Options) ->
 change(Options, State) ->
     State#state{options = Options}.
 
-%% The nodes of an answer, sorted and without duplicates. What makes no node name is left out and counted.
--spec from_endpoints([endpoint()], state()) -> {[node()], state()}.
-from_endpoints(Endpoints, #state{options = #{max_nodes := MaxNodes} = Options} = State) ->
-    Rendered = [name(Endpoint, Basename, Options) || Endpoint <- Endpoints, Basename <- basenames(Options)],
-    Names = lists:usort([Name || {ok, Name} <- Rendered]),
-    {Nodes, OverBudget, Unproven} = to_atoms(lists:sublist(Names, MaxNodes), State),
+%% The nodes of an answer, sorted and without duplicates. What makes no node name is left out and counted. `max_nodes' is
+%% of endpoints, each of which may have several names; those of nodes that are connected are taken first, so that a cut
+%% takes nobody away.
+-spec from_endpoints([endpoint()], Connected :: [node()], state()) -> {[node()], state()}.
+from_endpoints(Endpoints, Connected, #state{options = #{max_nodes := MaxNodes} = Options} = State) ->
+    Basenames = basenames(Options),
+    Rendered = [[name(Endpoint, Basename, Options) || Basename <- Basenames] || Endpoint <- Endpoints],
+    Named = lists:usort([Names || Results <- Rendered, (Names = [Name || {ok, Name} <- Results]) =/= []]),
+    Taken = lists:append(lists:sublist(connected_first(Named, MaxNodes, Connected), MaxNodes)),
+    {Nodes, OverBudget, Unproven} = to_atoms(lists:usort(Taken), State),
     Refused = #{
-        invalid => length([Error || {error, _} = Error <- Rendered]),
-        max_nodes => max(0, length(Names) - MaxNodes),
+        invalid => length([Error || Results <- Rendered, {error, _} = Error <- Results]),
+        max_nodes => max(0, length(Named) - MaxNodes),
         atom_budget => OverBudget
     },
     {lists:sort(Nodes), State#state{
@@ -58,6 +62,13 @@ from_endpoints(Endpoints, #state{options = #{max_nodes := MaxNodes} = Options} =
         last_refused = Refused,
         refused = State#state.refused + lists:sum(maps:values(Refused))
     }}.
+
+connected_first(Named, MaxNodes, _Connected) when length(Named) =< MaxNodes ->
+    Named;
+connected_first(Named, _MaxNodes, Connected) ->
+    Names = maps:from_keys([atom_to_binary(Node) || Node <- Connected], connected),
+    {First, Others} = lists:partition(fun(Own) -> lists:any(fun(Name) -> is_map_key(Name, Names) end, Own) end, Named),
+    First ++ Others.
 
 %% Nodes of one service are mostly called alike: what stands before the `@' of this one's name, without the port.
 basenames(#{node_basename := own}) -> own_basename(node());

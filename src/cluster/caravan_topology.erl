@@ -201,7 +201,8 @@ cancel_poll(State) ->
     State.
 
 polled(Outcome, Began, #state{discovery = Before, options = Options} = State) ->
-    Discovery = caravan_discovery:polled(Outcome, erlang:monotonic_time() - Began, Options, Before),
+    Duration = erlang:monotonic_time() - Began,
+    Discovery = caravan_discovery:polled(Outcome, Duration, connected_nodes(State), Options, Before),
     Listed = in_answer(caravan_discovery:certainty(Discovery), State#state{discovery = Discovery}),
     schedule(caravan_discovery:pace(Before, Discovery), list(settle, Listed)).
 
@@ -393,7 +394,8 @@ excluded(#state{options = #{exclude := Always}} = State) ->
 without_taken(false, Missing, _Connected) ->
     Missing;
 without_taken(true, Missing, Connected) ->
-    Taken = [listener(Node) || Node <- Connected],
+    %% This node's own among them, under each of its names.
+    Taken = [listener(Node) || Node <- [node() | Connected]],
     [Node || Node <- Missing, not lists:member(listener(Node), Taken)].
 
 listener(Node) ->

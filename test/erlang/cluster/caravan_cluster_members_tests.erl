@@ -28,6 +28,8 @@ members_test_() ->
         fun names_of_one_listener_are_tried_until_one_is_connected/1,
         fun names_of_listeners_that_nobody_can_tell_apart_are_all_wanted/1,
         fun a_node_that_dns_lists_no_more_is_disconnected_by_prune/1,
+        fun an_answer_that_max_nodes_cuts_prunes_nobody/1,
+        fun what_incomplete_answers_add_is_bounded/1,
         fun an_empty_or_failed_answer_prunes_nobody/1,
         fun a_change_of_options_keeps_members_and_subscribers/1,
         fun a_change_to_bad_options_changes_nothing/1,
@@ -258,6 +260,37 @@ an_empty_or_failed_answer_prunes_nobody(Server) ->
 
 await_suppressed(Reason) ->
     _ = caravan_test_topology:await(test_topology, suppressed, #{?B => Reason}).
+
+%% The third one sorts first.
+an_answer_that_max_nodes_cuts_prunes_nobody(Server) ->
+    put_nodes(Server, [4371, 4372]),
+    Overrides = #{max_nodes => 2, prune => true, prune_after => 1000, prune_max_fraction => 1},
+    with_topology(Server, Overrides, fun(Peers) ->
+        {ok, [?A, ?B]} = caravan_cluster:await(test_topology, 2, ?GUARD_MS),
+        put_nodes(Server, [4370, 4371, 4372]),
+        ok = caravan_dns_fixture:await_value(1, fun() ->
+            maps:get(max_nodes, maps:get(last_refused, caravan_cluster:status(test_topology)))
+        end),
+        _ = caravan_test_topology:looks(test_topology, 3),
+        ?assertMatch(#{wanted := [?A, ?B], pruned := 0}, caravan_cluster:status(test_topology)),
+        ?assertEqual([?A, ?B], caravan_test_peers:list(Peers))
+    end).
+
+%% Each answer has other nodes, and more of them than may be kept.
+what_incomplete_answers_add_is_bounded(Server) ->
+    put_nodes(Server, [4371, 4372]),
+    with_topology(Server, #{max_nodes => 3, atom_budget => 100}, fun(_Peers) ->
+        {ok, [?A, ?B]} = caravan_cluster:await(test_topology, 2, ?GUARD_MS),
+        [
+            begin
+                put_nodes(Server, lists:seq(First, First + 3)),
+                _ = caravan_test_topology:looks(test_topology, 2),
+                #{wanted := Wanted} = caravan_cluster:status(test_topology),
+                ?assertMatch({Nodes, true} when length(Nodes) =< 3, {Wanted, lists:member(?A, Wanted)})
+            end
+         || First <- [5000, 5100, 5200]
+        ]
+    end).
 
 a_change_of_options_keeps_members_and_subscribers(Server) ->
     put_nodes(Server, [4371]),

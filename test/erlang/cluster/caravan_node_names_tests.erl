@@ -11,6 +11,8 @@ names_test_() ->
         fun each_basename_gives_a_name/0,
         fun what_makes_no_name_is_left_out_and_counted/0,
         fun one_answer_gives_at_most_max_nodes/0,
+        fun a_cut_takes_nobody_away_who_is_connected/0,
+        fun several_basenames_do_not_halve_the_limit/0,
         fun hostile_names_cost_less_atoms_than_max_nodes/0,
         fun a_name_that_is_a_node_gives_its_atom_back/0,
         fun known_atoms_cost_nothing/0
@@ -25,11 +27,13 @@ options(Overrides) ->
 new(Overrides) ->
     caravan_node_names:new(options(Overrides)).
 
+from_endpoints(Endpoints, State) -> caravan_node_names:from_endpoints(Endpoints, [], State).
+
 srv(Records) ->
     [#{port => Port, target => Target} || {Port, Target} <- Records].
 
 nodes_of(Endpoints, Overrides) ->
-    {Nodes, _} = caravan_node_names:from_endpoints(Endpoints, new(Overrides)),
+    {Nodes, _} = from_endpoints(Endpoints, new(Overrides)),
     Nodes.
 
 %% Some registries know no port of a service and say 0.
@@ -78,7 +82,7 @@ each_basename_gives_a_name() ->
 
 what_makes_no_name_is_left_out_and_counted() ->
     Endpoints = srv([{0, <<"n1.test">>}, {1, <<"n1@test">>}, {1, <<"a b">>}, {1, <<"\\000.test">>}, {1, <<".">>}]),
-    {[], State} = caravan_node_names:from_endpoints(Endpoints, new(#{})),
+    {[], State} = from_endpoints(Endpoints, new(#{})),
     ?assertMatch(
         #{names_refused := 5, last_refused := #{invalid := 5, max_nodes := 0, atom_budget := 0}},
         caravan_node_names:stats(State)
@@ -86,9 +90,23 @@ what_makes_no_name_is_left_out_and_counted() ->
 
 one_answer_gives_at_most_max_nodes() ->
     Endpoints = srv([{Port, <<"limit.test">>} || Port <- lists:seq(2000, 2100)]),
-    {Nodes, State} = caravan_node_names:from_endpoints(Endpoints, new(#{max_nodes => 10, atom_budget => 100})),
+    {Nodes, State} = from_endpoints(Endpoints, new(#{max_nodes => 10, atom_budget => 100})),
     ?assertEqual(10, length(Nodes)),
     ?assertMatch(#{last_refused := #{max_nodes := 91, atom_budget := 0}}, caravan_node_names:stats(State)).
+
+a_cut_takes_nobody_away_who_is_connected() ->
+    Endpoints = srv([{Port, <<"cut.test">>} || Port <- [2001, 2002, 2003, 2004]]),
+    Connected = ['app-2003@cut.test', 'app-2004@cut.test'],
+    {Nodes, State} = caravan_node_names:from_endpoints(Endpoints, Connected, new(#{max_nodes => 3})),
+    ?assertEqual(['app-2001@cut.test' | Connected], Nodes),
+    ?assertMatch(#{last_refused := #{max_nodes := 1}}, caravan_node_names:stats(State)).
+
+%% Of 4 records, all of the basename that sorts last.
+several_basenames_do_not_halve_the_limit() ->
+    Options = #{max_nodes => 4, atom_budget => 100, node_basename => [blue, green]},
+    {Nodes, State} = from_endpoints(srv([{Port, <<"several.test">>} || Port <- [2001, 2002, 2003, 2004]]), new(Options)),
+    ?assertEqual(4, length([Node || Node <- Nodes, lists:prefix("green-", atom_to_list(Node))])),
+    ?assertMatch(#{last_refused := #{max_nodes := 0}}, caravan_node_names:stats(State)).
 
 %% A hundred answers of a thousand names that no two have in common.
 hostile_names_cost_less_atoms_than_max_nodes() ->
@@ -96,7 +114,7 @@ hostile_names_cost_less_atoms_than_max_nodes() ->
     State = lists:foldl(
         fun(N, State) ->
             Target = <<"h", (integer_to_binary(N))/binary, ".hostile">>,
-            {_, Next} = caravan_node_names:from_endpoints(srv([{2000 + I, Target} || I <- lists:seq(1, 1000)]), State),
+            {_, Next} = from_endpoints(srv([{2000 + I, Target} || I <- lists:seq(1, 1000)]), State),
             Next
         end,
         new(#{max_nodes => 1000}),
@@ -107,14 +125,14 @@ hostile_names_cost_less_atoms_than_max_nodes() ->
 
 a_name_that_is_a_node_gives_its_atom_back() ->
     State0 = new(#{max_nodes => 10, atom_budget => 1}),
-    {[Node], State1} = caravan_node_names:from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State0),
+    {[Node], State1} = from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State0),
     ?assertMatch(#{atoms_left := 0, last_refused := #{atom_budget := 1}}, caravan_node_names:stats(State1)),
     State2 = caravan_node_names:is_a_node(Node, State1),
     ?assertMatch(#{atoms_left := 1}, caravan_node_names:stats(State2)),
-    {Both, State3} = caravan_node_names:from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State2),
+    {Both, State3} = from_endpoints(srv([{4371, <<"n1.back">>}, {4372, <<"n1.back">>}]), State2),
     ?assertEqual(2, length(Both)),
     ?assertMatch(#{atoms_left := 0, last_refused := #{atom_budget := 0}}, caravan_node_names:stats(State3)).
 
 known_atoms_cost_nothing() ->
-    {['app-4371@known.test'], State} = caravan_node_names:from_endpoints(srv([{4371, <<"known.test">>}]), new(#{})),
+    {['app-4371@known.test'], State} = from_endpoints(srv([{4371, <<"known.test">>}]), new(#{})),
     ?assertMatch(#{atoms_left := 500, names_refused := 0}, caravan_node_names:stats(State)).
