@@ -26,6 +26,9 @@
 -record(state, {
     options :: options(),
     absent = #{} :: #{node() => Since :: integer()},
+    %% When the last fresh and complete answer came, and whether something else has come since.
+    fresh_at = 0 :: integer(),
+    in_doubt = false :: boolean(),
     removed_at = [] :: [integer()],
     removed = 0 :: non_neg_integer(),
     suppressed = #{} :: #{node() => suppression()},
@@ -42,10 +45,25 @@ new(Options) ->
 change(Options, State) ->
     State#state{options = Options}.
 
-%% A fresh and complete answer lists some of the connected nodes and not the others.
+%% A fresh and complete answer lists some of the connected nodes and not the others. Time in which nobody knew, as DNS could
+%% not be asked, is none in which they were absent.
 -spec listed([node()], Connected :: [node()], Now :: integer(), state()) -> state().
 listed(Listed, Connected, Now, #state{absent = Absent} = State) ->
-    State#state{absent = maps:from_list([{Node, maps:get(Node, Absent, Now)} || Node <- Connected -- Listed])}.
+    Unknown = unknown_for(Now, State),
+    State#state{
+        absent = maps:from_list([{Node, absent_since(Node, Absent, Unknown, Now)} || Node <- Connected -- Listed]),
+        fresh_at = Now,
+        in_doubt = false
+    }.
+
+unknown_for(Now, #state{in_doubt = true, fresh_at = FreshAt}) -> Now - FreshAt;
+unknown_for(_Now, #state{in_doubt = false}) -> 0.
+
+absent_since(Node, Absent, Unknown, Now) ->
+    case Absent of
+        #{Node := Since} -> Since + Unknown;
+        #{} -> Now
+    end.
 
 %% The nodes to disconnect, after a poll that ended in this way. `Connected' are those of the topology.
 -spec due(fresh | suppression(), Connected :: [node()], Now :: integer(), state()) -> {[node()], state()}.
@@ -64,7 +82,7 @@ due(fresh, Connected, Now, #state{options = #{prune_after := After, prune_max_fr
         absent = maps:without(Removed, State#state.absent)
     })};
 due(Suppression, Connected, Now, State) ->
-    {[], suppress([{Node, Suppression} || Node <- overdue(Connected, Now, State)], State)}.
+    {[], suppress([{Node, Suppression} || Node <- overdue(Connected, Now, State)], State#state{in_doubt = true})}.
 
 %% Those that have been missing longest come first.
 overdue(Connected, Now, #state{options = #{prune_after := After}, absent = Absent}) ->

@@ -49,6 +49,19 @@ no_doubtful_answer_disconnects_anybody_test() ->
      || Outcome <- [incomplete, empty, failed]
     ].
 
+%% The answer after it says that the node is absent, and not that it has been all the time.
+the_clock_stands_while_nobody_knows_test() ->
+    [
+        begin
+            State = absent_since_0([], ['a@x'], #{prune_max_fraction => 1}),
+            {[], Doubtful} = caravan_prune:due(Outcome, ['a@x'], ?AFTER div 2, State),
+            Again = caravan_prune:listed([], ['a@x'], 10 * ?AFTER, Doubtful),
+            ?assertMatch({[], _, _}, due(fresh, ['a@x'], 11 * ?AFTER - 1, Again)),
+            ?assertMatch({['a@x'], _, _}, due(fresh, ['a@x'], 11 * ?AFTER, Again))
+        end
+     || Outcome <- [incomplete, empty, failed]
+    ].
+
 no_more_than_a_fraction_goes_within_the_time_test() ->
     %% Nine others and this node: a half is five.
     Nodes = [list_to_atom([C | "@x"]) || C <- "abcdefghi"],
@@ -77,7 +90,8 @@ what_another_topology_lists_stays_test_() ->
         Other = spawn_link(fun() ->
             ok = caravan_topology_registry:publish(other, ['a@x']),
             Test ! published,
-            receive stop -> ok end
+            receive stop -> ok end,
+            ok = caravan_topology_registry:withdraw(other)
         end),
         receive published -> ok end,
         State = absent_since_0([], ['a@x'], #{prune_max_fraction => 1}),
