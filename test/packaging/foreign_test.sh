@@ -95,6 +95,45 @@ kill_and_await() {
   timeout 60 tail --pid="$1" -f /dev/null || fail "process $1 does not end"
 }
 
+# run_suite SUITE DIRECTORY FLAG...: in the background.
+run_suite() {
+  local suite=$1 directory=$2
+  unused_ports 1
+  mkdir -p "$directory/log"
+  start "$directory/output" env ERL_FLAGS="${*:3} -kernel inet_dist_use_interface {127,0,0,1}" \
+    ct_run -noshell -sname "ct-${ports[0]}@localhost" -pa "$work/suite" -no_auto_compile -dir "$work/suite" -suite "$suite" \
+    -logdir "$directory/log"
+}
+# suite_result DIRECTORY: how many cases passed, once all of them have run.
+suite_result() {
+  await_log "$1/output" 'TEST COMPLETE'
+  sed -n 's/.*TEST COMPLETE, //p' "$1/output"
+}
+
+# expect_suite SUITE RESULT: the suite has the result on Caravan, and the same one with epmd.
+expect_suite() {
+  prepare
+  mkdir suite
+  erlc -o suite "$foreign/otp/lib/kernel/test/$1.erl" "$foreign/otp/lib/common_test/test_server/ts_install_cth.erl"
+  unused_ports 1
+  start epmd.log env ERL_EPMD_ADDRESS=127.0.0.1 epmd -d -d -port "${ports[0]}"
+  await_log epmd.log 'entering the main select'
+  ERL_EPMD_PORT=${ports[0]} run_suite "$1" epmd -start_epmd false
+  run_suite "$1" caravan -pa "$caravan" -start_epmd false -epmd_module caravan_epmd
+  expect_equal "$(suite_result caravan)" "$2"
+  expect_no_epmd
+  expect_equal "$(suite_result epmd)" "$2"
+}
+
+test_otp_pg_suite() {
+  expect_suite pg_SUITE '25 ok, 0 failed of 25 test cases'
+}
+
+# The cases that are skipped want an older release of OTP.
+test_otp_rpc_suite() {
+  expect_suite rpc_SUITE '16 ok, 0 failed, 4 skipped of 20 test cases'
+}
+
 # address_of NODE: a host in the tests is localhost, or an address of the loopback interface.
 address_of() {
   local host=${1#*@}
@@ -392,43 +431,4 @@ test_ejabberd_with_a_node_on_each_host() {
     await_answer "^$one $two$" list_cluster "$node"
   done
   expect_no_epmd
-}
-
-# run_suite SUITE DIRECTORY FLAG...: in the background.
-run_suite() {
-  local suite=$1 directory=$2
-  unused_ports 1
-  mkdir -p "$directory/log"
-  start "$directory/output" env ERL_FLAGS="${*:3} -kernel inet_dist_use_interface {127,0,0,1}" \
-    ct_run -noshell -sname "ct-${ports[0]}@localhost" -pa "$work/suite" -no_auto_compile -dir "$work/suite" -suite "$suite" \
-    -logdir "$directory/log"
-}
-# suite_result DIRECTORY: how many cases passed, once all of them have run.
-suite_result() {
-  await_log "$1/output" 'TEST COMPLETE'
-  sed -n 's/.*TEST COMPLETE, //p' "$1/output"
-}
-
-# expect_suite SUITE RESULT: the suite has the result on Caravan, and the same one with epmd.
-expect_suite() {
-  prepare
-  mkdir suite
-  erlc -o suite "$foreign/otp/lib/kernel/test/$1.erl" "$foreign/otp/lib/common_test/test_server/ts_install_cth.erl"
-  unused_ports 1
-  start epmd.log env ERL_EPMD_ADDRESS=127.0.0.1 epmd -d -d -port "${ports[0]}"
-  await_log epmd.log 'entering the main select'
-  ERL_EPMD_PORT=${ports[0]} run_suite "$1" epmd -start_epmd false
-  run_suite "$1" caravan -pa "$caravan" -start_epmd false -epmd_module caravan_epmd
-  expect_equal "$(suite_result caravan)" "$2"
-  expect_no_epmd
-  expect_equal "$(suite_result epmd)" "$2"
-}
-
-test_otp_pg_suite() {
-  expect_suite pg_SUITE '25 ok, 0 failed of 25 test cases'
-}
-
-# The cases that are skipped want an older release of OTP.
-test_otp_rpc_suite() {
-  expect_suite rpc_SUITE '16 ok, 0 failed, 4 skipped of 20 test cases'
 }
