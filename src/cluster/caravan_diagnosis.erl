@@ -71,7 +71,7 @@ who_listens(_Elsewhere, _Ip, _Port) ->
     handshake.
 
 %% What a reason has in common with others of its kind: pids, references and the like in it are new each time.
--spec kind(reason()) -> term().
+-spec kind(reason() | term()) -> term().
 kind(Pid) when is_pid(Pid) -> pid;
 kind(Reference) when is_reference(Reference) -> reference;
 kind(Port) when is_port(Port) -> port;

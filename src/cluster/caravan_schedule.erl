@@ -17,7 +17,7 @@
 -define(MAX_BACKOFF, 60000).
 
 -define(FIRST_FLAP_BACKOFF, 10000).
--define(FLAP_FACTOR, 3).
+-define(FLAP_FACTOR, 4).
 -define(MAX_FLAP_BACKOFF, 600000).
 -define(STEADY, 60000).
 

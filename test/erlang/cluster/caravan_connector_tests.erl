@@ -145,7 +145,7 @@ a_connection_that_was_lost_soon_is_a_failure_of_its_own() ->
     end, {0, new(#{})}, lists:seq(1, 6)),
     [
         ?assert(LeftAlone >= Longest * 3 div 4 andalso LeftAlone =< Longest)
-     || {{Count, LeftAlone}, Longest} <- lists:zip(Flaps, [10000, 30000, 90000, 270000, 600000, 600000]), Count > 0
+     || {{Count, LeftAlone}, Longest} <- lists:zip(Flaps, [10000, 40000, 160000, 600000, 600000, 600000]), Count > 0
     ],
     {At, State} = Times,
     ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], At, State))).
