@@ -92,7 +92,15 @@ start(Node, #state{options = #{connect := Connect, connect_timeout := Timeout}, 
     Attempt = #attempt{node = Node, task = Task, began = erlang:monotonic_time()},
     State#state{attempts = Attempts#{caravan_task:reference(Task) => Attempt}}.
 
-attempt(Node, {Module, Function, Arguments} = Connect) ->
+attempt(Node, {net_kernel, connect_node, []} = Connect) ->
+    case caravan_diagnosis:beforehand(Node) of
+        ok -> try_connect(Node, Connect);
+        Reason -> {failed, Reason}
+    end;
+attempt(Node, Connect) ->
+    try_connect(Node, Connect).
+
+try_connect(Node, {Module, Function, Arguments} = Connect) ->
     case apply(Module, Function, Arguments ++ [Node]) of
         true -> connected;
         ignored -> {failed, not_distributed};

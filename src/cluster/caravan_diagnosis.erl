@@ -2,7 +2,7 @@
 %% Why a node could not be connected: net_kernel says no more than `false'.
 -module(caravan_diagnosis).
 
--export([why/1, kind/1, format/1]).
+-export([beforehand/1, why/1, kind/1, format/1]).
 
 -export_type([reason/0]).
 
@@ -23,20 +23,28 @@
 
 -define(CONNECT_TIMEOUT_MS, 1000).
 
+%% What is known before an attempt: OTP would log an error for each.
+-spec beforehand(node()) -> ok | needs_short_names | needs_long_names.
+beforehand(Node) ->
+    case string:split(atom_to_list(Node), "@") of
+        [_Name, Host] -> names_fit(net_kernel:longnames(), is_long(Host));
+        [_NoHost] -> ok
+    end.
+
+names_fit(true, false) -> needs_short_names;
+names_fit(false, true) -> needs_long_names;
+names_fit(_LongNames, _IsLong) -> ok.
+
 %% Takes the steps of OTP's net_kernel once more. To be called by a process that may wait.
 -spec why(node()) -> reason().
 why(Node) ->
     case string:split(atom_to_list(Node), "@") of
-        [Name, Host] -> why(Name, Host, net_kernel:longnames());
+        [Name, Host] -> why(Name, Host, beforehand(Node));
         [_NoHost] -> no_address
     end.
 
-why(Name, Host, LongNames) ->
-    case {LongNames, is_long(Host)} of
-        {true, false} -> needs_short_names;
-        {false, true} -> needs_long_names;
-        _ -> reach(Name, Host, net_kernel:epmd_module())
-    end.
+why(Name, Host, ok) -> reach(Name, Host, net_kernel:epmd_module());
+why(_Name, _Host, Reason) -> Reason.
 
 is_long(Host) ->
     lists:member($., Host) orelse lists:member($:, Host).

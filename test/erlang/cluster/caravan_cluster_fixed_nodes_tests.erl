@@ -83,6 +83,27 @@ a_node_with_our_epmd_module_is_told_nothing_test_() ->
         ?assertEqual(nomatch, string:find(Output, "epmd"))
     end)).
 
+%% OTP logs an error of two lines for each attempt.
+a_long_name_is_not_tried_by_a_node_with_a_short_one_test_() ->
+    ?NODES(begin
+        ok = caravan_nif:load(),
+        caravan_test_network:with(#{host => "short", name_flag => "-sname"}, fun(Network) ->
+            Node = start(Network, node_name(Network, "app", free_port()), #{nodes => ['app-4370@n.test']}),
+            Report = #{event => connect_failed, topology => app, node => 'app-4370@n.test', reason => needs_long_names},
+            ok = await_output(Node, caravan_test_log:pattern(caravan_report, Report)),
+            ok = call(Node, caravan_cluster, reconnect, [app]),
+            ok = await_failures(Node, 2),
+            {exited, 0, Output} = stop(Node),
+            ?assertEqual(nomatch, string:find(Output, "is illegal"))
+        end)
+    end).
+
+await_failures(Node, Count) ->
+    case call(Node, caravan_cluster, status, [app]) of
+        #{failing := #{'app-4370@n.test' := #{count := Failed}}} when Failed >= Count -> ok;
+        _ -> await_failures(Node, Count)
+    end.
+
 options_test_() ->
     {setup, fun caravan_nif:load/0, [
         ?_assertMatch({error, {bad_option, Key, _, [_ | _]}}, caravan_cluster:check_options(Options#{name => app}))
