@@ -17,14 +17,7 @@
     distributed = unknown :: unknown | boolean(),
     retry_timer :: reference() | undefined,
     discovery :: caravan_discovery:state(),
-    %% Of a list_nodes of the user's: what it gave last, the call that is under way with what is to be done then, and
-    %% whether the log has told that it fails.
-    listed = unknown :: unknown | [node()],
-    listing :: {caravan_task:task([node()]), next(), Again :: next() | no} | undefined,
-    listing_fails = false :: boolean(),
-    %% Connected, as connect says, and not in the list since; and those that the log has told of.
-    unlisted = [] :: [node()],
-    told_unlisted = [] :: [node()],
+    node_list :: caravan_node_list:state(),
     members = caravan_members:new() :: caravan_members:state(),
     %% Members that the log has not named yet, and when it does.
     newcomers = [] :: [node()],
@@ -35,11 +28,6 @@
     prune :: caravan_prune:state(),
     audience :: caravan_audience:state()
 }).
-
-%% What follows a new list of nodes: seeing who has come and gone, or that and what else the end of a poll brings.
--type next() :: refresh | settle.
-
--define(OWN_LIST, {erlang, nodes, [connected]}).
 
 -spec start_link(map()) -> {ok, pid()} | {error, {already_started, pid()}}.
 start_link(#{name := Name} = Options) ->
@@ -64,6 +52,7 @@ init(#{name := Name} = Options) ->
     State = #state{
         options = Options,
         discovery = Discovery,
+        node_list = caravan_node_list:new(Options),
         connector = caravan_connector:new(Options),
         prune = caravan_prune:new(Options),
         audience = caravan_audience:new(Name)
@@ -143,10 +132,10 @@ handle_attempt(Info, #state{connector = Connector, options = Options} = State) -
     end.
 
 %% Most times `nodeup' has come before; a list of the user's knows no such message.
-after_attempt({connected, Node, _}, #state{members = Members, unlisted = Unlisted} = State) ->
+after_attempt({connected, Node, _}, #state{members = Members, node_list = List} = State) ->
     case lists:member(Node, caravan_members:connected(Members)) of
         true -> State;
-        false -> list(refresh, State#state{unlisted = [Node | Unlisted]})
+        false -> list(refresh, State#state{node_list = caravan_node_list:not_seen(Node, List)})
     end;
 after_attempt(_Failed, State) ->
     State.
@@ -157,13 +146,11 @@ handle_listener(Info, #state{audience = Audience} = State) ->
         ignore -> handle_listing(Info, State)
     end.
 
-handle_listing(Info, #state{listing = {Task, Next, Again}} = State) ->
-    case caravan_task:reference_of(Info) =:= caravan_task:reference(Task) of
-        true -> again(Again, then(Next, listed_nodes(caravan_task:result(Info, Task), State#state{listing = undefined})));
-        false -> State
-    end;
-handle_listing(_Info, State) ->
-    State.
+handle_listing(Info, #state{node_list = List, options = Options} = State) ->
+    case caravan_node_list:handle_info(Info, Options, List) of
+        {Next, Again, Answered} -> again(Again, then(Next, State#state{node_list = Answered}));
+        ignore -> State
+    end.
 
 again(no, State) -> State;
 again(Next, State) -> list(Next, State).
@@ -247,52 +234,25 @@ disconnect(Node, AbsentMs, #{disconnect := {Module, Function, Arguments}, connec
     end),
     ok.
 
-%% Asks who is connected, and goes on with that. A list_nodes of the user's is called by a process of its own, since it may
-%% take its time, and one call at a time: what is wanted of it meanwhile is another one, after it.
--spec list(next(), #state{}) -> #state{}.
-list(Next, #state{options = #{list_nodes := ?OWN_LIST}} = State) ->
-    then(Next, State);
-list(Next, #state{listing = undefined, options = #{list_nodes := {Module, Function, Arguments}, connect_timeout := Timeout}} = State) ->
-    Task = caravan_task:start(fun() -> apply(Module, Function, Arguments) end, Timeout),
-    State#state{listing = {Task, Next, no}};
-list(Next, #state{listing = {Task, First, Again}} = State) ->
-    State#state{listing = {Task, First, both(Next, Again)}}.
-
-both(settle, _) -> settle;
-both(refresh, no) -> refresh;
-both(refresh, Again) -> Again.
+%% Asks who is connected, and goes on with that: at once, or when the answer is there.
+list(Next, #state{node_list = List} = State) ->
+    case caravan_node_list:ask(Next, List) of
+        {known, Known} -> then(Next, State#state{node_list = Known});
+        {asked, Asked} -> State#state{node_list = Asked}
+    end.
 
 then(refresh, State) -> connect(refresh(State));
 then(settle, State) -> connect(prune(refresh(State))).
-
-%% What a list_nodes of the user's gave. While it fails, what it gave last stands.
-listed_nodes({ok, Nodes}, State) when is_list(Nodes) ->
-    case lists:all(fun is_atom/1, Nodes) of
-        true -> State#state{listed = lists:usort(Nodes), listing_fails = false};
-        false -> listing_failed({result, Nodes}, State)
-    end;
-listed_nodes({ok, Other}, State) ->
-    listing_failed({result, Other}, State);
-listed_nodes(Failure, State) ->
-    listing_failed(Failure, State).
-
-listing_failed(Failure, #state{listing_fails = Told, options = Options} = State) ->
-    ok = tell_of_listing(Told, Failure, Options),
-    State#state{listed = connected_nodes(State), listing_fails = true}.
-
-tell_of_listing(true, _Failure, _Options) -> ok;
-tell_of_listing(false, Failure, Options) -> caravan_report:function_failed(list_nodes, Failure, Options).
 
 %% Who is connected now, and what has become of that since the last time.
 refresh(State) ->
     Connected = connected_nodes(State),
     tell_of_unlisted(Connected, refresh(Connected, connection_closed, State)).
 
-%% A connect that succeeds and a list_nodes that never has the node: the node is tried again and again.
-tell_of_unlisted(Connected, #state{unlisted = Unlisted, told_unlisted = Told, options = Options} = State) ->
-    New = [Node || Node <- lists:usort(Unlisted), not lists:member(Node, Connected), not lists:member(Node, Told)],
-    lists:foreach(fun(Node) -> caravan_report:connect({failed, Node, not_listed, new, 0}, Options) end, New),
-    State#state{unlisted = [], told_unlisted = lists:usort((New ++ Told) -- Connected)}.
+tell_of_unlisted(Connected, #state{node_list = List, options = Options} = State) ->
+    {Unseen, Told} = caravan_node_list:told_unseen(Connected, List),
+    lists:foreach(fun(Node) -> caravan_report:connect({failed, Node, not_listed, new, 0}, Options) end, Unseen),
+    State#state{node_list = Told}.
 
 %% What is wanted is listed still: no answer has said otherwise.
 refresh(Connected, Reason, #state{options = #{prune_after := Memory}, members = Before} = State) ->
@@ -324,14 +284,14 @@ report_members(Came, Went, Reason, Count, #state{options = Options} = State) ->
     Events = [{down, Node} || Node <- Went] ++ [{up, Node} || Node <- Came],
     lists:foreach(fun(Event) -> caravan_audience:tell(Event, State#state.audience) end, Events).
 
-connected_nodes(#state{options = #{list_nodes := ?OWN_LIST}}) -> lists:usort(erlang:nodes(connected));
-connected_nodes(#state{listed = unknown}) -> [];
-connected_nodes(#state{listed = Nodes}) -> Nodes.
+connected_nodes(#state{node_list = List}) ->
+    caravan_node_list:connected(List).
 
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
 node_is_down(Node, Reason, State) ->
     Left = lists:delete(Node, still_connected(State)),
-    Refreshed = relist(refresh(Left, Reason, without(Node, State))),
+    Lost = State#state{node_list = caravan_node_list:lost(Node, State#state.node_list)},
+    Refreshed = list_anew(refresh(Left, Reason, Lost)),
     case lists:member(Node, wanted(State)) of
         true -> connect(look_within(caravan_schedule:look_after_nodedown(interval(State)), Refreshed));
         false -> Refreshed
@@ -350,16 +310,18 @@ look_within(After, #state{look_timer = Timer} = State) ->
     end.
 
 %% Of several that go down together, each goes when its own message is read, which has the reason.
-still_connected(#state{options = #{list_nodes := ?OWN_LIST}, members = Members} = State) ->
-    lists:umerge(connected_nodes(State), lists:sort(caravan_members:connected(Members)));
-still_connected(State) ->
-    connected_nodes(State).
+still_connected(#state{node_list = List, members = Members}) ->
+    case caravan_node_list:is_of_otp(List) of
+        true -> lists:umerge(caravan_node_list:connected(List), lists:sort(caravan_members:connected(Members)));
+        false -> caravan_node_list:connected(List)
+    end.
 
-without(_Node, #state{listed = unknown} = State) -> State;
-without(Node, #state{listed = Nodes} = State) -> State#state{listed = lists:delete(Node, Nodes)}.
-
-relist(#state{options = #{list_nodes := ?OWN_LIST}} = State) -> State;
-relist(State) -> list(refresh, State).
+%% OTP's list may have others that are down, whose messages are still to come.
+list_anew(#state{node_list = List} = State) ->
+    case caravan_node_list:is_of_otp(List) of
+        true -> State;
+        false -> list(refresh, State)
+    end.
 
 connect(#state{connector = Connector} = State) ->
     Missing = missing(State),
@@ -373,10 +335,12 @@ missing(State) ->
         false -> []
     end.
 
-%% Of the list that is awaited.
-not_connected(#state{listed = unknown, options = #{list_nodes := List}}) when List =/= ?OWN_LIST ->
+not_connected(#state{node_list = List} = State) ->
+    not_connected(caravan_node_list:is_known(List), State).
+
+not_connected(false, _State) ->
     [];
-not_connected(#state{options = Options} = State) ->
+not_connected(true, #state{options = Options} = State) ->
     Connected = connected_nodes(State),
     Missing = (wanted(State) -- Connected) -- maps:keys(excluded(State)),
     without_taken(caravan_node_names:same_listener(Options), Missing, Connected).
@@ -426,22 +390,11 @@ cancel_look(#state{look_timer = Timer} = State) ->
     _ = erlang:cancel_timer(Timer),
     State#state{look_timer = undefined}.
 
-%% Another list_nodes may give other nodes.
-changed(#{list_nodes := List} = Options, #state{options = #{list_nodes := Before}} = State) when List =/= Before ->
-    changed_options(Options, cancel_listing(State#state{listed = unknown}));
-changed(Options, State) ->
-    changed_options(Options, State).
-
-cancel_listing(#state{listing = {Task, _, _}} = State) ->
-    ok = caravan_task:cancel(Task),
-    State#state{listing = undefined};
-cancel_listing(State) ->
-    State.
-
-changed_options(#{name := Name} = Options, #state{options = #{name := Name}} = State) ->
+changed(#{name := Name} = Options, #state{options = #{name := Name}} = State) ->
     State#state{
         options = Options,
         discovery = caravan_discovery:change(Options, State#state.discovery),
+        node_list = caravan_node_list:change(Options, State#state.node_list),
         connector = caravan_connector:change(Options, State#state.connector),
         prune = caravan_prune:change(Options, State#state.prune)
     }.
