@@ -2,8 +2,11 @@
 %% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
 -module(caravan_topology_registry).
 
--export([create/0, publish/2, withdraw/1, last/1, names/0, listed/0, is_listed/1]).
+-export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, is_listed/1]).
 -export([subscribe/2, unsubscribe/2, subscribers/1]).
+
+%% For how long what a topology wanted counts after it has crashed, in milliseconds.
+-define(MEMORY, 600000).
 
 %% The table belongs to the calling process and goes with it.
 -spec create() -> ok.
@@ -14,7 +17,7 @@ create() ->
 %% Said by the process of a topology.
 -spec publish(atom(), [node()]) -> ok.
 publish(Name, Wanted) ->
-    _ = with_table(fun() -> ets:insert(?MODULE, {Name, self(), Wanted}) end, true),
+    _ = with_table(fun() -> ets:insert(?MODULE, {Name, self(), Wanted, now_ms()}) end, true),
     ok.
 
 -spec withdraw(atom()) -> ok.
@@ -22,13 +25,18 @@ withdraw(Name) ->
     _ = with_table(fun() -> ets:delete(?MODULE, Name), ets:match_delete(?MODULE, {{subscriber, Name, '_'}}) end, true),
     ok.
 
+%% Unless one of that name runs, under another supervisor.
+-spec withdraw_crashed(atom()) -> ok.
+withdraw_crashed(Name) ->
+    case lists:member(Name, names()) of
+        true -> ok;
+        false -> withdraw(Name)
+    end.
+
 %% What a topology of that name has published last, if it has crashed since.
 -spec last(atom()) -> [node()].
 last(Name) ->
-    case with_table(fun() -> ets:lookup(?MODULE, Name) end, []) of
-        [{Name, _Crashed, Wanted}] -> Wanted;
-        [] -> []
-    end.
+    lists:append([Wanted || {Own, _, Wanted, _} <- rows(), Own =:= Name]).
 
 %% Processes that hear of a topology's members; they outlive its crash.
 -spec subscribe(atom(), pid()) -> ok.
@@ -47,23 +55,32 @@ subscribers(Name) ->
 
 -spec names() -> [atom()].
 names() ->
-    lists:sort([Name || {Name, _, _} <- living()]).
+    lists:sort([Name || {Name, _, _, _} <- living()]).
 
 %% All nodes that DNS lists for one of them.
 -spec listed() -> [node()].
 listed() ->
-    lists:usort(lists:append([Wanted || {_, _, Wanted} <- living()])).
+    lists:usort(lists:append([Wanted || {_, _, Wanted, _} <- living()])).
 
 %% Whether a topology other than the calling process lists the node, or has before it crashed.
 -spec is_listed(node()) -> boolean().
 is_listed(Node) ->
-    lists:any(fun({_, Pid, Wanted}) -> Pid =/= self() andalso lists:member(Node, Wanted) end, rows()).
+    lists:any(fun({_, Pid, Wanted, _}) -> Pid =/= self() andalso lists:member(Node, Wanted) end, rows()).
 
 living() ->
-    [Row || {_, Pid, _} = Row <- rows(), is_process_alive(Pid)].
+    [Row || {_, Pid, _, _} = Row <- rows(), is_process_alive(Pid)].
 
+%% Of those that run, and of those that have crashed lately.
 rows() ->
-    [Row || {_, _, _} = Row <- with_table(fun() -> ets:tab2list(?MODULE) end, [])].
+    Now = now_ms(),
+    [
+        Row
+     || {_, Pid, _, At} = Row <- with_table(fun() -> ets:tab2list(?MODULE) end, []),
+        Now - At < ?MEMORY orelse is_process_alive(Pid)
+    ].
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
 
 %% A topology may run under a user's supervisor without the application.
 with_table(Fun, Otherwise) ->

@@ -4,7 +4,7 @@
 %% gives the time: monotonic milliseconds.
 -module(caravan_connector).
 
--export([new/1, change/2, connect/3, handle_info/3, connected/3, keep/2, all_due/2, next_retry/3, connecting/1, failing/2]).
+-export([new/1, change/2, connect/3, handle_info/3, connected/3, lost_by_silence/2, keep/2, all_due/2, next_retry/3, connecting/1, failing/2]).
 
 -export_type([state/0, options/0, event/0, flap/0]).
 
@@ -172,6 +172,11 @@ novelty(false) -> new.
 duration(#attempt{began = Began}) ->
     erlang:monotonic_time() - Began.
 
+%% The connection went because nothing came over it any more: there is no second node in that, and nothing to wait for.
+-spec lost_by_silence(node(), state()) -> state().
+lost_by_silence(Node, #state{up = Up} = State) ->
+    State#state{up = maps:remove(Node, Up)}.
+
 %% These nodes are connected, and no others. Failed attempts of theirs count no more. A connection that was lost before it
 %% has lasted is a failure of another kind: where two nodes cannot reach each other, OTP's `global' has each node that
 %% reaches both let one of them go, so that every connection that is made at once is lost at once, for all of the cluster.
@@ -188,7 +193,7 @@ connected(Nodes, Now, #state{failures = Failures, up = Before, flaps = Flaps} = 
 
 lost(Node, Now, Lasted, All) ->
     Count = flap_count(Node, All),
-    case Lasted >= caravan_schedule:steady_after(Count) of
+    case Lasted >= caravan_schedule:steady_after() of
         true -> maps:remove(Node, All);
         false -> All#{Node => #flaps{count = Count + 1, until = Now + caravan_schedule:flap_backoff(Count + 1)}}
     end.

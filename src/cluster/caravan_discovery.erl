@@ -82,8 +82,12 @@ remember({error, Reason}, _Connected, _Options, #state{failed_polls = Failed} = 
     State#state{last_lookup = {failed, Reason}, failed_polls = Failed + 1, ttl = 0}.
 
 %% This node under another spelling is this node, too: to connect there would be to connect to itself.
+is_own_name(Node) when Node =:= node() ->
+    true;
 is_own_name(Node) ->
-    string:lowercase(atom_to_binary(Node)) =:= string:lowercase(atom_to_binary(node())).
+    Own = atom_to_binary(node()),
+    Text = atom_to_binary(Node),
+    byte_size(Own) =:= byte_size(Text) andalso string:lowercase(Own) =:= string:lowercase(Text).
 
 is_debug() ->
     caravan_config:value(debug) =:= {ok, true}.
@@ -119,7 +123,7 @@ are_nodes(Nodes, #state{names = Names} = State) ->
 
 -spec wanted(state()) -> [node()].
 wanted(#state{wanted = Wanted, fixed = Fixed}) ->
-    lists:umerge(Wanted, lists:delete(node(), Fixed)).
+    lists:umerge(Wanted, [Node || Node <- Fixed, not is_own_name(Node)]).
 
 %% What the last poll was worth; none before the first.
 -spec certainty(state()) -> none | fresh | caravan_prune:suppression().

@@ -79,7 +79,7 @@ handle_info(Info, Options, #state{call = {Task, Next, Again}} = State) ->
 handle_info(_Info, _Options, _State) ->
     ignore.
 
-answered({ok, Nodes}, Options, State) when is_list(Nodes) ->
+answered({ok, Nodes}, Options, State) when length(Nodes) >= 0 ->
     case lists:all(fun is_atom/1, Nodes) of
         true -> State#state{nodes = lists:usort(Nodes), fails = false};
         false -> failed({result, Nodes}, Options, State)

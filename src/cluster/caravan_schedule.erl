@@ -3,7 +3,7 @@
 %% quite when the others do. Milliseconds.
 -module(caravan_schedule).
 
--export([next_poll/2, look_after_nodedown/1, backoff/1, flap_backoff/1, steady_after/1]).
+-export([next_poll/2, look_after_nodedown/1, backoff/1, flap_backoff/1, steady_after/0]).
 
 -export_type([pace/0]).
 
@@ -19,7 +19,7 @@
 -define(FIRST_FLAP_BACKOFF, 10000).
 -define(FLAP_FACTOR, 4).
 -define(MAX_FLAP_BACKOFF, 600000).
--define(STEADY, 60000).
+-define(STEADY, 30000).
 
 %% No TTL keeps a topology from looking for longer than the longest poll_interval.
 -define(MAX_TTL, 3600000).
@@ -65,19 +65,16 @@ backoff(Count) ->
 %% other's wait end, too.
 -spec flap_backoff(pos_integer()) -> pos_integer().
 flap_backoff(Count) ->
-    Wait = longest_flap_backoff(Count),
+    Wait = min(?MAX_FLAP_BACKOFF, ?FIRST_FLAP_BACKOFF * power(?FLAP_FACTOR, min(Count - 1, ?MAX_DOUBLINGS))),
     Wait - rand:uniform(Wait div 4).
-
-longest_flap_backoff(Count) ->
-    min(?MAX_FLAP_BACKOFF, ?FIRST_FLAP_BACKOFF * power(?FLAP_FACTOR, min(Count - 1, ?MAX_DOUBLINGS))).
 
 power(_Base, 0) -> 1;
 power(Base, Exponent) -> Base * power(Base, Exponent - 1).
 
-%% How long a connection must last to be none that flaps, after so many that did.
--spec steady_after(non_neg_integer()) -> pos_integer().
-steady_after(0) -> ?STEADY;
-steady_after(Count) -> max(?STEADY, longest_flap_backoff(Count)).
+%% How long a connection must last to be none that flaps. Those that `global' lets go last some seconds, as long as it takes
+%% to find out that two nodes do not reach each other.
+-spec steady_after() -> pos_integer().
+steady_after() -> ?STEADY.
 
 doubled(Wait, Times, Longest) ->
     min(Longest, Wait bsl min(Times, ?MAX_DOUBLINGS)).

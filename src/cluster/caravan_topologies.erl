@@ -112,6 +112,10 @@ restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1).
 restart(Name, #topology{options = Options, origin = Origin, crashes = Crashes} = Topology, Topologies) ->
     case caravan_topologies_sup:start_child(Options) of
         {ok, Pid} -> Topologies#{Name := running(Pid, Options, Origin, Crashes)};
+        %% One of that name runs under a supervisor of the user's by now.
+        {error, {already_started, _} = Reason} ->
+            ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
+            maps:remove(Name, Topologies);
         {error, Reason} -> wait(Name, Reason, Topology#topology{crashes = Crashes + 1}, Topologies)
     end.
 
@@ -128,7 +132,7 @@ end_topology(Name, #topology{state = {running, Pid, Monitor, _}}, Topologies) ->
     maps:remove(Name, Topologies);
 end_topology(Name, #topology{state = {waiting, Timer}}, Topologies) ->
     ok = cancel_timer(Timer),
-    ok = caravan_topology_registry:withdraw(Name),
+    ok = caravan_topology_registry:withdraw_crashed(Name),
     maps:remove(Name, Topologies).
 
 cancel_timer(Timer) ->

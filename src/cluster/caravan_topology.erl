@@ -24,7 +24,7 @@
     report_timer :: reference() | undefined,
     connector :: caravan_connector:state(),
     %% Until when an operator keeps a node out, in monotonic milliseconds.
-    excluded = #{} :: #{node() => integer()},
+    excluded = #{} :: #{node() => {Until :: integer(), Timer :: reference()}},
     prune :: caravan_prune:state(),
     audience :: caravan_audience:state()
 }).
@@ -44,6 +44,8 @@ registered_name(Name) ->
     list_to_atom("caravan_cluster." ++ atom_to_list(Name)).
 
 init(#{name := Name} = Options) ->
+    %% So that terminate/2 is called when a supervisor stops it.
+    _ = process_flag(trap_exit, true),
     %% No domain: the default handler of OTP stops every event that has another one than otp's.
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
@@ -80,8 +82,9 @@ handle_call(subscribe, {Pid, _}, #state{audience = Audience, members = Members} 
 handle_call(unsubscribe, {Pid, _}, #state{audience = Audience} = State) ->
     {reply, ok, State#state{audience = caravan_audience:unsubscribe(Pid, Audience)}};
 handle_call({exclude, Node, Milliseconds}, _From, #state{excluded = Excluded} = State) ->
-    _ = erlang:start_timer(Milliseconds, self(), exclusion_over),
-    {reply, ok, connect(State#state{excluded = Excluded#{Node => now_ms() + Milliseconds}})};
+    _ = [erlang:cancel_timer(Timer) || #{Node := {_, Timer}} <- [Excluded]],
+    Exclusion = {now_ms() + Milliseconds, erlang:start_timer(Milliseconds, self(), exclusion_over)},
+    {reply, ok, connect(State#state{excluded = Excluded#{Node => Exclusion}})};
 handle_call(reconnect, _From, #state{connector = Connector} = State) ->
     {reply, ok, connect(State#state{connector = caravan_connector:all_due(now_ms(), Connector)})};
 handle_call({change, Options}, _From, State) ->
@@ -107,7 +110,7 @@ handle_info({timeout, _Timer, exclusion_over}, State) ->
     {noreply, connect(State#state{excluded = excluded_still(State)})};
 handle_info({nodeup, _Node, _Info}, State) ->
     {noreply, list(refresh, State)};
-handle_info({nodedown, Node, Info}, State) ->
+handle_info({nodedown, Node, Info}, State) when is_atom(Node), is_list(Info) ->
     {noreply, node_is_down(Node, proplists:get_value(nodedown_reason, Info), State)};
 handle_info(Info, State) ->
     {noreply, handle_part(Info, State)}.
@@ -258,7 +261,8 @@ tell_of_unlisted(Connected, #state{node_list = List, options = Options} = State)
 refresh(Connected, Reason, #state{options = #{prune_after := Memory}, members = Before} = State) ->
     {Came, Went, Members} = caravan_members:refresh(Connected, Memory, caravan_members:list(wanted(State), Before)),
     ok = report_members(Came, Went, Reason, length(caravan_members:connected(Members)), State),
-    {Flaps, Connector} = caravan_connector:connected(Connected, now_ms(), State#state.connector),
+    %% Of other nodes, such as helpers that come and go, it is no matter for how long.
+    {Flaps, Connector} = caravan_connector:connected(caravan_members:connected(Members), now_ms(), State#state.connector),
     ok = caravan_report:flaps(Flaps, State#state.options),
     report_later(Came, State#state{
         members = Members,
@@ -290,12 +294,18 @@ connected_nodes(#state{node_list = List}) ->
 %% It may be connected again by the time this is read, and those who were told that it is up are told of both.
 node_is_down(Node, Reason, State) ->
     Left = lists:delete(Node, still_connected(State)),
-    Lost = State#state{node_list = caravan_node_list:lost(Node, State#state.node_list)},
+    Lost = State#state{
+        node_list = caravan_node_list:lost(Node, State#state.node_list),
+        connector = lost(Reason, Node, State#state.connector)
+    },
     Refreshed = list_anew(refresh(Left, Reason, Lost)),
     case lists:member(Node, wanted(State)) of
         true -> connect(look_within(caravan_schedule:look_after_nodedown(interval(State)), Refreshed));
         false -> Refreshed
     end.
+
+lost(net_tick_timeout, Node, Connector) -> caravan_connector:lost_by_silence(Node, Connector);
+lost(_Reason, _Node, Connector) -> Connector.
 
 interval(#state{options = #{poll_interval := Interval}}) ->
     Interval.
@@ -347,12 +357,12 @@ not_connected(true, #state{options = Options} = State) ->
 
 excluded_still(#state{excluded = Excluded}) ->
     Now = now_ms(),
-    maps:filter(fun(_Node, Until) -> Until > Now end, Excluded).
+    maps:filter(fun(_Node, {Until, _}) -> Until > Now end, Excluded).
 
 %% For how many milliseconds more.
 excluded(#state{options = #{exclude := Always}} = State) ->
     Now = now_ms(),
-    ForAWhile = maps:map(fun(_Node, Until) -> Until - Now end, excluded_still(State)),
+    ForAWhile = maps:map(fun(_Node, {Until, _}) -> Until - Now end, excluded_still(State)),
     maps:merge(ForAWhile, maps:from_keys(Always, infinity)).
 
 without_taken(false, Missing, _Connected) ->

@@ -93,7 +93,11 @@ as_written({variable, Variable}, _Value) -> os:getenv(Variable, "");
 as_written(_Source, Value) -> Value.
 
 refused(Key, Source, Value, {_, Allowed}) ->
-    caravan_option:check({Key, Source}, Value, {fun(_) -> error end, Allowed}).
+    caravan_option:check({Key, Source}, Value, {fun(_) -> error end, allowed(Source, Key, Allowed)}).
+
+%% In the form that a variable has.
+allowed({variable, _}, Key, Allowed) -> caravan_variable:allowed(element(4, option(Key)), Allowed);
+allowed(_Source, _Key, Allowed) -> Allowed.
 
 -spec source(key()) -> source().
 source(Key) ->
@@ -141,7 +145,7 @@ read_at_start({error, _}) -> with_variables(#{}).
 
 with_variables(Flags) ->
     {Variables, PassedOver} = caravan_variable:read([{Key, Text} || {Key, _, _, Text} <- options()]),
-    #{given => maps:merge(Variables, Flags), passed_over => PassedOver}.
+    #{given => maps:merge(Variables, Flags), variables => Variables, passed_over => PassedOver}.
 
 %% As application_controller has it: of several flags the first one counts, and of a key twice in one flag the last.
 read_flags() ->
@@ -174,10 +178,14 @@ passed_over() ->
 %% Keys whose value in the application's environment, or in a variable, is not the one that counts.
 -spec overridden() -> [{key(), Loser :: source(), Winner :: source()}].
 overridden() ->
-    #{given := Given} = given_at_start(),
-    lists:append([overridden(Key, maps:get(Key, Given, none)) || {Key, _, _, _} <- options()]).
+    #{given := Given, variables := Variables} = given_at_start(),
+    Beaten = [
+        {Key, Variable, flag}
+     || {Key, {Variable, _}} <- lists:sort(maps:to_list(Variables)), #{Key := {flag, _}} <- [Given]
+    ],
+    Beaten ++ lists:append([overridden(Key, maps:get(Key, Given, none)) || {Key, _, _, _} <- options()]).
 
-%% OTP puts flags into the application's environment.
+%% OTP puts flags into the application's environment, and what sys.config has for the key is gone by then.
 overridden(Key, {flag, Value}) ->
     [{Key, environment, flag} || {ok, Set} <- [application:get_env(caravan, Key)], Set =/= Value];
 overridden(topologies, {{variable, _} = Variable, _}) ->

@@ -78,7 +78,12 @@ try_listen(none, _Port) ->
 try_listen(Driver, Port) ->
     Interface = [{ip, Ip} || {ok, Ip} <- [application:get_env(kernel, inet_dist_use_interface)]],
     Options = application:get_env(kernel, inet_dist_listen_options, []),
-    Driver:listen(Port, Options ++ Interface ++ [{active, false}, {reuseaddr, true}]).
+    try
+        Driver:listen(Port, Options ++ Interface ++ [{active, false}, {reuseaddr, true}])
+    catch
+        %% Options that OTP cannot take are its own to complain of.
+        _:_ -> none
+    end.
 
 %% The address families of `-proto_dist', in the order in which net_kernel takes them.
 -spec families() -> [inet | inet6, ...].

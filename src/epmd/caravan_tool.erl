@@ -26,8 +26,10 @@ is_loaded(Module) ->
 -spec flags(tool() | term()) -> string().
 flags(mix_release) ->
     "the lines \"-start_epmd false\" and \"-epmd_module Elixir.Caravan.Epmd.Client\" to rel/vm.args.eex";
+%% With --name or --sname the distribution starts before Mix has put Caravan on the path.
 flags(mix) ->
-    "--erl \"-start_epmd false -epmd_module caravan_epmd\" to the command iex";
+    "--erl \"-epmd_module caravan_epmd\" to the command iex, and start the distribution when Mix has compiled, by "
+    "-S mix run -e 'Node.start(:\"NAME-PORT@HOST\")' in the place of --name or --sname";
 flags(rebar3_shell) ->
     "ERL_FLAGS=\"-start_epmd false -epmd_module caravan_epmd\" before rebar3 shell";
 flags(_) ->

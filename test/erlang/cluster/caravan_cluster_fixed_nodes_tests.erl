@@ -28,6 +28,14 @@ nodes_of_a_list_connect_without_dns_test_() ->
         ok = await_peers(NodeA, [B])
     end)).
 
+%% To connect to it would be to connect to itself.
+the_own_name_in_another_spelling_is_nobody_elses_test_() ->
+    ?NODES(with(fun(Network) ->
+        [A] = names(Network, 1),
+        Node = start(Network, A, #{nodes => [string:uppercase(atom_to_list(A))]}),
+        ?assertMatch(#{wanted := [], failing := Failing} when Failing =:= #{}, call(Node, caravan_cluster, status, [app]))
+    end)).
+
 %% The names as texts, since that is what a variable gives.
 a_node_that_boots_while_dns_is_out_finds_those_of_the_list_test_() ->
     ?NODES(with(fun(Network) ->

@@ -98,6 +98,10 @@ a_list_of_nodes_that_fails_is_named_once_until_it_works(Server) ->
         _ = caravan_dns_fixture:await_value([?A], fun() -> maps:get(connected, caravan_cluster:status(test_topology)) end),
         ok = persistent_term:put(Key, [1]),
         ?assertMatch(#{failure := {result, [1]}}, next_logged(function_failed)),
+        ok = persistent_term:put(Key, [?A]),
+        _ = caravan_test_topology:looks(test_topology, 2),
+        ok = persistent_term:put(Key, [?A | improper]),
+        ?assertMatch(#{failure := {result, [?A | improper]}}, next_logged(function_failed)),
         %% What it gave last stands.
         ?assertMatch(#{connected := [?A]}, caravan_cluster:status(test_topology))
     end),

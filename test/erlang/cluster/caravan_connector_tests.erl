@@ -19,6 +19,7 @@ connector_test_() ->
         {spawn, fun a_node_that_does_not_answer_is_given_up_and_delays_nobody/0},
         {spawn, fun a_connection_that_was_lost_soon_is_a_failure_of_its_own/0},
         {spawn, fun a_connection_that_has_lasted_ends_that/0},
+        {spawn, fun a_connection_that_fell_silent_is_none_that_flaps/0},
         {spawn, fun an_operator_ends_it_too/0},
         {spawn, {timeout, 30, fun who_was_never_tried_has_its_turn_first_and_then_who_has_waited_longest/0}},
         {spawn, {timeout, 30, fun a_reason_with_a_pid_in_it_is_new_once/0}},
@@ -150,15 +151,21 @@ a_connection_that_was_lost_soon_is_a_failure_of_its_own() ->
     {At, State} = Times,
     ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], At, State))).
 
-%% At least for as long as the node was left alone for.
 a_connection_that_has_lasted_ends_that() ->
     {[], First} = caravan_connector:connected(['a@x'], 0, new(#{})),
-    {[], Steady} = caravan_connector:connected([], 60000, First),
-    ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], 60000, Steady))),
-    {[_], Flapped} = caravan_connector:connected([], 59999, First),
+    {[], Steady} = caravan_connector:connected([], 30000, First),
+    ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], 30000, Steady))),
+    {[_], Flapped} = caravan_connector:connected([], 29999, First),
     {[], Again} = caravan_connector:connected(['a@x'], 100000, Flapped),
-    {[], Ended} = caravan_connector:connected([], 160000, Again),
-    ?assertEqual(#{}, caravan_connector:failing(160000, Ended)).
+    {[], Ended} = caravan_connector:connected([], 130000, Again),
+    ?assertEqual(#{}, caravan_connector:failing(130000, Ended)).
+
+%% As when a link is down, or the node was stopped for a while.
+a_connection_that_fell_silent_is_none_that_flaps() ->
+    {[], Up} = caravan_connector:connected(['a@x'], 0, new(#{})),
+    {Flaps, Lost} = caravan_connector:connected([], 1000, caravan_connector:lost_by_silence('a@x', Up)),
+    ?assertEqual({[], #{}}, {Flaps, caravan_connector:failing(1000, Lost)}),
+    ?assertEqual(['a@x'], caravan_connector:connecting(caravan_connector:connect(['a@x'], 1000, Lost))).
 
 an_operator_ends_it_too() ->
     {[], Up} = caravan_connector:connected(['a@x'], 0, new(#{})),

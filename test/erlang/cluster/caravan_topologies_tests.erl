@@ -18,6 +18,8 @@ topologies_test_() ->
         fun a_crash_loop_is_backed_off_and_ends_nothing/1,
         fun one_that_waits_for_its_restart_can_be_stopped/1,
         fun what_a_topology_wanted_before_it_crashed_is_not_pruned_by_another/1,
+        fun one_that_a_supervisor_stops_leaves_nothing/1,
+        fun one_that_waits_gives_way_to_one_of_its_name/1,
         fun unknown_calls_and_casts_crash_nothing/1,
         fun a_reload_makes_the_topologies_as_they_are_configured/1,
         fun one_bad_entry_leaves_the_others/1
@@ -115,6 +117,37 @@ what_a_topology_wanted_before_it_crashed_is_not_pruned_by_another(Server) ->
     ?assert(caravan_topology_registry:is_listed(?A)),
     ok = caravan_cluster:stop(test_topology),
     ?assertNot(caravan_topology_registry:is_listed(?A)).
+
+%% The caller is as good as a supervisor.
+one_that_a_supervisor_stops_leaves_nothing(Server) ->
+    put_nodes(Server, [4371]),
+    Options = maps:merge(caravan_test_topology:options(Server), caravan_test_peers:options(caravan_test_peers:new())),
+    {ok, Pid} = caravan_cluster:start_link(Options),
+    _ = await(test_topology, wanted, [?A]),
+    ?assert(caravan_topology_registry:is_listed(?A)),
+    Monitor = monitor(process, Pid),
+    true = unlink(Pid),
+    true = exit(Pid, shutdown),
+    receive
+        {'DOWN', Monitor, process, Pid, shutdown} -> ok
+    end,
+    ?assertNot(caravan_topology_registry:is_listed(?A)).
+
+one_that_waits_gives_way_to_one_of_its_name(Server) ->
+    put_nodes(Server, [4371]),
+    with_log(fun() ->
+        _ = start(Server, #{}),
+        ok = kill(test_topology),
+        ok = await_up(test_topology),
+        ok = kill(test_topology),
+        {ok, Pid} = caravan_cluster:start_link(caravan_test_topology:options(Server)),
+        _ = await(test_topology, wanted, [?A]),
+        [#{event := topology_crashed} = next_logged() || _ <- [1, 2]],
+        ?assertMatch(#{event := topology_not_started, reason := {already_started, Pid}}, next_logged()),
+        ?assertEqual({error, not_found}, caravan_cluster:stop(test_topology)),
+        ?assertEqual([test_topology], caravan_cluster:topologies()),
+        ok = gen_server:stop(Pid)
+    end).
 
 unknown_calls_and_casts_crash_nothing(Server) ->
     Pid = start(Server, #{}),
