@@ -194,9 +194,9 @@ words(#{event := records_again, query := Query}) ->
 words(#{event := no_records, query := Query, reason := Reason}) ->
     {"~ts has no records (~ts); nobody is disconnected", [Query, Reason]};
 words(#{event := lookup_failed, query := Query, reason := Reason}) ->
-    {"cannot look up ~ts: ~0tp; the last good answer stands", [Query, Reason]};
+    {"cannot look up ~ts: ~0tp; what is known stands", [Query, Reason]};
 words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason}) ->
-    {"cannot ask the dns_client ~ts for ~ts: ~ts; the last good answer stands", [Client, Query, failure(Reason)]};
+    {"cannot ask the dns_client ~ts for ~ts: ~ts; what is known stands", [Client, Query, failure(Reason)]};
 words(#{event := function_failed, option := Option, function := {Module, Function, Arity}, failure := Failure}) ->
     {"the configured ~ts, ~tp:~tp/~b, ~ts", [Option, Module, Function, Arity, failure(Failure)]};
 words(#{event := found, nodes := Nodes}) ->
@@ -204,7 +204,7 @@ words(#{event := found, nodes := Nodes}) ->
 words(#{event := found_once, nodes := Nodes}) ->
     {"found nodes ~0tp", [Nodes]};
 words(#{event := change, wanted := Count, added := Added, removed := Removed}) ->
-    {"DNS lists ~b nodes; new: ~0tp, gone: ~0tp", [Count, Added, Removed]};
+    {"DNS lists ~b others; new: ~0tp, gone: ~0tp", [Count, Added, Removed]};
 words(#{event := names_refused, reason := invalid, count := Count}) ->
     {"~b names of the answer are left out: they are no names of nodes", [Count]};
 words(#{event := names_refused, reason := max_nodes, count := Count, limit := MaxNodes}) ->

@@ -51,8 +51,8 @@ options() ->
         {name, required, {fun name/1, "an atom of up to 239 characters"}},
         {query, {default, missing}, query()},
         {node_basename, {default, own}, basenames()},
-        {nodes, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
-        {exclude, {default, []}, {fun nodes/1, {"a list of up to ~b names of nodes", [?MAX_FIXED_NODES]}}},
+        {nodes, {default, []}, node_names()},
+        {exclude, {default, []}, node_names()},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
         {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},
@@ -103,6 +103,9 @@ basenames(Text) ->
 basename(Text) ->
     {Parse, _Allowed} = caravan_option:basename(),
     Parse(Text).
+
+node_names() ->
+    {fun nodes/1, {"a list of up to ~b names of nodes, each as name@host", [?MAX_FIXED_NODES]}}.
 
 %% As they are written: names must match to the letter.
 nodes(Names) when is_list(Names), length(Names) =< ?MAX_FIXED_NODES ->

@@ -9,7 +9,12 @@
 all() ->
     lists:foreach(fun passed_over/1, caravan_config:passed_over()),
     lists:foreach(fun overridden/1, caravan_config:overridden()),
-    lists:foreach(fun unknown_key/1, caravan_config:unknown_keys()).
+    lists:foreach(fun unknown_key/1, caravan_config:unknown_keys()),
+    bad_debug(caravan_config:value(debug)).
+
+%% All other keys are checked by who uses them first.
+bad_debug({ok, _}) -> ok;
+bad_debug({error, Error}) -> log(error, #{event => bad_value, error => Error}).
 
 %% The application's environment has other values of these keys now.
 -spec changed([atom()]) -> ok.
@@ -41,6 +46,8 @@ format(#{event := value_overridden, key := Key, source := Winner, overridden := 
     {"caravan: ~ts is what ~ts says; ~ts, too, has a value for it, which counts for nothing", [
         Key, place(Winner), place(Loser)
     ]};
+format(#{event := bad_value, error := Error}) ->
+    {"~ts; the default holds", [caravan_option:format_error(Error)]};
 format(#{event := unknown_key, key := Key, near := none}) ->
     {"caravan: the application has no key ~tp; what is set for it does nothing", [Key]};
 format(#{event := unknown_key, key := Key, near := Near}) ->

@@ -7,7 +7,7 @@
 -export([integer/2, port_number/0, port_range/0, listen_port/0, port_srv/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
 -export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
 
--export_type([option/0, type/0, error/0]).
+-export_type([option/0, type/0, allowed/0, error/0]).
 
 %% Gives the value in the one form that is used inside, or nothing.
 %% What is allowed is put into words only when something else was given.
@@ -69,8 +69,18 @@ words(Text) -> Text.
 %% One line that names the key, where the value comes from if that is known, the value and what is allowed.
 -spec format_error(error()) -> string().
 format_error({bad_option, Key, Value, Allowed}) ->
-    lists:flatten(io_lib:format("caravan: ~ts is ~0tp; allowed: ~ts", [subject(Key), Value, Allowed])).
+    lists:flatten(io_lib:format("caravan: ~ts is ~ts; allowed: ~ts", [subject(Key), value_text(Value), Allowed])).
 
+%% Texts of Elixir are binaries.
+value_text(Value) when is_binary(Value) ->
+    case unicode:characters_to_list(Value) of
+        Text when is_list(Text) -> io_lib:format("~0tp", [Text]);
+        _ -> io_lib:format("~0tp", [Value])
+    end;
+value_text(Value) ->
+    io_lib:format("~0tp", [Value]).
+
+subject({erl_epmd_port, flag}) -> "the flag -erl_epmd_port";
 subject({Key, {variable, Variable}}) -> io_lib:format("~ts in the environment (option ~tp)", [Variable, Key]);
 subject({Key, flag}) -> io_lib:format("option ~tp of the flag -caravan", [Key]);
 subject({Key, environment}) -> io_lib:format("option ~tp of the application's environment", [Key]);
@@ -153,8 +163,9 @@ helper_names(_) ->
 %% A port; that of the name; any that is free; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.
 -spec listen_port() -> type().
 listen_port() ->
-    {fun listen_port/1, "an integer from 1 to 65535, name, any, or {env, Variable} (env:VARIABLE in a variable)"}.
+    {fun listen_port/1, "an integer from 1 to 65535, default, name, any, or {env, Variable}"}.
 
+listen_port(default) -> {ok, default};
 listen_port(name) -> {ok, name};
 listen_port(any) -> {ok, any};
 listen_port({env, [_ | _] = Variable}) -> env(Variable, io_lib:latin1_char_list(Variable));

@@ -3,7 +3,7 @@
 %% write it.
 -module(caravan_variable).
 
--export([read/1, name/1, topology_variables/0]).
+-export([read/1, name/1, allowed/2, topology_variables/0]).
 
 -export_type([text/0]).
 
@@ -29,6 +29,14 @@ topology_variables() ->
 -spec name(atom()) -> string().
 name(topologies) -> "CARAVAN_CLUSTER_QUERY";
 name(Key) -> "CARAVAN_" ++ string:uppercase(atom_to_list(Key)).
+
+%% What is allowed of a key, in the form that its variable has.
+-spec allowed(text(), Words) -> Words when Words :: caravan_option:allowed().
+allowed(range, Words) -> Words ++ ", written as 1024-65535";
+allowed(port_or_word, _Words) -> "a port from 1 to 65535, default, name, any, or env:VARIABLE";
+allowed(pairs, _Words) -> "options without blanks, such as timeout=500,cache=true";
+allowed(list_or_word, _Words) -> "system, or 1 to 16 nameservers, such as 10.0.0.1,127.0.0.1:8600";
+allowed(_Text, Words) -> Words.
 
 %% The keys that variables give, and the variables that have one of the names by accident: Kubernetes sets
 %% CARAVAN_DEFAULT_PORT=tcp://10.0.0.1:80 in every pod beside a Service that is called caravan-default. A variable
@@ -109,9 +117,10 @@ word(Value) ->
 elements(Value) ->
     string:lexemes(Value, ", ").
 
+%% A key that is none becomes an atom, too, so that the check of the options names it.
 pairs(Pairs) ->
-    case lists:all(fun(Pair) -> length(Pair) =:= 2 andalso word(hd(Pair)) =/= error end, Pairs) of
-        true -> [{word(Key), plain_term(Value)} || [Key, Value] <- Pairs];
+    case lists:all(fun(Pair) -> length(Pair) =:= 2 andalso length(hd(Pair)) < 64 end, Pairs) of
+        true -> [{list_to_atom(Key), plain_term(Value)} || [Key, Value] <- Pairs];
         false -> error
     end.
 

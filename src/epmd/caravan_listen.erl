@@ -37,8 +37,8 @@ listen_port({OfName, _}) ->
 
 from_environment(Variable) ->
     Text = os:getenv(Variable),
-    case caravan_port:check_settings([{list_to_atom(Variable), Text}]) of
-        ok -> {list_to_integer(Text), listen_port};
+    case caravan_port:check_settings([{{listen_port, {variable, Variable}}, Text}]) of
+        ok -> {ok, Port} = caravan_port:from_text(Text), {Port, listen_port};
         {error, _} = Error -> Error
     end.
 

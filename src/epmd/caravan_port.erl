@@ -182,7 +182,7 @@ fixed(error, _Rule) -> none.
 %% A port as flags and environment variables say it; `false' is what os:getenv/1 gives for a variable that is not set.
 -spec from_text(string() | false) -> {ok, inet:port_number()} | error.
 from_text(Text) when is_list(Text) ->
-    try list_to_integer(Text) of
+    try list_to_integer(string:trim(Text)) of
         Port when Port >= 1, Port =< 65535 -> {ok, Port};
         _ -> error
     catch
@@ -209,16 +209,16 @@ first_error(Values) ->
     end.
 
 fixed_settings() ->
-    [{erl_epmd_port, Text} || Text <- [flag()], Text =/= none] ++
-        [{'ERL_DIST_PORT', Text} || Text <- [os:getenv("ERL_DIST_PORT", "")], Text =/= ""].
+    [{{erl_epmd_port, flag}, Text} || Text <- [flag()], Text =/= none] ++
+        [{{erl_dist_port, {variable, "ERL_DIST_PORT"}}, Text} || Text <- [os:getenv("ERL_DIST_PORT", "")], Text =/= ""].
 
 %% Whether each text is a port.
--spec check_settings([{Key :: atom(), Text :: string() | false}]) -> ok | {error, caravan_option:error()}.
+-spec check_settings([{Key :: {atom(), caravan_config:source()}, Text :: string() | false}]) -> ok | {error, caravan_option:error()}.
 check_settings(Settings) ->
     case [Setting || {_, Text} = Setting <- Settings, from_text(Text) =:= error] of
         [] -> ok;
         [{Key, Text} | _] when Text =:= false; Text =:= "" ->
-            {error, {bad_option, Key, unset, "a port in this environment variable"}};
+            {error, {bad_option, Key, unset, "an integer from 1 to 65535"}};
         [{Key, Text} | _] ->
             {error, {bad_option, Key, Text, "an integer from 1 to 65535"}}
     end.

@@ -40,6 +40,7 @@ what_is_configured_wrongly_is_logged_test_() ->
      || {Key, Value, Started, Report} <- [
             {default_port, 0, false, #{event => not_started, error => bad_option(default_port, 0)}},
             {resolver, 5, true, #{event => bad_resolver, error => bad_option(resolver, 5)}},
+            {debug, yes, true, #{event => bad_value, error => bad_option(debug, yes)}},
             {topologies, 5, true, #{event => bad_topologies, error => bad_option(topologies, 5)}},
             {topologies, [{a, [{query, 5}, {node_basename, "app"}]}], true, #{
                 event => bad_topology, topology => a, error => bad_option(query, 5)

@@ -17,6 +17,7 @@
     {helper_names, "CARAVAN_HELPER_NAMES", "foo-*", [<<"foo-*">>], "*"},
     {listen_port, "CARAVAN_LISTEN_PORT", "4372", 4372, "65536"},
     {listen_port, "CARAVAN_LISTEN_PORT", "name", name, "nowhere"},
+    {listen_port, "CARAVAN_LISTEN_PORT", "default", default, "defaults"},
     {listen_port, "CARAVAN_LISTEN_PORT", "any", any, "-1"},
     {listen_port, "CARAVAN_LISTEN_PORT", "env:NOMAD_PORT_dist", {env, "NOMAD_PORT_dist"}, "env:"},
     {port_srv, "CARAVAN_PORT_SRV", "{name}.app.test", [name, <<".app.test">>], "app.test"},
@@ -123,7 +124,9 @@ a_flag_beats_a_variable_test_() ->
             "io:format(\"~0p\", [caravan_config:overridden()]), halt().",
         Output = vm([{"CARAVAN_DEFAULT_PORT", "4371"}, {"CARAVAN_DEBUG", "true"}], "-caravan default_port 4372", Expression),
         ?assertEqual(
-            "[{{ok,4372},flag},{{ok,true},{variable,\"CARAVAN_DEBUG\"}}][{default_port,environment,flag}]", Output
+            "[{{ok,4372},flag},{{ok,true},{variable,\"CARAVAN_DEBUG\"}}]"
+            "[{default_port,{variable,\"CARAVAN_DEFAULT_PORT\"},flag},{default_port,environment,flag}]",
+            Output
         )
     end}.
 
@@ -147,6 +150,12 @@ a_flag_that_is_no_term_is_an_error_test_() ->
     end}.
 
 %% Kubernetes sets these beside Services called caravan and caravan-default.
+an_option_of_the_resolver_that_is_none_is_named_test() ->
+    with_variables([{"CARAVAN_RESOLVER", "tiemout=5"}], fun() ->
+        {error, Error} = caravan_dns:check_default(),
+        ?assertMatch({bad_option, {tiemout, {variable, "CARAVAN_RESOLVER"}}, 5, _}, Error)
+    end).
+
 what_kubernetes_sets_is_passed_over_test() ->
     Variables = [
         {"CARAVAN_PORT", "tcp://10.0.0.1:80"},
@@ -277,6 +286,7 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {value_overridden, #{key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment},
                 [debug, "CARAVAN_DEBUG", "the application's environment"]},
             {unknown_key, #{key => nameserver, near => nameservers}, [nameserver, nameservers]},
+            {bad_value, #{error => {bad_option, debug, yes, "one of [true,false]"}}, [debug, yes, "[true,false]"]},
             {unknown_key, #{key => cookie, near => none}, [cookie]}
         ]
     ].

@@ -115,12 +115,12 @@ a_port_that_is_none_stops_the_boot_with_one_line_test_() ->
             [{[], ["-caravan", "listen_port", lists:flatten(io_lib:format("~0p", [Port]))],
               caravan_option:check({listen_port, flag}, Port, caravan_option:listen_port())}
              || Port <- [0, 65536, x, "x", {env, []}]] ++
-            [{[], ["-erl_epmd_port", Port], caravan_port:check_settings([{erl_epmd_port, Port}])}
+            [{[], ["-erl_epmd_port", Port], caravan_port:check_settings([{{erl_epmd_port, flag}, Port}])}
              || Port <- ["abc", "0"]] ++
-            [{[{"ERL_DIST_PORT", Port}], [], caravan_port:check_settings([{'ERL_DIST_PORT', Port}])}
+            [{[{"ERL_DIST_PORT", Port}], [], caravan_port:check_settings([{{erl_dist_port, {variable, "ERL_DIST_PORT"}}, Port}])}
              || Port <- ["abc", "65536"]] ++
             [{[{"NOMAD_PORT_dist", Port} || Port =/= false], ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"],
-              caravan_port:check_settings([{'NOMAD_PORT_dist', Port}])}
+              caravan_port:check_settings([{{listen_port, {variable, "NOMAD_PORT_dist"}}, Port}])}
              || Port <- [false, "", "abc"]]].
 
 %% A port that is taken
