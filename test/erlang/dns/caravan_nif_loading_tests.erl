@@ -94,7 +94,7 @@ a_library_of_another_version_stops_the_boot_with_one_line_test_() ->
     end)).
 
 a_library_without_cares_says_both_ways_out_test() ->
-    Line = caravan_nif:format_error({library_file(code:lib_dir(caravan, ebin)), {load_failed, "no libcares.so.2"}}),
+    Line = caravan_nif:format_error({library_file(filename:join(code:lib_dir(caravan), "ebin")), {load_failed, "no libcares.so.2"}}),
     ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian: libc-ares2, ")),
     ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")),
     ?assertEqual(nomatch, string:find(Line, "\n")).
