@@ -104,7 +104,7 @@ await_output() {
 # expect_shell COMMANDS EXPRESSION: they give a shell of the node, whose name the expression prints. The terminal shows the
 # expression as well, and from OTP 26 on what comes of it may follow a prompt on its line.
 expect_shell() {
-  local keyboard screen line shown=''
+  local keyboard screen line shown='' typed=1
   # What the document has set and defined, for the shell that script(1) starts.
   { declare -p | grep -vE '^declare -[[:alpha:]]*r' && declare -f; } >"$work/session"
   printf 'source %q 2>/dev/null\n%s' "$work/session" "$1" >"$work/shell"
@@ -113,7 +113,13 @@ expect_shell() {
   TERM=vt100 script -qefc "$BASH $work/shell" /dev/null <"$work/keyboard" >"$work/screen" 2>&1 &
   exec {keyboard}>"$work/keyboard" {screen}<"$work/screen"
   printf '%s\n' "$2" >&"$keyboard"
-  while IFS= read -r -t 60 -u "$screen" line; do
+  # What is typed before the shell of the other node has taken the terminal over may be lost, so it is typed again.
+  while ((typed < 20)); do
+    if ! IFS= read -r -t 5 -u "$screen" line; then
+      printf '%s\n' "$2" >&"$keyboard"
+      typed=$((typed + 1))
+      continue
+    fi
     if [[ $line = *"shell of $shell_node"* ]]; then
       kill %%
       wait %% || true
