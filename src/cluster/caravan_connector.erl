@@ -4,7 +4,8 @@
 %% gives the time: monotonic milliseconds.
 -module(caravan_connector).
 
--export([new/1, change/2, connect/3, handle_info/3, connected/3, lost_by_silence/2, keep/2, all_due/2, next_retry/3, connecting/1, failing/2]).
+-export([new/1, change/2, connect/3, handle_info/3, connected/3, lost_by_silence/2]).
+-export([keep/2, all_due/2, next_retry/3, connecting/1, failing/2]).
 
 -export_type([state/0, options/0, event/0, flap/0]).
 
@@ -184,12 +185,12 @@ lost_by_silence(Node, #state{up = Up} = State) ->
 connected(Nodes, Now, #state{failures = Failures, up = Before, flaps = Flaps} = State) ->
     Lost = maps:without(Nodes, Before),
     After = maps:fold(fun(Node, Since, All) -> lost(Node, Now, Now - Since, All) end, Flaps, Lost),
-    {[{Node, Count, Until - Now} || {Node, #flaps{count = Count, until = Until}} <- maps:to_list(maps:with(maps:keys(Lost), After))],
-        State#state{
-            failures = maps:without(Nodes, Failures),
-            up = maps:merge(maps:from_keys(Nodes, Now), maps:with(Nodes, Before)),
-            flaps = After
-        }}.
+    New = maps:to_list(maps:with(maps:keys(Lost), After)),
+    {[{Node, Count, Until - Now} || {Node, #flaps{count = Count, until = Until}} <- New], State#state{
+        failures = maps:without(Nodes, Failures),
+        up = maps:merge(maps:from_keys(Nodes, Now), maps:with(Nodes, Before)),
+        flaps = After
+    }}.
 
 lost(Node, Now, Lasted, All) ->
     Count = flap_count(Node, All),

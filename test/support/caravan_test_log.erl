@@ -2,7 +2,12 @@
 %% that module's alone.
 -module(caravan_test_log).
 
--export([with_file/2, line/2, assert_line/3, pattern/2, option_line/1, find_line/1]).
+-export([with_file/2, with_reports/2, next_report/0, next_report/1, assert_no_report/1]).
+-export([line/2, assert_line/3, pattern/2, option_line/1, find_line/1]).
+-export([log/2]).
+
+%% A wait that ends so is a failure of the test.
+-define(HANG_GUARD, 30000).
 
 %% @doc Calls a function with a network whose nodes log into a file, and with what gives the entries so far in which Caravan
 %% is named, in order: levels and lines. On the terminal, what is logged while the kernel boots is there twice: from before
@@ -25,6 +30,48 @@ entries({ok, Text}) ->
 
 pairs([Level, Line | Entries]) -> [{list_to_existing_atom(string:lowercase(Level)), string:trim(Line)} | pairs(Entries)];
 pairs([]) -> [].
+
+%% @doc Calls a function while the reports that this VM logs, of a level or above, come to the caller.
+-spec with_reports(logger:level(), fun(() -> Result)) -> Result.
+with_reports(Level, Test) ->
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => Level, config => self()}),
+    try
+        Test()
+    after
+        ok = logger:remove_handler(?MODULE)
+    end.
+
+%% @private
+%% Called by logger.
+log(#{msg := {report, #{event := _} = Report}}, #{config := Test}) ->
+    Test ! {?MODULE, Report},
+    ok;
+log(_Event, _Config) ->
+    ok.
+
+%% @doc Waits for the next report.
+-spec next_report() -> map().
+next_report() ->
+    receive
+        {?MODULE, Report} -> Report
+    after ?HANG_GUARD -> error(nothing_logged)
+    end.
+
+%% @doc Waits for the next report of an event.
+-spec next_report(Event :: atom()) -> map().
+next_report(Event) ->
+    receive
+        {?MODULE, #{event := Event} = Report} -> Report
+    after ?HANG_GUARD -> error({not_logged, Event})
+    end.
+
+%% @doc No further report of an event has come.
+-spec assert_no_report(Event :: atom()) -> ok.
+assert_no_report(Event) ->
+    receive
+        {?MODULE, #{event := Event} = Report} -> error({logged_again, Report})
+    after 0 -> ok
+    end.
 
 %% @doc The line for a report, by the module that logs it.
 -spec line(module(), map()) -> string().

@@ -3,9 +3,10 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(caravan_test_log, [assert_no_report/1, next_report/1]).
 -import(caravan_test_topology, [put_nodes/2]).
 
--export([log/2, slow/1, raise/1, give/1, yes/1]).
+-export([slow/1, raise/1, give/1, yes/1]).
 
 -define(GUARD_MS, 30000).
 -define(A, 'app-4371@n.test').
@@ -20,31 +21,8 @@ functions_test_() ->
     ]).
 
 with_topology(Server, Overrides, Test) ->
-    ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => self()}),
-    try
-        caravan_test_topology:with(maps:merge(caravan_test_topology:options(Server), Overrides), Test)
-    after
-        ok = logger:remove_handler(?MODULE)
-    end.
-
-%% Called by logger.
-log(#{msg := {report, #{event := _} = Report}}, #{config := Test}) ->
-    Test ! {logged, Report},
-    ok;
-log(_, _) ->
-    ok.
-
-next_logged(Event) ->
-    receive
-        {logged, #{event := Event} = Report} -> Report
-    after ?GUARD_MS -> error({not_logged, Event})
-    end.
-
-nothing_more_logged(Event) ->
-    receive
-        {logged, #{event := Event} = Report} -> error({logged_again, Report})
-    after 0 -> ok
-    end.
+    Options = maps:merge(caravan_test_topology:options(Server), Overrides),
+    caravan_test_log:with_reports(warning, fun() -> caravan_test_topology:with(Options, Test) end).
 
 slow(Test) ->
     Test ! {asked, self()},
@@ -79,10 +57,10 @@ a_list_of_nodes_that_fails_is_named_once_until_it_works(Server) ->
             ok = persistent_term:put(Key, [?A]),
             with_topology(Server, #{list_nodes => Function, connect => {?MODULE, yes, []}}, fun() ->
                 ?assertMatch(
-                    #{option := list_nodes, function := Named, failure := Failure}, next_logged(function_failed)
+                    #{option := list_nodes, function := Named, failure := Failure}, next_report(function_failed)
                 ),
                 _ = caravan_test_topology:looks(test_topology, 3),
-                nothing_more_logged(function_failed)
+                assert_no_report(function_failed)
             end)
         end
      || {Function, Named, Failure} <- [
@@ -93,15 +71,15 @@ a_list_of_nodes_that_fails_is_named_once_until_it_works(Server) ->
     ],
     ok = persistent_term:put(Key, no_list),
     with_topology(Server, #{list_nodes => {?MODULE, give, [Key]}, connect => {?MODULE, yes, []}}, fun() ->
-        ?assertMatch(#{failure := {result, no_list}}, next_logged(function_failed)),
+        ?assertMatch(#{failure := {result, no_list}}, next_report(function_failed)),
         ok = persistent_term:put(Key, [?A]),
         _ = caravan_dns_fixture:await_value([?A], fun() -> maps:get(connected, caravan_cluster:status(test_topology)) end),
         ok = persistent_term:put(Key, [1]),
-        ?assertMatch(#{failure := {result, [1]}}, next_logged(function_failed)),
+        ?assertMatch(#{failure := {result, [1]}}, next_report(function_failed)),
         ok = persistent_term:put(Key, [?A]),
         _ = caravan_test_topology:looks(test_topology, 2),
         ok = persistent_term:put(Key, [?A | improper]),
-        ?assertMatch(#{failure := {result, [?A | improper]}}, next_logged(function_failed)),
+        ?assertMatch(#{failure := {result, [?A | improper]}}, next_report(function_failed)),
         %% What it gave last stands.
         ?assertMatch(#{connected := [?A]}, caravan_cluster:status(test_topology))
     end),
@@ -112,9 +90,9 @@ a_node_that_is_connected_and_never_listed_is_named_once(Server) ->
     Key = {?MODULE, list},
     ok = persistent_term:put(Key, []),
     with_topology(Server, #{list_nodes => {?MODULE, give, [Key]}, connect => {?MODULE, yes, []}}, fun() ->
-        ?assertMatch(#{node := ?A, reason := not_listed}, next_logged(connect_failed)),
+        ?assertMatch(#{node := ?A, reason := not_listed}, next_report(connect_failed)),
         _ = caravan_test_topology:looks(test_topology, 3),
-        nothing_more_logged(connect_failed)
+        assert_no_report(connect_failed)
     end),
     persistent_term:erase(Key).
 
@@ -131,7 +109,7 @@ a_disconnect_that_fails_is_named(Server) ->
         put_nodes(Server, [4372]),
         ?assertMatch(
             #{option := disconnect, function := {?MODULE, raise, 1}, failure := {raised, {error, on_purpose}}},
-            next_logged(function_failed)
+            next_report(function_failed)
         )
     end),
     persistent_term:erase(Key).
@@ -139,7 +117,7 @@ a_disconnect_that_fails_is_named(Server) ->
 a_client_that_is_no_module_is_named(Server) ->
     with_topology(Server, #{dns_client => no_module}, fun() ->
         ?assertMatch(
-            #{dns_client := no_module, reason := {error, {undef, {no_module, get_nodes, 1}}}}, next_logged(client_failed)
+            #{dns_client := no_module, reason := {error, {undef, {no_module, get_nodes, 1}}}}, next_report(client_failed)
         )
     end).
 

@@ -4,6 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 
 -import(caravan_config, [value/1, source/1]).
+-import(caravan_test_config, [with_environment/2, with_variables/2]).
 
 %% A text of a variable, what it stands for, and one that is refused.
 -define(VARIABLES, [
@@ -293,33 +294,6 @@ every_event_has_a_line_that_names_its_facts_test_() ->
 
 a_report_without_its_facts_has_a_line_test() ->
     ?assertMatch({"caravan" ++ _, [_]}, caravan_config_report:format(#{event => unknown_key})).
-
-%% With the environment variables, and no other of ours.
-with_variables(Variables, Fun) ->
-    ok = caravan_nif:load(),
-    Before = [string:split(Variable, "=") || "CARAVAN_" ++ _ = Variable <- os:getenv(), not is_of_the_runner(Variable)],
-    [os:unsetenv(Name) || [Name, _] <- Before],
-    [os:putenv(Name, Value) || {Name, Value} <- Variables],
-    ok = caravan_config:load(),
-    try
-        Fun()
-    after
-        [os:unsetenv(Name) || {Name, _} <- Variables],
-        [os:putenv(Name, Value) || [Name, Value] <- Before],
-        ok = caravan_config:load()
-    end.
-
-is_of_the_runner("CARAVAN_TEST" ++ _) -> true;
-is_of_the_runner(_) -> false.
-
-with_environment(Pairs, Fun) ->
-    _ = application:load(caravan),
-    [ok = application:set_env(caravan, Key, Value) || {Key, Value} <- Pairs],
-    try
-        Fun()
-    after
-        [ok = application:unset_env(caravan, Key) || {Key, _} <- Pairs]
-    end.
 
 vm(Variables, Flags, Expression) ->
     Erl = filename:join([code:root_dir(), "bin", "erl"]),
