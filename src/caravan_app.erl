@@ -23,7 +23,8 @@ stop(_State) ->
     caravan_dns:drop_default().
 
 config_change(Changed, New, _Removed) ->
-    ok = caravan_config_report:changed([Key || {Key, _} <- Changed ++ New]),
+    %% The reload tells of the topologies.
+    ok = caravan_config_report:changed([Key || {Key, _} <- Changed ++ New, Key =/= topologies]),
     _ = caravan_cluster:reload(),
     ok.
 

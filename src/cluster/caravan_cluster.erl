@@ -1,7 +1,7 @@
 %% @doc Forms a cluster from what DNS says of a name, and keeps it whole.
 %%
 %% A topology looks up `query', makes a node name of each record, by default `{basename}-{port}@{target}', and connects
-%% to the nodes that it is not connected to. It looks again every `poll_interval', at once when a node goes down, and
+%% to the nodes that it is not connected to. It looks again every `poll_interval', also when a node goes down, and
 %% more rarely while DNS fails. It disconnects nobody, unless `prune' says so: when DNS fails the last good answer
 %% stands, and when the answer is "none", too.
 %%
@@ -183,6 +183,7 @@ stop(Name) ->
 %% '''
 -spec reload() -> ok | {error, not_started}.
 reload() ->
+    ok = caravan_config_report:changed([topologies]),
     caravan_topologies:reload().
 
 %% @doc Gives a topology other options, all of them; it looks at once. Who waits or is subscribed stays so, and what was

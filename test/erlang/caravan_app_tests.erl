@@ -83,69 +83,32 @@ without_words({bad_option, Key, Value, _Allowed}) -> {bad_option, Key, Value}.
 
 %% Values that count for nothing, unknown keys and variables by accident: the application says each once, and runs.
 what_counts_for_nothing_is_logged_test() ->
-    ok = caravan_nif:load(),
     Variables = [{"CARAVAN_DEBUG", "true"}, {"CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"}],
-    [os:putenv(Name, Text) || {Name, Text} <- Variables],
-    ok = caravan_config:load(),
-    try
-        ?assertEqual(
-            [
-                #{event => variable_passed_over, variable => "CARAVAN_DEFAULT_PORT", value => "tcp://10.0.0.1:80"},
-                #{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment},
-                #{event => unknown_key, key => nameserver, near => nameservers}
-            ],
-            (logged_by(fun() ->
-                with_environment([{nameserver, "127.0.0.1"}, {debug, false}], fun() ->
-                    ok = application:start(caravan),
-                    ok = application:stop(caravan)
-                end)
-            end))
-        )
-    after
-        [os:unsetenv(Name) || {Name, _} <- Variables],
-        ok = caravan_config:load()
-    end.
+    logs(Variables, [{nameserver, "127.0.0.1"}, {debug, false}], fun() ->
+        ok = application:start(caravan),
+        ok = application:stop(caravan)
+    end, [
+        #{event => variable_passed_over, variable => "CARAVAN_DEFAULT_PORT", value => "tcp://10.0.0.1:80"},
+        #{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment},
+        #{event => unknown_key, key => nameserver, near => nameservers}
+    ]).
 
 %% As application_controller calls it after the configuration has changed at run time.
 a_change_that_counts_for_nothing_is_logged_test() ->
-    ok = caravan_nif:load(),
-    os:putenv("CARAVAN_DEBUG", "true"),
-    ok = caravan_config:load(),
-    try
-        ?assertEqual(
-            [#{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment}],
-            logged_by(fun() ->
-                with_environment([{debug, false}, {port_range, {1, 2}}], fun() ->
-                    caravan_app:config_change([{debug, false}], [{port_range, {1, 2}}], [])
-                end)
-            end)
-        )
-    after
-        os:unsetenv("CARAVAN_DEBUG"),
-        ok = caravan_config:load()
-    end.
+    logs([{"CARAVAN_DEBUG", "true"}], [{debug, false}, {port_range, {1, 2}}], fun() ->
+        caravan_app:config_change([{debug, false}], [{port_range, {1, 2}}], [])
+    end, [#{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment}]).
 
-with_environment(Pairs, Fun) ->
-    _ = application:load(caravan),
-    [ok = application:set_env(caravan, Key, Value) || {Key, Value} <- Pairs],
-    try
-        Fun()
-    after
-        [ok = application:unset_env(caravan, Key) || {Key, _} <- Pairs]
-    end.
+%% Topologies that are written beat the one of variables.
+a_reload_says_what_counts_for_nothing_test() ->
+    logs([{"CARAVAN_CLUSTER_QUERY", "app.test"}], [{topologies, []}], fun() ->
+        ?assertEqual({error, not_started}, caravan_cluster:reload())
+    end, [#{event => value_overridden, key => topologies, source => environment, overridden => {variable, "CARAVAN_CLUSTER_QUERY"}}]).
 
-%% Logging is synchronous: what was logged has arrived when the handler is gone.
-logged_by(Fun) ->
-    ok = logger:add_handler(?MODULE, ?MODULE, #{level => notice, config => self()}),
-    try
-        Fun()
-    after
-        ok = logger:remove_handler(?MODULE)
-    end,
-    received().
-
-received() ->
-    receive
-        {logged, Report} -> [Report | received()]
-    after 0 -> []
-    end.
+%% With these variables and this environment, the function logs these reports and no others.
+logs(Variables, Environment, Fun, Reports) ->
+    caravan_test_config:with_variables(Variables, fun() ->
+        caravan_test_config:with_environment(Environment, fun() -> caravan_test_log:with_reports(notice, Fun) end)
+    end),
+    ?assertEqual(Reports, [caravan_test_log:next_report() || _ <- Reports]),
+    [ok = caravan_test_log:assert_no_report(Event) || Event <- [variable_passed_over, value_overridden, unknown_key]].
