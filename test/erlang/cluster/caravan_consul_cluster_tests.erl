@@ -13,21 +13,15 @@
 -define(START_TIMEOUT_MS, 30000).
 -define(HTTP_TIMEOUT_MS, 5000).
 
-%% Where scripts/setup could get an agent; it cannot only where Debian's archive has none.
 a_mesh_outlives_its_consul_agent_test_() ->
-    Consul = filename:absname("_build/consul/usr/bin/consul"),
-    case filelib:is_regular(Consul) of
-        true ->
-            {atom_to_list(?FUNCTION_NAME), {timeout, 240, fun() ->
-                caravan_test_directory:with(fun(Directory) ->
-                    Settings = #{directory => Directory, consul => Consul, timeout => ?START_TIMEOUT_MS},
-                    caravan_test_network:with(network(), fun(Network) -> outlives(Network, Settings) end)
-                end)
-            end}};
-        false ->
-            ?debugMsg("SKIP: there is no Consul at _build/consul; scripts/setup consul says why"),
-            []
-    end.
+    caravan_test_consul:tests(fun(Consul) ->
+        {atom_to_list(?FUNCTION_NAME), {timeout, 240, fun() ->
+            caravan_test_directory:with(fun(Directory) ->
+                Settings = #{directory => Directory, consul => Consul, timeout => ?START_TIMEOUT_MS},
+                caravan_test_network:with(network(), fun(Network) -> outlives(Network, Settings) end)
+            end)
+        end}}
+    end).
 
 %% The target that Consul makes of the address of the services.
 network() ->

@@ -5,21 +5,16 @@
 -define(INSTANCES, 200).
 -define(START_TIMEOUT_MS, 30000).
 
-%% A real agent, where scripts/setup could get one; it cannot only where Debian's archive has none.
 consul_test_() ->
-    Consul = filename:absname("_build/consul/usr/bin/consul"),
-    case filelib:is_regular(Consul) of
-        true ->
-            {setup, fun() -> start(Consul) end, fun stop/1, fun(Agent) ->
-                {timeout, 120, [
-                    {"discovery gets all instances", fun() -> discovery_gets_all_instances(Agent) end},
-                    {"no instance is an authoritative none", fun() -> no_instance_is_an_authoritative_none(Agent) end}
-                ]}
-            end};
-        false ->
-            ?debugMsg("SKIP: there is no Consul at _build/consul; scripts/setup consul says why"),
-            []
-    end.
+    caravan_test_consul:tests(fun(Consul) ->
+        {setup, fun() -> start(Consul) end, fun stop/1, fun(Agent) ->
+            [
+                {"discovery gets all instances", {timeout, 120, fun() -> discovery_gets_all_instances(Agent) end}},
+                {"no instance is an authoritative none", {timeout, 60, fun() -> no_instance_is_an_authoritative_none(Agent) end}},
+                {"an answer that Consul cuts is not complete", {timeout, 120, fun() -> a_cut_answer_is_not_complete(Agent) end}}
+            ]
+        end}
+    end).
 
 start(Consul) ->
     Directory = filename:join("/tmp", "caravan_consul_tests." ++ os:getpid()),
@@ -57,6 +52,46 @@ discovery_gets_all_instances({_, Agent}) ->
         caravan_demo_consul:query(), in, srv, [{nameservers, [nameserver(Agent)]}, {alt_nameservers, []}]
     ),
     ?assertEqual(3, length(inet_dns:msg(Naive, anlist))).
+
+%% Over TCP, without the TC bit: at 1,024 records, and near 64 KiB.
+a_cut_answer_is_not_complete({_, Agent}) ->
+    ok = put(Agent, "/v1/catalog/register", "{\"Node\": \"far\", \"Address\": \"127.0.0.2\"}"),
+    %% However slow the machine is, UDP is not asked instead.
+    Options = #{nameservers => [caravan_demo_consul:nameserver(Agent)], transport => tcp, timeout => 60000},
+    Answer = fun(Service, Count, Address) ->
+        ok = put_services(Agent, Service, Count, Address),
+        {ok, #{records := Records, complete := IsComplete}} = caravan_dns:lookup(
+            Service ++ ".service.consul", srv, Options
+        ),
+        {length(Records), IsComplete}
+    end,
+    ?assertEqual({1000, true}, Answer("below", 1000, "127.0.0.2")),
+    ?assertEqual({1024, false}, Answer("short", 1100, "127.0.0.2")),
+    Label = lists:duplicate(50, $n),
+    {Some, false} = Answer("long", 1600, Label ++ "." ++ Label ++ ".test"),
+    ?assert(Some < 1024).
+
+%% A transaction has at most 64 operations.
+put_services(_Agent, _Service, 0, _Address) ->
+    ok;
+put_services(Agent, Service, Count, Address) ->
+    Numbers = lists:seq(max(1, Count - 63), Count),
+    Operations = [
+        io_lib:format(
+            "{\"Service\": {\"Verb\": \"set\", \"Node\": \"far\", \"Service\": "
+            "{\"ID\": \"~ts-~b\", \"Service\": \"~ts\", \"Address\": \"~ts\", \"Port\": ~b}}}",
+            [Service, Number, Service, Address, Number]
+        )
+     || Number <- Numbers
+    ],
+    ok = put(Agent, "/v1/txn", ["[", lists:join(",", Operations), "]"]),
+    put_services(Agent, Service, Count - length(Numbers), Address).
+
+put(Agent, Path, Body) ->
+    [Http | _] = caravan_demo_consul:ports(Agent),
+    Request = {"http://127.0.0.1:" ++ integer_to_list(Http) ++ Path, [], "application/json", iolist_to_binary(Body)},
+    {ok, {{_, 200, _}, _, _}} = httpc:request(put, Request, [{ssl, []}], []),
+    ok.
 
 nameserver(Agent) ->
     [Address, Port] = string:split(caravan_demo_consul:nameserver(Agent), ":"),
