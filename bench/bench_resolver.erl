@@ -25,6 +25,7 @@ status(failed) -> 1.
 run("memory-in-flight", Server, _CaresLoop) -> bench_resolver_memory:in_flight(Server);
 run("memory-million", Server, _CaresLoop) -> bench_resolver_memory:million(Server);
 run("nif", Server, _CaresLoop) -> bench_resolver_nif:run(Server);
+run("loss", Server, _CaresLoop) -> bench_resolver_loss:run(Server);
 run("short", Server, CaresLoop) -> bench_resolver_rows:run(short_rows(), 3, Server, CaresLoop);
 run("full", Server, CaresLoop) -> bench_resolver_rows:run(all_rows(), 5, Server, CaresLoop).
 

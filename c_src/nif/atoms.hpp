@@ -19,6 +19,7 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(a);
     CARAVAN_MAKE_ATOM(aaaa);
     CARAVAN_MAKE_ATOM(address);
+    CARAVAN_MAKE_ATOM(address_ttls);
     CARAVAN_MAKE_ATOM(addresses);
     CARAVAN_MAKE_ATOM(built_against);
     CARAVAN_MAKE_ATOM(cache);
@@ -87,11 +88,11 @@ struct Atoms {
 
   std::array<ERL_NIF_TERM, kErrors.size()> errors{};
   std::array<ERL_NIF_TERM, kCounters.size()> counters{};
-  ERL_NIF_TERM a, aaaa, address, addresses, built_against, c_ares, cache, cancelled, caravan_dns, complete,
-      default_port, delivered, delivering, dash, digits, digits_ignored, edns_size, error, helper, helper_names,
-      helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, name, nameservers,
-      no_digits, none, ok, outcomes, port, port_in_name, port_range, priority, queued, records, rotate, search, shared,
-      srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
+  ERL_NIF_TERM a, aaaa, address, address_ttls, addresses, built_against, c_ares, cache, cancelled, caravan_dns,
+      complete, default_port, delivered, delivering, dash, digits, digits_ignored, edns_size, error, helper,
+      helper_names, helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, name,
+      nameservers, no_digits, none, ok, outcomes, port, port_in_name, port_range, priority, queued, records, rotate,
+      search, shared, srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
   ERL_NIF_TERM true_, false_, auto_, default_, static_;
 };
 

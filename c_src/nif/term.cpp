@@ -67,21 +67,44 @@ ERL_NIF_TERM make_any_map(ErlNifEnv* env, std::vector<ERL_NIF_TERM>& keys, std::
   return map;
 }
 
+struct GlueMaps {
+  ERL_NIF_TERM addresses;
+  ERL_NIF_TERM ttls;
+};
+
+// What came along for each target: its addresses, and for how many seconds the first of them to expire may be believed.
 // Reply::glue is sorted by target, so that one pass groups it.
-ERL_NIF_TERM make_glue(ErlNifEnv* env, const Reply& reply) {
+GlueMaps make_glue(ErlNifEnv* env, const Reply& reply) {
   std::vector<ERL_NIF_TERM> targets;
   std::vector<ERL_NIF_TERM> address_lists;
+  std::vector<ERL_NIF_TERM> ttls;
   std::vector<ERL_NIF_TERM> addresses;
   for (auto it = reply.glue.begin(); it != reply.glue.end();) {
     const auto target = reply.view(it->target);
+    auto ttl = it->ttl;
     targets.push_back(make_binary(env, target));
     addresses.clear();
     for (; it != reply.glue.end() && equal_names(reply.view(it->target), target); ++it) {
       addresses.push_back(make_ip_address(env, it->address));
+      ttl = std::min(ttl, it->ttl);
     }
     address_lists.push_back(make_list(env, addresses));
+    ttls.push_back(enif_make_uint(env, ttl));
   }
-  return make_any_map(env, targets, address_lists);
+  return {make_any_map(env, targets, address_lists), make_any_map(env, targets, ttls)};
+}
+
+ERL_NIF_TERM make_srv_answer(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
+  const auto glue = make_glue(env, reply);
+  return make_map<5>(env, {atoms.records, atoms.addresses, atoms.address_ttls, atoms.ttl, atoms.complete},
+                     {make_srv_records(env, atoms, reply), glue.addresses, glue.ttls,
+                      enif_make_uint(env, reply.ttl.value_or(0)), atoms.of(reply.complete)});
+}
+
+ERL_NIF_TERM make_address_answer(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
+  return make_map<4>(env, {atoms.records, atoms.addresses, atoms.ttl, atoms.complete},
+                     {make_address_records(env, atoms, reply), enif_make_new_map(env),
+                      enif_make_uint(env, reply.ttl.value_or(0)), atoms.of(reply.complete)});
 }
 
 }  // namespace
@@ -163,11 +186,7 @@ ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply&
   if (reply.error) {
     return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
   }
-  const auto records =
-      reply.srv.empty() ? make_address_records(env, atoms, reply) : make_srv_records(env, atoms, reply);
-  const auto answer = make_map<4>(
-      env, {atoms.records, atoms.addresses, atoms.ttl, atoms.complete},
-      {records, make_glue(env, reply), enif_make_uint(env, reply.ttl.value_or(0)), atoms.of(reply.complete)});
+  const auto answer = reply.srv.empty() ? make_address_answer(env, atoms, reply) : make_srv_answer(env, atoms, reply);
   return enif_make_tuple2(env, atoms.ok, answer);
 }
 

@@ -55,6 +55,10 @@ bool is_valid_basename(std::string_view text) noexcept {
 }
 
 std::optional<std::string> normalize_node_name(std::string_view text) {
+  // No longer text is looked through: all characters of a node name are octets, and a dot may end it.
+  if (text.size() > kMaxAtomCharacters + 1) {
+    return std::nullopt;
+  }
   const auto at = text.find('@');
   if (at == std::string_view::npos || !is_valid_basename(text.substr(0, at))) {
     return std::nullopt;

@@ -1,6 +1,7 @@
 #include "core/resolver/attempt_plan.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace caravan {
 namespace {
@@ -40,11 +41,21 @@ constexpr bool is_final_word(Error error) noexcept {
 
 AttemptPlan::AttemptPlan(std::size_t servers, Transport transport, unsigned tries, std::size_t first) noexcept
     : servers_{std::clamp<std::size_t>(servers, 1, kMaxNameservers)},
-      first_{first},
       tries_{std::max(tries, 1U)},
       tcp_{transport != Transport::kUdp},
       fallback_{transport == Transport::kTcpFirst} {
+  for (std::size_t i = 0; i < servers_; ++i) {
+    order_[i] = static_cast<std::uint8_t>((first + i) % servers_);
+  }
   start_stage(tcp_, fallback_ ? (servers_ == 1 ? kTcpTries : 1U) : tries_);
+}
+
+void AttemptPlan::put_last(std::uint8_t server) noexcept {
+  const std::span order{order_.data(), servers_};
+  const auto found = std::find(order.begin(), order.end(), server);
+  if (found != order.end()) {
+    std::rotate(found, found + 1, order.end());
+  }
 }
 
 void AttemptPlan::start_stage(bool tcp, unsigned tries) noexcept {
@@ -58,7 +69,7 @@ std::size_t AttemptPlan::attempts_before_fallback() const noexcept { return fall
 std::optional<Attempt> AttemptPlan::next() noexcept {
   while (true) {
     while (made_ < limit_) {
-      const auto server = only_server_.value_or(static_cast<std::uint8_t>((first_ + made_) % servers_));
+      const auto server = only_server_.value_or(order_[made_ % servers_]);
       ++made_;
       if (!given_up_[server]) {
         return Attempt{server, tcp_};
@@ -81,11 +92,19 @@ void AttemptPlan::fail(Attempt attempt, Error error) noexcept {
   }
 }
 
+void AttemptPlan::time_out(Attempt attempt) noexcept {
+  if (fallback_ && attempt.tcp && made_ >= servers_) {
+    limit_ = std::min(limit_, made_);
+  }
+}
+
 void AttemptPlan::repeat(Attempt attempt) noexcept {
   if (attempt.tcp == tcp_) {
     ++limit_;
   }
 }
+
+void AttemptPlan::once_more() noexcept { limit_ = made_ + (only_server_ ? 1 : servers_); }
 
 void AttemptPlan::truncated(Attempt attempt) noexcept {
   if (only_server_) {

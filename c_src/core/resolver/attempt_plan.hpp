@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -30,21 +31,38 @@ class AttemptPlan {
   // `first`.
   AttemptPlan(std::size_t servers, Transport transport, unsigned tries, std::size_t first = 0) noexcept;
 
+  // Before the first attempt: this nameserver comes after all others, as it has been silent lately.
+  void put_last(std::uint8_t server) noexcept;
+
   // The next attempt; nothing when all have been made.
   std::optional<Attempt> next() noexcept;
+
+  // The last attempt that next() gave was not made; it is the next one.
+  void put_back() noexcept { --made_; }
 
   // An attempt has ended in an error that is no answer. A nameserver that said why it will not answer is not asked
   // again.
   void fail(Attempt attempt, Error error) noexcept;
 
+  // An attempt has had no reply in time. Where UDP comes after TCP, a nameserver that is silent gets no second
+  // connection before: that is for one which has closed the first.
+  void time_out(Attempt attempt) noexcept;
+
   // An attempt did not count: there may be one more.
   void repeat(Attempt attempt) noexcept;
+
+  // All attempts have been made: each nameserver that has not said why it will not answer is asked once more, over the
+  // transport of the last ones.
+  void once_more() noexcept;
 
   // A nameserver gave a truncated answer over UDP: from now on only it is asked, over TCP.
   void truncated(Attempt attempt) noexcept;
 
   // The cause to report when every attempt has failed: what a nameserver said outweighs that another was silent.
   Error error() const noexcept { return error_; }
+
+  // Whether the next attempt is over TCP, if there is one.
+  bool is_over_tcp() const noexcept { return tcp_; }
 
   // Attempts that may still come over TCP before UDP is tried; 0 when there is no such fallback.
   std::size_t attempts_before_fallback() const noexcept;
@@ -53,7 +71,7 @@ class AttemptPlan {
   void start_stage(bool tcp, unsigned tries) noexcept;
 
   std::size_t servers_;
-  std::size_t first_;
+  std::array<std::uint8_t, kMaxNameservers> order_{};
   unsigned tries_;
   bool tcp_;
   bool fallback_;

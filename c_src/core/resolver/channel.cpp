@@ -1,11 +1,22 @@
 #include "core/resolver/channel.hpp"
 
+#include <sys/socket.h>
+
+#include <array>
+#include <utility>
+
 namespace caravan {
 namespace {
 
-// How long c-ares listens for the reply to one question. Longer than our wait before the next attempt, so that a late
-// answer still counts.
-constexpr int kReplyLifetimeMs = 3000;
+// How long c-ares listens for the reply to one question: as long as any lookup lives, so that a late answer still
+// counts. What nobody waits for goes with its channel.
+constexpr int kReplyLifetimeMs = 3'600'000;
+
+// c-ares says "connection refused" when it gets no socket.
+Error connection_error() noexcept {
+  const Fd any{::socket(AF_UNIX, SOCK_DGRAM, 0)};
+  return any.get() < 0 ? Error::kSystem : Error::kConnrefused;
+}
 
 Error status_error(int status) noexcept {
   switch (status) {
@@ -21,7 +32,7 @@ Error status_error(int status) noexcept {
     case ARES_ENOMEM:
       return Error::kSystem;
     default:
-      return Error::kConnrefused;
+      return connection_error();
   }
 }
 
@@ -31,12 +42,31 @@ Error status_error(int status) noexcept {
 struct Channel::Pending {
   Channel* channel;
   QueryToken token;
+  Question question;  // over TCP
+
+  // Of the message that has come, which c-ares may have written anew, or taken for none.
+  std::span<const std::uint8_t> message(int status, std::span<const std::uint8_t> of_cares) const noexcept;
 };
+
+std::span<const std::uint8_t> Channel::Pending::message(int status,
+                                                        std::span<const std::uint8_t> of_cares) const noexcept {
+  auto& stream = channel->stream_;
+  if (!stream) {
+    return of_cares;
+  }
+  if (of_cares.size() >= 2) {
+    const auto message = stream->message_with_id(static_cast<std::uint16_t>(of_cares[0] << 8 | of_cares[1]));
+    return message.empty() ? of_cares : message;
+  }
+  // It could not be read, or not be written anew.
+  const bool has_come = status == ARES_EBADRESP || status == ARES_EBADQUERY;
+  return has_come ? stream->message_for(question) : of_cares;
+}
 
 std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
                                        Clock::time_point now) {
-  std::unique_ptr<Channel> channel{new Channel{sockets, observer, now}};
-  if (!channel->initialise(endpoint)) {
+  std::unique_ptr<Channel> channel{new Channel{endpoint, sockets, observer, now}};
+  if (!channel->initialise()) {
     return nullptr;
   }
   return channel;
@@ -44,17 +74,19 @@ std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sock
 
 Channel::~Channel() = default;
 
-bool Channel::initialise(const Endpoint& endpoint) {
+bool Channel::initialise() {
   ares_options options{};
   // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED come to us instead of being turned into "connection refused" (1.18).
   // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set.
   options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  if (endpoint.tcp) {
-    options.flags |= ARES_FLAG_USEVC;
+  if (endpoint_.tcp) {
+    // RFC 7766, section 6.2.3: questions that come one after another share a connection. c-ares would close it when
+    // nothing is in flight.
+    options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
   }
-  if (endpoint.edns_size > 0) {
+  if (endpoint_.edns_size > 0) {
     options.flags |= ARES_FLAG_EDNS;
-    options.ednspsz = endpoint.edns_size;
+    options.ednspsz = endpoint_.edns_size;
   }
   options.timeout = kReplyLifetimeMs;
   options.tries = 1;
@@ -66,13 +98,22 @@ bool Channel::initialise(const Endpoint& endpoint) {
   mask |= ARES_OPT_QUERY_CACHE;
   options.qcache_max_ttl = 0;
 #endif
+  // What a channel needs is set: files that a system keeps are read for each of them otherwise.
+  std::array<char, sizeof "/dev/null"> no_file{"/dev/null"};
+  std::array<char, sizeof "b"> dns_only{"b"};
+  options.resolvconf_path = no_file.data();
+  options.lookups = dns_only.data();
+  mask |= ARES_OPT_RESOLVCONF | ARES_OPT_LOOKUPS;
   ares_channel raw = nullptr;
   if (::ares_init_options(&raw, &options, mask) != ARES_SUCCESS) {
     return false;
   }
   ares_.reset(raw);
+  if (endpoint_.tcp) {
+    stream_.emplace().attach(raw);
+  }
   // ares_set_servers_csv ignores ports in 1.18.
-  return ::ares_set_servers_ports_csv(raw, endpoint.nameserver.to_string().c_str()) == ARES_SUCCESS;
+  return ::ares_set_servers_ports_csv(raw, endpoint_.nameserver.to_string().c_str()) == ARES_SUCCESS;
 }
 
 void Channel::on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept {
@@ -85,19 +126,24 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
   if (--pending->channel->in_flight_ == 0) {
     pending->channel->sent_in_a_row_ = 0;
   }
-  if (size > 0) {
-    pending->channel->last_reply_ = pending->channel->reading_at_;
-  }
+  auto& channel = *pending->channel;
   // A reply with an error code comes with an error status and its message; the message says it more exactly.
-  const std::span<const std::uint8_t> bytes{message,
-                                            message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)};
-  pending->channel->observer_.on_reply(pending->token, bytes, status_error(status));
+  const auto bytes =
+      pending->message(status, {message, message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)});
+  if (!bytes.empty()) {
+    channel.last_reply_ = channel.reading_at_;
+  }
+  // With a message nobody asks for the status, and to find out costs a system call.
+  const auto failure = bytes.empty() ? status_error(status) : Error::kBadresp;
+  if (!channel.observer_.on_reply(channel, pending->token, bytes, failure)) {
+    --channel.abandoned_;
+  }
 }
 
 void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
-  auto pending = std::make_unique<Pending>(Pending{this, token});
+  auto pending = std::make_unique<Pending>(Pending{this, token, stream_ ? question : Question{}});
   if (in_flight_++ == 0) {
-    listening_since_ = now;
+    busy_since_ = now;
   }
   ++sent_in_a_row_;
   last_used_ = now;
@@ -111,6 +157,22 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
 
 void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
   reading_at_ = now;
+  read_and_write(ready);
+  if (!stream_) {
+    return;
+  }
+  // c-ares 1.18 reads a length, or a message, at a time.
+  for (auto unread = stream_->unread(); unread > 0;) {
+    read_and_write(ready);
+    const auto before = std::exchange(unread, stream_->unread());
+    if (unread >= before) {
+      break;
+    }
+  }
+  stream_->forget_messages();
+}
+
+void Channel::read_and_write(const SocketSet::Ready& ready) noexcept {
 #if ARES_VERSION >= 0x012200
   // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
   // kept from acting on them here.
@@ -125,13 +187,6 @@ void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noex
   ::ares_process_fd(ares_.get(), ready.readable ? ready.fd : ARES_SOCKET_BAD,
                     ready.writable ? ready.fd : ARES_SOCKET_BAD);
 #endif
-}
-
-void Channel::expire(Clock::time_point now) noexcept {
-  if (in_flight_ > 0 && now - listening_since_ >= std::chrono::milliseconds{kReplyLifetimeMs}) {
-    listening_since_ = now;
-    ::ares_process_fd(ares_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-  }
 }
 
 }  // namespace caravan

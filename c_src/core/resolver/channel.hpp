@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "core/resolver/attempt_plan.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/socket_set.hpp"
+#include "core/resolver/tcp_stream.hpp"
 #include "core/system/cares.hpp"
 #include "core/wire/dns_message.hpp"
 #include "core/wire/ip_address.hpp"
@@ -21,15 +23,20 @@ struct QueryToken {
   LookupRef lookup;
   std::uint16_t candidate = 0;
   Attempt attempt;
+  std::chrono::steady_clock::time_point asked;
 };
+
+class Channel;
 
 // Takes the replies of all channels, inside c-ares' callback: it must not call c-ares.
 class ReplyObserver {
  public:
   virtual ~ReplyObserver() = default;
 
-  // `message` is empty when there is none; `failure` says why then.
-  virtual void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept = 0;
+  // `message` is empty when there is none; `failure` says why then, kSystem if there are no descriptors left. Returns
+  // whether somebody has waited for the reply; false if Channel::abandon() was called for the question.
+  virtual bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
+                        Error failure) noexcept = 0;
 };
 
 struct Endpoint {
@@ -60,9 +67,12 @@ class Channel {
 
   void process(const SocketSet::Ready& ready, Clock::time_point now) noexcept;
 
-  // Lets c-ares give up what it has waited for too long.
-  void expire(Clock::time_point now) noexcept;
+  // Nobody waits any more for the reply to one of the questions in flight. c-ares cannot cancel a single one.
+  void abandon() noexcept { ++abandoned_; }
+  // Whether nobody waits for anything that comes over this channel.
+  bool is_forsaken() const noexcept { return abandoned_ == in_flight_; }
 
+  const Endpoint& endpoint() const noexcept { return endpoint_; }
   std::size_t in_flight() const noexcept { return in_flight_; }
   // Questions since nothing was in flight last: as many have left from the same source port. c-ares closes its socket
   // when nothing is in flight any more.
@@ -70,27 +80,33 @@ class Channel {
   Clock::time_point opened() const noexcept { return opened_; }
   Clock::time_point last_used() const noexcept { return last_used_; }
   Clock::time_point last_reply() const noexcept { return last_reply_; }
+  // Whether it has answered before, and not since it was idle: what lies on the way may have forgotten it.
+  bool is_doubtful() const noexcept { return last_reply_ != Clock::time_point{} && last_reply_ < busy_since_; }
 
  private:
   struct Pending;
 
-  Channel(SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
-      : sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
+  Channel(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
+      : endpoint_{endpoint}, sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
 
-  bool initialise(const Endpoint& endpoint);
+  bool initialise();
+  void read_and_write(const SocketSet::Ready& ready) noexcept;
   static void on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept;
   static void on_answer(void* arg, int status, const unsigned char* message, int size) noexcept;
 
+  const Endpoint endpoint_;
   SocketSet& sockets_;
   ReplyObserver& observer_;
   Clock::time_point opened_;
   std::size_t in_flight_ = 0;
+  std::size_t abandoned_ = 0;  // of those in flight
   std::size_t sent_in_a_row_ = 0;
   Clock::time_point last_used_;
   Clock::time_point last_reply_;
   Clock::time_point reading_at_;
-  Clock::time_point listening_since_;  // when c-ares was last let give up, or began to wait
-  AresChannel ares_;
+  Clock::time_point busy_since_;     // when something was in flight again
+  std::optional<TcpStream> stream_;  // over TCP
+  AresChannel ares_;                 // reads through `stream_`, and so goes before it
 };
 
 }  // namespace caravan

@@ -11,9 +11,8 @@ constexpr std::chrono::seconds kIdleLimit{30};
 // With more than that, idle ones are closed at once.
 constexpr std::size_t kMaxIdle = 64;
 constexpr std::size_t kMaxChannels = ChannelPool::kMaxInFlight / ChannelPool::kQueriesPerPort;
-// A channel that brings nothing back is replaced no sooner.
+// A connection that brings nothing back is replaced no sooner.
 constexpr std::chrono::seconds kMinLife{1};
-constexpr std::chrono::seconds kLately{1};
 
 }  // namespace
 
@@ -35,8 +34,14 @@ ChannelPool::Choice ChannelPool::get(const Endpoint& endpoint, TimePoint now) {
     }
     group.current = (group.current + 1) % usable.size();
   }
-  if ((endpoint.tcp && !usable.empty()) || usable.size() + group.retired.size() >= kMaxChannels) {
+  if (endpoint.tcp && !usable.empty()) {
     return {nullptr, Error::kOverload};
+  }
+  if (usable.size() + group.retired.size() >= kMaxChannels) {
+    close_forsaken(group, endpoint.tcp);
+    if (usable.size() + group.retired.size() >= kMaxChannels) {
+      return {nullptr, Error::kOverload};
+    }
   }
   auto channel = Channel::open(endpoint, sockets_, observer_, now);
   if (!channel) {
@@ -47,6 +52,16 @@ ChannelPool::Choice ChannelPool::get(const Endpoint& endpoint, TimePoint now) {
   return {usable.back().get()};
 }
 
+// Those that can take no question any more, once nobody waits for what they carry: each reply that was lost would keep
+// one open for as long as c-ares waits for it.
+void ChannelPool::close_forsaken(Group& group, bool tcp) {
+  std::erase_if(group.retired, [](const auto& channel) { return channel->is_forsaken(); });
+  std::erase_if(group.usable, [tcp](const auto& channel) {
+    return channel->in_flight() > 0 && channel->is_forsaken() && is_full(*channel, tcp);
+  });
+  group.current = 0;
+}
+
 bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now) {
   const auto group = groups_.find(endpoint);
   if (group == groups_.end()) {
@@ -54,7 +69,10 @@ bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimeP
   }
   auto& [usable, current, retired] = group->second;
   const auto found = find(usable, channel);
-  if (found == usable.end() || (*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife) {
+  if (found == usable.end()) {
+    return false;
+  }
+  if (endpoint.tcp && ((*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife)) {
     return false;
   }
   const auto entry = usable.begin() + (found - usable.cbegin());
@@ -64,24 +82,22 @@ bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimeP
   return true;
 }
 
-bool ChannelPool::answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const {
+const Channel* ChannelPool::find_usable(const Endpoint& endpoint, const Channel* channel) const {
   const auto group = groups_.find(endpoint);
   if (group == groups_.end()) {
-    return false;
+    return nullptr;
   }
   const auto found = find(group->second.usable, channel);
-  return found != group->second.usable.end() && now - (*found)->last_reply() < kLately;
+  return found == group->second.usable.end() ? nullptr : found->get();
 }
 
-template <typename Visitor>
-void ChannelPool::for_each(Visitor visit) const {
-  for (const auto& [endpoint, group] : groups_) {
-    for (const auto* channels : {&group.usable, &group.retired}) {
-      for (const auto& channel : *channels) {
-        visit(*channel);
-      }
-    }
-  }
+bool ChannelPool::has_answered_since(TimePoint when, const Endpoint& endpoint, const Channel* channel) const {
+  const auto* found = find_usable(endpoint, channel);
+  return found != nullptr && found->last_reply() >= when;
+}
+
+bool ChannelPool::is_usable(const Endpoint& endpoint, const Channel* channel) const {
+  return find_usable(endpoint, channel) != nullptr;
 }
 
 void ChannelPool::tend(TimePoint now) {
@@ -90,15 +106,15 @@ void ChannelPool::tend(TimePoint now) {
   }
   tended_ = now;
   std::size_t count = 0;
-  for_each([&](Channel& channel) {
-    channel.expire(now);
-    ++count;
-  });
-  const auto idle_limit = count > kMaxIdle ? std::chrono::seconds{0} : kIdleLimit;
+  for (const auto& [endpoint, group] : groups_) {
+    count += group.usable.size() + group.retired.size();
+  }
   for (auto& [endpoint, group] : groups_) {
-    std::erase_if(group.retired, [](const auto& channel) { return channel->in_flight() == 0; });
+    const auto idle_limit =
+        count > kMaxIdle ? std::chrono::seconds{0} : (endpoint.tcp ? kConnectionIdleLimit : kIdleLimit);
+    close_forsaken(group, endpoint.tcp);
     std::erase_if(group.usable, [&](const auto& channel) {
-      return channel->in_flight() == 0 && now - channel->last_used() > idle_limit;
+      return channel->is_forsaken() && now - channel->last_used() > idle_limit;
     });
     group.current = 0;
   }
@@ -109,9 +125,14 @@ std::optional<ChannelPool::TimePoint> ChannelPool::next_tend(TimePoint now) cons
   if (groups_.empty()) {
     return std::nullopt;
   }
-  bool busy = false;
-  for_each([&](const Channel& channel) { busy = busy || channel.in_flight() > 0; });
-  return busy ? tended_ + kTendInterval : now + kIdleLimit;
+  const bool has_connections =
+      std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) { return entry.first.tcp; });
+  const bool busy = std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) {
+    const auto& [usable, current, retired] = entry.second;
+    return !retired.empty() ||
+           std::any_of(usable.begin(), usable.end(), [](const auto& channel) { return !channel->is_forsaken(); });
+  });
+  return busy ? tended_ + kTendInterval : now + (has_connections ? kConnectionIdleLimit : kIdleLimit);
 }
 
 }  // namespace caravan

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -29,22 +30,29 @@ class ChannelPool {
       : sockets_{sockets}, observer_{observer}, tended_{now} {}
 
   struct Choice {
-    Channel* channel = nullptr;  // valid until tend()
+    Channel* channel = nullptr;  // valid until it is forsaken and get() or tend() is called
+    // Without a channel: kOverload if there are as many as there may be, and one of them will have room.
     Error error = Error::kSystem;
   };
 
   // A channel that may take one more question; when there is none, why.
   Choice get(const Endpoint& endpoint, TimePoint now);
 
-  // Over a channel from which nothing has come since `asked` no further question goes: the next one leaves from another
-  // source port, over another connection. False when it was so already, and when the channel is too young to be given
-  // up, or gone.
+  // The reply to a question that was sent at `asked` has not come in time: no further question goes over the channel,
+  // and the next one leaves from another source port, over another connection. A connection is kept if something has
+  // come over it since, and for a second in any case. Returns false if nothing has changed.
   bool retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now);
 
-  // Whether something came back over this channel within the last second.
-  bool answered_lately(const Endpoint& endpoint, const Channel* channel, TimePoint now) const;
+  // For how long a connection is kept when nothing is in flight. It may be that the network forgets it, or the
+  // nameserver closes it, just when a question leaves.
+  static constexpr std::chrono::seconds kConnectionIdleLimit{10};
 
-  // Lets c-ares give up what it has waited for too long, and closes what is idle; not more often than is of use.
+  // Whether something has come back over this channel since then.
+  bool has_answered_since(TimePoint when, const Endpoint& endpoint, const Channel* channel) const;
+  // Whether questions may go over it, once it has room.
+  bool is_usable(const Endpoint& endpoint, const Channel* channel) const;
+
+  // Closes what is idle, and what nobody waits for; not more often than is of use.
   void tend(TimePoint now);
 
   // When tend() has something to do; nothing when it never has.
@@ -58,11 +66,10 @@ class ChannelPool {
     Channels retired;
   };
 
+  const Channel* find_usable(const Endpoint& endpoint, const Channel* channel) const;
   static Channels::const_iterator find(const Channels& channels, const Channel* channel) noexcept;
   static bool is_full(const Channel& channel, bool tcp) noexcept;
-
-  template <typename Visitor>
-  void for_each(Visitor visit) const;
+  static void close_forsaken(Group& group, bool tcp);
 
   SocketSet& sockets_;
   ReplyObserver& observer_;

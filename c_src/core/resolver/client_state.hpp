@@ -51,6 +51,9 @@ struct ClientState {
   // Lookups that equal ones may join.
   std::unordered_set<Lookup*, LookupHash, SameLookup> joinable;
   std::size_t lookups = 0;
+  // How many were admitted in this turn of the loop.
+  std::size_t turn = 0;
+  std::size_t admitted = 0;
   std::size_t rotation = 0;
   bool forsaken = false;  // nobody can ask any more
 };

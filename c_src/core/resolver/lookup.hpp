@@ -29,6 +29,14 @@ struct Lookup {
     std::vector<Waiter> others;
   };
 
+  // What for, until it is woken at the latest.
+  enum class Wait : std::uint8_t {
+    kForReply,
+    kForChannel,
+    kForPause,  // after all tries, until it asks once more
+    kForTcp,    // with an answer over UDP, which may lack records
+  };
+
   LookupRef ref;
   ClientState* client = nullptr;  // null: the slot is free
   Waiters waiters;
@@ -44,17 +52,23 @@ struct Lookup {
   std::vector<Question> candidates;
   std::uint16_t candidate = 0;
   std::optional<AttemptPlan> plan;
-  std::size_t outstanding = 0;  // attempts of this candidate without a reply
+  std::size_t outstanding = 0;  // attempts of this candidate without a reply that was handled
   std::chrono::milliseconds attempt_timeout{0};
+  TimePoint tcp_given_up;  // when an answer over UDP counts although one over TCP may still come
   // The last attempt: what it went over, and when.
   Attempt attempt;
   const Channel* channel = nullptr;  // to be compared only: it may be gone
   TimePoint asked;
+  bool doubts_connection = false;  // that the last attempt went over
+  // What the attempts without a reply went over. A channel stays open as long as it is in here.
+  std::vector<Channel*> channels;
+  Wait waits = Wait::kForReply;
+  bool is_resting = false;  // listed by the driver as one that has used up its tries
 
   std::uint8_t lost_connections = 0;
 
   // No optional: few lookups need them, and they are large.
-  std::unique_ptr<Reply> partial;        // a truncated answer, should TCP not give the whole one
+  std::unique_ptr<Reply> partial;        // an answer over UDP that may lack records, should TCP not give them
   std::unique_ptr<Reply> negative;       // what the candidates so far have said
   std::optional<Error> candidate_error;  // why the first candidate that could not be asked could not
 

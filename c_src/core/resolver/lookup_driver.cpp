@@ -1,9 +1,11 @@
 #include "core/resolver/lookup_driver.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/resolver/client_state.hpp"
+#include "core/resolver/pace.hpp"
 #include "core/wire/dns_name.hpp"
 
 namespace caravan {
@@ -11,13 +13,33 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kMaxAttemptTimeout{1000};
+constexpr std::size_t kMinSweep = 512;
 
-// Connections lost under one lookup that count as no try.
-constexpr std::uint8_t kMaxLostConnections = 16;
+// Connections lost under one lookup that count as no try: where a nameserver closes each after an answer, those before
+// it go first.
+constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
 
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
+
+// How long an answer over UDP may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3). A server may send a longer one
+// without the TC bit: c-ares 1.18 cuts that to this size.
+std::size_t udp_size(const ClientOptions& options) noexcept {
+  constexpr std::size_t without_edns = 512;
+  return std::max<std::size_t>(options.edns_size, without_edns);
+}
+
+// No record of the answer is here, and the others are to be had over TCP.
+Reply truncated_reply() {
+  auto reply = failed_reply(Error::kNodata);
+  reply.truncated = true;
+  return reply;
+}
+
+bool awaits_tcp(const Lookup& lookup) noexcept {
+  return std::any_of(lookup.channels.begin(), lookup.channels.end(),
+                     [](const Channel* channel) { return channel->endpoint().tcp; });
+}
 
 Endpoint endpoint_of(const Lookup& lookup, Attempt attempt) {
   return {(*lookup.nameservers)[attempt.server], attempt.tcp, options_of(lookup).edns_size};
@@ -38,17 +60,79 @@ void LookupDriver::begin(Lookup& lookup) {
   ask_candidate(lookup);
 }
 
+void LookupDriver::abandon(Lookup& lookup) noexcept {
+  for (auto* channel : lookup.channels) {
+    channel->abandon();
+  }
+  lookup.channels.clear();
+}
+
 void LookupDriver::ask_candidate(Lookup& lookup) {
+  abandon(lookup);
   lookup.outstanding = 0;
   lookup.partial.reset();
-  const auto tries = milliseconds::rep{options_of(lookup).tries};
-  const auto& plan = lookup.plan.emplace(lookup.nameservers->size(), lookup.inquiry.transport, options_of(lookup).tries,
-                                         lookup.first_server);
-  // TCP may be filtered: at least half of the time is kept for UDP.
-  const auto before_fallback = static_cast<milliseconds::rep>(2 * plan.attempts_before_fallback());
+  lookup.plan = plan_for(lookup);
+  const auto round_trip = record_of(lookup, lookup.first_server, true).round_trip();
   lookup.attempt_timeout =
-      std::min(kMaxAttemptTimeout, lookup.waiters.first.timeout / std::max(before_fallback, tries));
+      pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries,
+                            lookup.plan->attempts_before_fallback(), round_trip.value_or(pace::Duration::zero()));
+  put_silent_last(lookup);
   attempt_next(lookup, Cause::kNew);
+}
+
+void LookupDriver::put_silent_last(Lookup& lookup) {
+  const auto count = lookup.nameservers->size();
+  const bool tcp = lookup.plan->is_over_tcp();
+  const auto silent = endpoints_.silent(*lookup.nameservers, tcp);
+  if (silent.count() == count) {
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto server = (lookup.first_server + i) % count;
+    if (silent[server]) {
+      lookup.plan->put_last(static_cast<std::uint8_t>(server));
+      probe(lookup, server, tcp);
+    }
+  }
+}
+
+EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server, bool tcp) {
+  return endpoints_.of({(*lookup.nameservers)[server], tcp});
+}
+
+EndpointRecord& LookupDriver::record_of(const Channel& channel) {
+  return endpoints_.of({channel.endpoint().nameserver, channel.endpoint().tcp});
+}
+
+// Who does not get TCP from any of the nameservers has no reason to wait for it each time.
+AttemptPlan LookupDriver::plan_for(const Lookup& lookup) {
+  const auto& nameservers = *lookup.nameservers;
+  auto transport = lookup.inquiry.transport;
+  if (transport == Transport::kTcpFirst && endpoints_.is_tcp_given_up(nameservers)) {
+    transport = Transport::kUdp;
+    for (std::size_t server = 0; server < nameservers.size(); ++server) {
+      probe(lookup, server, true);
+    }
+  }
+  return {nameservers.size(), transport, options_of(lookup).tries, lookup.first_server};
+}
+
+// Asks a nameserver that is silent whether it is back. No lookup waits for what it says; its record does.
+void LookupDriver::probe(const Lookup& lookup, std::size_t server, bool tcp) {
+  if (!record_of(lookup, server, tcp).is_probe_due(now_)) {
+    return;
+  }
+  const Endpoint endpoint{(*lookup.nameservers)[server], tcp, options_of(lookup).edns_size};
+  auto* channel = channels_.get(endpoint, now_).channel;
+  // The last probe: a connection that was silent then may lead nowhere any more.
+  if (channel != nullptr && channel->in_flight() > 0 && channels_.retire(endpoint, channel, now_, now_)) {
+    channel = channels_.get(endpoint, now_).channel;
+  }
+  if (channel != nullptr) {
+    stats_of(lookup).count(Counter::kQueries);
+    channel->send(lookup.question(), {kNoLookup, 0, {static_cast<std::uint8_t>(server), tcp}, now_}, now_);
+    channel->abandon();
+  }
 }
 
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
@@ -56,37 +140,144 @@ void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
     results_.on_result(lookup, failed_reply(Error::kCancelled));
     return;
   }
+  lookup.waits = Lookup::Wait::kForReply;
   while (const auto attempt = lookup.plan->next()) {
     const auto error = send(lookup, *attempt);
+    if (error == Error::kOverload) {
+      await_channel(lookup, *attempt);
+      return;
+    }
     if (!error) {
       if (cause == Cause::kRetry) {
         stats_of(lookup).count(Counter::kRetries);
       }
-      lookups_.wake_at(lookup, std::min(lookup.deadline(), now_ + lookup.attempt_timeout));
+      lookups_.wake_at(lookup, std::min(lookup.deadline(), time_of_next_try(lookup)));
       return;
     }
     lookup.plan->fail(*attempt, *error);
   }
-  if (lookup.outstanding == 0) {
+  // What has come over UDP is better than what may come over TCP no more.
+  if (lookup.outstanding == 0 || lookup.partial) {
     candidate_failed(lookup, lookup.plan->error());
     return;
   }
-  // A late answer counts until the deadline.
+  rest(lookup);
+}
+
+// A late answer counts until the deadline. A nameserver that is away for a moment is asked again when it may be back;
+// one that has said something would say it again.
+void LookupDriver::rest(Lookup& lookup) {
+  results_.on_silence(lookup);
+  if (!std::exchange(lookup.is_resting, true)) {
+    note_resting(lookup.ref);
+  }
+  const auto over = now_ + pace::pause(lookup.waiters.first.timeout, lookup.attempt_timeout);
+  const bool pauses = lookup.plan->error() == Error::kTimeout && over < lookup.deadline();
+  lookup.waits = pauses ? Lookup::Wait::kForPause : Lookup::Wait::kForReply;
+  lookups_.wake_at(lookup, pauses ? over : lookup.deadline());
+}
+
+// A late answer is worth less than a question that is not asked.
+ChannelPool::Choice LookupDriver::get_channel(const Endpoint& endpoint) {
+  auto choice = channels_.get(endpoint, now_);
+  while (choice.error == Error::kOverload && let_go_of_resting()) {
+    choice = channels_.get(endpoint, now_);
+  }
+  return choice;
+}
+
+void LookupDriver::note_resting(LookupRef lookup) {
+  resting_.push_back(lookup);
+  if (resting_.size() >= sweep_resting_at_) {
+    std::erase_if(resting_, [this](LookupRef ref) { return lookups_.find(ref) == nullptr; });
+    sweep_resting_at_ = 2 * std::max(resting_.size(), kMinSweep);
+  }
+}
+
+// Of the channels that the lookup keeps which has rested longest. Returns false if none keeps any.
+bool LookupDriver::let_go_of_resting() {
+  while (!resting_.empty()) {
+    auto* lookup = lookups_.find(resting_.front());
+    resting_.pop_front();
+    if (lookup == nullptr) {
+      continue;
+    }
+    lookup->is_resting = false;
+    if (!lookup->channels.empty()) {
+      lookup->outstanding -= lookup->channels.size();
+      abandon(*lookup);
+      return true;
+    }
+  }
+  return false;
+}
+
+void LookupDriver::ask_again(Lookup& lookup) {
+  lookup.plan->once_more();
+  attempt_next(lookup, Cause::kRetry);
+}
+
+// A lack of channels is no try: the lookup goes on as soon as one has room. It lets go of those that its earlier
+// questions keep: if each waiting lookup kept one, none would ever have room.
+void LookupDriver::await_channel(Lookup& lookup, Attempt attempt) {
+  lookup.outstanding -= lookup.channels.size();
+  abandon(lookup);
+  lookup.plan->put_back();
+  lookup.waits = Lookup::Wait::kForChannel;
+  waiting_[endpoint_of(lookup, attempt)].push_back(lookup.ref);
   lookups_.wake_at(lookup, lookup.deadline());
 }
 
+void LookupDriver::ask_waiting() {
+  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
+    auto& [endpoint, waiting] = *entry;
+    while (!waiting.empty()) {
+      auto* lookup = lookups_.find(waiting.front());
+      if (lookup != nullptr && lookup->waits == Lookup::Wait::kForChannel) {
+        if (get_channel(endpoint).error == Error::kOverload) {
+          break;
+        }
+        waiting.pop_front();
+        attempt_next(*lookup, Cause::kNew);
+      } else {
+        waiting.pop_front();
+      }
+    }
+    entry = waiting.empty() ? waiting_.erase(entry) : std::next(entry);
+  }
+}
+
+void LookupDriver::tend() {
+  channels_.tend(now_);
+  ask_waiting();
+}
+
 std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
-  const auto [channel, error] = channels_.get(endpoint_of(lookup, attempt), now_);
+  const auto [channel, error] = get_channel(endpoint_of(lookup, attempt));
   if (channel == nullptr) {
     return error;
   }
   lookup.attempt = attempt;
   lookup.channel = channel;
   lookup.asked = now_;
+  if (attempt.tcp) {
+    lookup.tcp_given_up = now_ + 2 * lookup.attempt_timeout;
+  }
   ++lookup.outstanding;
+  lookup.channels.push_back(channel);
   stats_of(lookup).count(Counter::kQueries);
-  channel->send(lookup.question(), {lookup.ref, lookup.candidate, attempt}, now_);
+  record_of(*channel).on_question(now_);
+  channel->send(lookup.question(), {lookup.ref, lookup.candidate, attempt, now_}, now_);
+  lookup.doubts_connection = attempt.tcp && channel->is_doubtful();
   return std::nullopt;
+}
+
+// Over TCP the kernel sends again what is lost.
+LookupDriver::TimePoint LookupDriver::time_of_next_try(const Lookup& lookup) {
+  const auto& [server, tcp] = lookup.attempt;
+  return now_ + (tcp && !lookup.doubts_connection
+                     ? lookup.attempt_timeout
+                     : pace::retry(lookup.attempt_timeout, record_of(lookup, server, tcp).patience()));
 }
 
 Lookup* LookupDriver::find(const QueryToken& token) noexcept {
@@ -94,10 +285,33 @@ Lookup* LookupDriver::find(const QueryToken& token) noexcept {
   return lookup != nullptr && lookup->candidate == token.candidate ? lookup : nullptr;
 }
 
-void LookupDriver::on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept {
-  if (const auto* lookup = find(token)) {
-    arrivals_.push_back({token, message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question())});
+bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
+                            Error failure) noexcept {
+  auto& record = record_of(channel);
+  if (!message.empty()) {
+    record.on_reply(token.asked, now_);
+  } else if (failure == Error::kConnrefused && now_ - token.asked >= pace::kMinRetry) {
+    // A proxy without a server behind it, or a host that is not there: who refuses does so at once.
+    record.on_timeout(now_);
   }
+  auto* lookup = find(token);
+  if (lookup == nullptr) {
+    return false;
+  }
+  const auto entry = std::find(lookup->channels.begin(), lookup->channels.end(), &channel);
+  const bool is_awaited = entry != lookup->channels.end();
+  if (is_awaited) {
+    lookup->channels.erase(entry);
+  } else if (message.empty()) {
+    // The end of a channel that the lookup has let go of is no word of the nameserver's.
+    return false;
+  }
+  auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
+  if (reply.error == Error::kBadresp && !token.attempt.tcp && message.size() >= udp_size(options_of(*lookup))) {
+    reply = truncated_reply();
+  }
+  arrivals_.push_back({token, std::move(reply), is_awaited});
+  return is_awaited;
 }
 
 bool LookupDriver::handle_replies() {
@@ -110,6 +324,7 @@ bool LookupDriver::handle_replies() {
   }
   handled_.clear();
   ask_cut_off_again();
+  ask_waiting();
   return true;
 }
 
@@ -118,28 +333,55 @@ void LookupDriver::handle(Arrival& arrival) {
   if (lookup == nullptr) {
     return;
   }
-  --lookup->outstanding;
+  lookup->outstanding -= arrival.is_awaited ? 1 : 0;
   auto& reply = arrival.reply;
   const auto attempt = arrival.token.attempt;
   if (is_failure(reply)) {
     handle_failure(*lookup, attempt, *reply.error);
   } else if (reply.truncated) {
-    if (!reply.error) {
-      lookup->partial = std::make_unique<Reply>(std::move(reply));
-    }
-    lookup->plan->truncated(attempt);
-    stats_of(*lookup).count(Counter::kTcpFallbacks);
-    attempt_next(*lookup, Cause::kNew);
+    handle_truncated(*lookup, attempt, std::move(reply));
   } else if (reply.error) {
     candidate_is_negative(*lookup, std::move(reply));
   } else {
-    reply.complete = attempt.tcp;
-    results_.on_result(*lookup, std::move(reply));
+    handle_answer(*lookup, attempt, std::move(reply));
   }
+}
+
+void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply reply) {
+  const bool has_records = !reply.error;
+  if (has_records) {
+    lookup.partial = std::make_unique<Reply>(std::move(reply));
+  }
+  if (has_records && endpoints_.is_tcp_given_up((*lookup.nameservers)[attempt.server])) {
+    probe(lookup, attempt.server, true);
+    candidate_failed(lookup, Error::kTimeout);
+    return;
+  }
+  lookup.plan->truncated(attempt);
+  stats_of(lookup).count(Counter::kTcpFallbacks);
+  attempt_next(lookup, Cause::kNew);
+}
+
+void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply reply) {
+  reply.complete = attempt.tcp && !reply.at_limit;
+  if (!attempt.tcp && awaits_tcp(lookup) && now_ < lookup.tcp_given_up) {
+    lookup.partial = std::make_unique<Reply>(std::move(reply));
+    lookup.waits = Lookup::Wait::kForTcp;
+    results_.on_silence(lookup);
+    lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.tcp_given_up));
+    return;
+  }
+  results_.on_result(lookup, std::move(reply));
 }
 
 void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) {
   lookup.plan->fail(attempt, error);
+  if (lookup.waits == Lookup::Wait::kForTcp) {
+    if (!awaits_tcp(lookup)) {
+      candidate_failed(lookup, error);
+    }
+    return;
+  }
   if (has_lost_connection(lookup, attempt, error)) {
     ++lookup.lost_connections;
     lookup.plan->repeat(attempt);
@@ -161,9 +403,23 @@ void LookupDriver::ask_cut_off_again() {
   }
 }
 
+// Of all that it has asked and that has not been answered.
+void LookupDriver::note_silence(const Lookup& lookup) {
+  for (const auto* channel : lookup.channels) {
+    record_of(*channel).on_timeout(now_);
+  }
+}
+
 void LookupDriver::wake(Lookup& lookup) {
-  if (lookup.deadline() > now_) {
+  note_silence(lookup);
+  if (lookup.waits == Lookup::Wait::kForPause) {
+    lookup.waits = Lookup::Wait::kForReply;
+    results_.on_pause_over(lookup);
+  } else if (std::exchange(lookup.doubts_connection, false) && lookup.deadline() > now_) {
+    ask_over_new_connection(lookup);
+  } else if (lookup.waits != Lookup::Wait::kForTcp && lookup.deadline() > now_) {
     give_up_silent_channel(lookup);
+    lookup.plan->time_out(lookup.attempt);
     attempt_next(lookup, Cause::kRetry);
   } else if (lookup.partial) {
     results_.on_result(lookup, std::move(*lookup.partial));
@@ -175,18 +431,34 @@ void LookupDriver::wake(Lookup& lookup) {
 // A nameserver may close a connection at any time, and many do after so many questions; those that it has not read, and
 // answers that we have not, go with it, and are to be asked for again (RFC 7766, section 6.2.4).
 bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const {
-  return error == Error::kConnrefused && attempt.tcp && lookup.lost_connections < kMaxLostConnections &&
-         channels_.answered_lately(endpoint_of(lookup, attempt), lookup.channel, now_);
+  if (error != Error::kConnrefused || !attempt.tcp || lookup.lost_connections >= kMaxLostConnections) {
+    return false;
+  }
+  // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
+  const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
+  return channels_.has_answered_since(since, endpoint_of(lookup, attempt), lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
 // nothing comes back, for as long as the kernel, or a NAT on the way, remembers it.
 void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
-  if (lookup.channel == nullptr) {
+  // A channel that is not in there may be gone, and another one at its address.
+  if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
   if (channels_.retire(endpoint_of(lookup, lookup.attempt), lookup.channel, lookup.asked, now_)) {
     stats_of(lookup).count(Counter::kChannelRebuilds);
+  }
+}
+
+// Unless something has come over this one meanwhile: then the nameserver takes its time.
+void LookupDriver::ask_over_new_connection(Lookup& lookup) {
+  give_up_silent_channel(lookup);
+  if (channels_.is_usable(endpoint_of(lookup, lookup.attempt), lookup.channel)) {
+    lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.asked + lookup.attempt_timeout));
+  } else {
+    lookup.plan->repeat(lookup.attempt);
+    attempt_next(lookup, Cause::kRetry);
   }
 }
 
@@ -202,9 +474,16 @@ void LookupDriver::candidate_failed(Lookup& lookup, Error error) {
 }
 
 void LookupDriver::candidate_is_negative(Lookup& lookup, Reply reply) {
-  // A name of the search list that exists without such records says more than one that does not exist.
-  if (!lookup.negative || reply.error == Error::kNodata) {
+  if (!lookup.negative) {
     lookup.negative = std::make_unique<Reply>(std::move(reply));
+  } else {
+    auto& negative = *lookup.negative;
+    // A name of the search list that exists without such records says more than one that does not exist.
+    if (reply.error == Error::kNodata) {
+      negative.error = reply.error;
+    }
+    // That there is none holds as long as the word on each candidate.
+    negative.ttl = negative.ttl && reply.ttl ? std::optional{std::min(*negative.ttl, *reply.ttl)} : std::nullopt;
   }
   next_candidate(lookup);
 }

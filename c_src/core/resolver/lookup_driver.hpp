@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <utility>
@@ -9,6 +11,7 @@
 
 #include "core/resolver/channel.hpp"
 #include "core/resolver/channel_pool.hpp"
+#include "core/resolver/endpoint_memory.hpp"
 #include "core/resolver/lookup.hpp"
 #include "core/resolver/lookup_table.hpp"
 #include "core/resolver/socket_set.hpp"
@@ -22,6 +25,12 @@ class ResultObserver {
 
   // The lookup is on its way no more; the observer closes it.
   virtual void on_result(Lookup& lookup, Reply reply) = 0;
+
+  // For now the lookup asks nobody, and waits for an answer that comes late.
+  virtual void on_silence(Lookup& lookup) = 0;
+
+  // After a pause it is to ask once more, with LookupDriver::ask_again().
+  virtual void on_pause_over(Lookup& lookup) = 0;
 };
 
 // Brings lookups from their first question to their result: through the names of the search list, the nameservers and
@@ -39,14 +48,17 @@ class LookupDriver final : ReplyObserver {
   void set_time(TimePoint now) noexcept { now_ = now; }
 
   void begin(Lookup& lookup);
+  void ask_again(Lookup& lookup);
   // The time has come that was given to LookupTable::wake_at().
   void wake(Lookup& lookup);
+  // Nobody waits for the lookup's replies any more. To be called before it is closed.
+  static void abandon(Lookup& lookup) noexcept;
 
   void read(const SocketSet::Ready& ready) noexcept { ready.channel->process(ready, now_); }
   // Acts upon the replies that have been read; false when there was none.
   bool handle_replies();
 
-  void tend() { channels_.tend(now_); }
+  void tend();
   std::optional<TimePoint> next_tend() const { return channels_.next_tend(now_); }
 
  private:
@@ -56,18 +68,36 @@ class LookupDriver final : ReplyObserver {
   struct Arrival {
     QueryToken token;
     Reply reply;
+    bool is_awaited = true;  // else the question was abandoned, and the reply came all the same
   };
 
-  void on_reply(QueryToken token, std::span<const std::uint8_t> message, Error failure) noexcept override;
+  bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
+                Error failure) noexcept override;
 
   Lookup* find(const QueryToken& token) noexcept;
   void ask_candidate(Lookup& lookup);
+  void put_silent_last(Lookup& lookup);
+  AttemptPlan plan_for(const Lookup& lookup);
+  EndpointRecord& record_of(const Lookup& lookup, std::size_t server, bool tcp);
+  EndpointRecord& record_of(const Channel& channel);
+  void probe(const Lookup& lookup, std::size_t server, bool tcp);
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
+  TimePoint time_of_next_try(const Lookup& lookup);
+  void rest(Lookup& lookup);
+  ChannelPool::Choice get_channel(const Endpoint& endpoint);
+  void note_resting(LookupRef lookup);
+  bool let_go_of_resting();
+  void await_channel(Lookup& lookup, Attempt attempt);
+  void ask_waiting();
   void handle(Arrival& arrival);
+  void handle_truncated(Lookup& lookup, Attempt attempt, Reply reply);
+  void handle_answer(Lookup& lookup, Attempt attempt, Reply reply);
   void handle_failure(Lookup& lookup, Attempt attempt, Error error);
   void ask_cut_off_again();
   bool has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const;
+  void note_silence(const Lookup& lookup);
+  void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
   void candidate_failed(Lookup& lookup, Error error);
   void candidate_is_negative(Lookup& lookup, Reply reply);
@@ -76,9 +106,15 @@ class LookupDriver final : ReplyObserver {
   LookupTable& lookups_;
   ResultObserver& results_;
   TimePoint now_;
+  EndpointMemory endpoints_;
   std::vector<Arrival> arrivals_;
   std::vector<Arrival> handled_;  // empty; keeps its memory
   std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
+  // Lookups that have used up their tries, the first one first, and some that have ended since.
+  std::deque<LookupRef> resting_;
+  std::size_t sweep_resting_at_ = 1024;
+  // Lookups for which there was no channel with room, the first one first.
+  std::map<Endpoint, std::deque<LookupRef>> waiting_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
 };

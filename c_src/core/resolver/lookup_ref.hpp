@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 
 namespace caravan {
 
@@ -12,5 +13,7 @@ struct LookupRef {
 
   auto operator<=>(const LookupRef&) const = default;
 };
+
+inline constexpr LookupRef kNoLookup{std::numeric_limits<std::uint32_t>::max(), 0};
 
 }  // namespace caravan

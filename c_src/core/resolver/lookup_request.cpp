@@ -1,13 +1,17 @@
 #include "core/resolver/lookup_request.hpp"
 
+#include <utility>
+
 #include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
 
-Transport transport_for(RecordType type, const LookupOptions& wanted, const ClientOptions& otherwise) noexcept {
-  const auto choice = wanted.transport.value_or(otherwise.transport);
-  return choice.value_or(type == RecordType::kSrv ? Transport::kTcpFirst : Transport::kUdp);
+Transport default_transport(RecordType type, bool uses_tcp) noexcept {
+  if (uses_tcp) {
+    return Transport::kTcp;
+  }
+  return type == RecordType::kSrv ? Transport::kTcpFirst : Transport::kUdp;
 }
 
 RecordType record_type(LookupType type) noexcept {
@@ -29,11 +33,12 @@ bool can_be_looked_up(const LookupRequest& request) {
   return is_dns_name(request.name) || (request.type == LookupType::kAddresses && parse_ip_address(request.name));
 }
 
-Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise) {
+Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise, bool system_uses_tcp) {
   const auto type = record_type(request.type);
-  return {{request.name, type},
-          transport_for(type, request.options, otherwise),
-          request.options.nameservers.value_or(otherwise.nameservers)};
+  auto nameservers = request.options.nameservers.value_or(otherwise.nameservers);
+  const auto transport = request.options.transport.value_or(otherwise.transport)
+                             .value_or(default_transport(type, system_uses_tcp && !nameservers));
+  return {{request.name, type}, transport, std::move(nameservers)};
 }
 
 }  // namespace caravan

@@ -32,7 +32,8 @@ struct LookupRequest {
 // A DNS name, or an address where its own addresses are wanted.
 bool can_be_looked_up(const LookupRequest& request);
 
-// What is to be asked, by the request's options and otherwise by those of its client. kAddresses: for IPv4.
-Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise);
+// What is to be asked, by the request's options, otherwise by those of its client, and at the system's nameservers
+// otherwise over TCP alone if the system uses nothing else. kAddresses: for IPv4.
+Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise, bool system_uses_tcp);
 
 }  // namespace caravan

@@ -3,14 +3,24 @@
 #include <utility>
 
 namespace caravan {
+namespace {
+
+// Slots that are kept when no lookup is open.
+constexpr std::size_t kMaxKept = 1024;
+
+}  // namespace
 
 Lookup& LookupTable::open(ClientState& client) {
   if (free_.empty()) {
     auto& lookup = slots_.emplace_back();
+    lookup.ref.generation = ++last_generation_;
     lookup.ref.slot = static_cast<std::uint32_t>(slots_.size() - 1);
     lookup.client = &client;
     timer_of_.push_back(timers_.end());
-    free_.reserve(slots_.size());
+    // close() finds room without asking for any.
+    if (free_.capacity() < slots_.size()) {
+      free_.reserve(2 * slots_.size());
+    }
     return lookup;
   }
   auto& lookup = slots_[free_.back()];
@@ -26,10 +36,18 @@ Lookup::Waiters LookupTable::close(Lookup& lookup) {
   }
   auto waiters = std::move(lookup.waiters);
   Lookup cleared;
-  cleared.ref = {lookup.ref.slot, lookup.ref.generation + 1};
+  cleared.ref = {lookup.ref.slot, ++last_generation_};
   lookup = std::move(cleared);
   free_.push_back(lookup.ref.slot);
   return waiters;
+}
+
+void LookupTable::tidy() {
+  if (free_.size() == slots_.size() && slots_.size() > kMaxKept) {
+    slots_ = std::deque<Lookup>{};
+    free_ = std::vector<std::uint32_t>{};
+    timer_of_ = std::vector<Timers::iterator>{};
+  }
 }
 
 Lookup* LookupTable::find(LookupRef ref) noexcept {

@@ -22,6 +22,9 @@ class LookupTable {
   // Gives back who waits.
   Lookup::Waiters close(Lookup& lookup);
 
+  // Gives memory back after a burst. No reference to a lookup may be in use.
+  void tidy();
+
   // Null when the lookup has ended.
   Lookup* find(LookupRef ref) noexcept;
 
@@ -42,6 +45,8 @@ class LookupTable {
  private:
   using Timers = std::multimap<TimePoint, std::uint32_t>;
 
+  // Of all slots together: a slot may come again when all have been given back.
+  std::uint32_t last_generation_ = 0;
   std::deque<Lookup> slots_;
   std::vector<std::uint32_t> free_;
   Timers timers_;

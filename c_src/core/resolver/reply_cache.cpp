@@ -6,7 +6,9 @@
 namespace caravan {
 namespace {
 
+// Glue may hold for less time than the answer that it came with, and is not given out after that.
 void age(Reply& reply, std::uint32_t seconds) noexcept {
+  std::erase_if(reply.glue, [seconds](const Glue& glue) { return glue.ttl <= seconds; });
   const auto lower = [seconds](std::uint32_t& ttl) { ttl -= std::min(ttl, seconds); };
   if (reply.ttl) {
     lower(*reply.ttl);

@@ -1,15 +1,23 @@
 #include "core/resolver/resolver.hpp"
 
 #include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
+#include <iterator>
+#include <random>
 #include <utility>
 
 #include "core/resolver/worker.hpp"
 
 namespace caravan {
 namespace {
+
+// Of each client, in one turn of the loop.
+constexpr std::size_t kRequestsPerTurn = 64;
 
 // A thread inherits the signal mask of the one that makes it. The VM's signals belong to the VM's threads.
 class BlockedSignals {
@@ -34,13 +42,25 @@ void name_this_thread() noexcept {
 #endif
 }
 
+// A thread inherits the processors of the one that makes it, and a scheduler may be bound to one (`+sbt db`). The
+// process's first thread is no scheduler and has those that the process was given.
+void use_processors_of_process() noexcept {
+#ifdef __linux__
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  if (::sched_getaffinity(::getpid(), sizeof processors, &processors) == 0) {
+    ::sched_setaffinity(0, sizeof processors, &processors);
+  }
+#endif
+}
+
 }  // namespace
 
 Resolver::~Resolver() {
   std::thread thread;
   {
     const std::lock_guard lock{mutex_};
-    inbox_.stop = true;
+    stop_ = true;
     thread = std::move(thread_);
   }
   if (thread.joinable()) {
@@ -68,7 +88,13 @@ bool Resolver::leave(ClientId id, bool closed) noexcept {
   }
   // Without a thread there was no lookup, and nobody keeps anything for the client.
   if (thread_.joinable()) {
-    inbox_.departures.push_back({std::move(found->second), closed});
+    Departure departure{std::move(found->second), closed, {}};
+    if (closed) {
+      if (auto requests = requests_.extract(departure.client.get())) {
+        departure.requests = std::move(requests.mapped());
+      }
+    }
+    departures_.push_back(std::move(departure));
     wake_->wake();
   }
   clients_.erase(found);
@@ -86,7 +112,7 @@ std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexce
   const auto now = Waiter::Clock::now();
   const std::lock_guard lock{mutex_};
   const auto found = clients_.find(id);
-  if (found == clients_.end() || inbox_.stop) {
+  if (found == clients_.end() || stop_) {
     return Error::kClosed;
   }
   const auto& options = found->second->options;
@@ -106,8 +132,8 @@ std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexce
   if (!thread_.joinable()) {
     start();
   }
-  const bool was_empty = inbox_.requests.empty();
-  inbox_.requests.push_back(std::move(request));
+  const bool was_empty = requests_.empty();
+  requests_[found->second.get()].push_back(std::move(request));
   if (was_empty) {
     wake_->wake();
   }
@@ -120,18 +146,33 @@ void Resolver::start() {
   if (!wake_) {
     wake_ = std::make_unique<WakePipe>();
   }
+  // May throw, which a thread must not.
+  const std::uint64_t seed = std::random_device{}();
   const BlockedSignals blocked;
-  thread_ = std::thread{[this] {
+  thread_ = std::thread{[this, seed] {
     name_this_thread();
-    Worker{*this, *wake_}.run();
+    use_processors_of_process();
+    Worker{*this, *wake_, seed}.run();
   }};
 }
 
 void Resolver::take(Inbox& inbox) noexcept {
   const std::lock_guard lock{mutex_};
-  std::swap(inbox.requests, inbox_.requests);
-  std::swap(inbox.departures, inbox_.departures);
-  inbox.stop = inbox_.stop;
+  inbox.stop = stop_;
+  for (auto entry = requests_.begin(); entry != requests_.end();) {
+    auto& requests = entry->second;
+    const auto count = stop_ ? requests.size() : std::min(requests.size(), kRequestsPerTurn);
+    const auto end = requests.begin() + static_cast<std::ptrdiff_t>(count);
+    std::move(requests.begin(), end, std::back_inserter(inbox.requests));
+    requests.erase(requests.begin(), end);
+    entry = requests.empty() ? requests_.erase(entry) : std::next(entry);
+  }
+  const auto left = std::partition(departures_.begin(), departures_.end(), [this](const Departure& departure) {
+    return requests_.contains(departure.client.get());
+  });
+  std::move(left, departures_.end(), std::back_inserter(inbox.departures));
+  departures_.erase(left, departures_.end());
+  inbox.has_more = !requests_.empty();
 }
 
 }  // namespace caravan

@@ -45,19 +45,25 @@ class Resolver {
  private:
   friend class Worker;
 
+  // No vector: one that grows under the lock would move all that wait.
+  using Requests = std::deque<LookupRequest>;
+
   struct Departure {
     std::shared_ptr<const Client> client;
-    bool closed;  // or forsaken
+    bool closed;        // or forsaken
+    Requests requests;  // of one that was closed, which nobody has taken
   };
+  // What the worker takes at a time.
   struct Inbox {
-    // No vector: one that grows under the lock would move all that wait.
-    std::deque<LookupRequest> requests;
-    // Come after the requests: a client that has left makes no more.
-    std::vector<Departure> departures;
+    std::vector<LookupRequest> requests;
+    // Come after all requests: a client that has left makes no more.
+    std::deque<Departure> departures;
+    bool has_more = false;
     bool stop = false;
   };
 
-  // The worker's side: swaps what has come since the last call into `inbox`, which is empty.
+  // The worker's side: fills `inbox`, which is empty. Of each client it takes a few requests: one that asks much keeps
+  // no other one waiting.
   void take(Inbox& inbox) noexcept;
   bool leave(ClientId id, bool closed) noexcept;
   void start();
@@ -65,10 +71,12 @@ class Resolver {
   mutable std::mutex mutex_;
   // Guarded by mutex_. No hash table: one that grows would keep everybody waiting.
   std::map<ClientId, std::shared_ptr<Client>> clients_;
-  ClientId last_id_ = 0;            // guarded by mutex_
-  Inbox inbox_;                     // guarded by mutex_
-  std::unique_ptr<WakePipe> wake_;  // set once, under mutex_, before the thread starts
-  std::thread thread_;              // guarded by mutex_
+  ClientId last_id_ = 0;                        // guarded by mutex_
+  std::map<const Client*, Requests> requests_;  // guarded by mutex_; none is empty
+  std::deque<Departure> departures_;            // guarded by mutex_
+  bool stop_ = false;                           // guarded by mutex_
+  std::unique_ptr<WakePipe> wake_;              // set once, under mutex_, before the thread starts
+  std::thread thread_;                          // guarded by mutex_
 };
 
 }  // namespace caravan

@@ -8,18 +8,19 @@
 #include <cerrno>
 #include <limits>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace caravan {
 namespace {
 
-void set_flags(int fd) {
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
-    throw std::system_error{errno, std::generic_category(), "fcntl"};
-  }
-}
+constexpr std::chrono::milliseconds kPollFailurePause{10};
 
 }  // namespace
+
+bool set_descriptor_flags(int fd) noexcept {
+  return ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+}
 
 Fd::~Fd() {
   if (fd_ >= 0) {
@@ -41,8 +42,9 @@ WakePipe::WakePipe() {
   }
   read_ = Fd{ends[0]};
   write_ = Fd{ends[1]};
-  set_flags(ends[0]);
-  set_flags(ends[1]);
+  if (!set_descriptor_flags(ends[0]) || !set_descriptor_flags(ends[1])) {
+    throw std::system_error{errno, std::generic_category(), "fcntl"};
+  }
 }
 
 void WakePipe::wake() noexcept {
@@ -89,7 +91,12 @@ const std::vector<SocketSet::Ready>& SocketSet::wait(std::optional<std::chrono::
   const int milliseconds =
       timeout ? static_cast<int>(std::clamp<Milliseconds>(timeout->count(), 0, std::numeric_limits<int>::max())) : -1;
   ready_.clear();
-  if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), milliseconds) <= 0) {
+  const auto count = ::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), milliseconds);
+  if (count < 0 && errno != EINTR) {
+    // No memory, or fewer descriptors are allowed than are open: a loop that waits must not spin.
+    std::this_thread::sleep_for(std::min(timeout.value_or(kPollFailurePause), kPollFailurePause));
+  }
+  if (count <= 0) {
     return ready_;
   }
   for (std::size_t i = 1; i < fds_.size(); ++i) {

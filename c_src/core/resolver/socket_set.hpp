@@ -27,6 +27,9 @@ class Fd {
   int fd_;
 };
 
+// Not to block, and not to be had by programs that the VM starts. False with errno if that is refused.
+bool set_descriptor_flags(int fd) noexcept;
+
 // Ends another thread's wait. A pipe, not an eventfd: one path on every Unix.
 class WakePipe {
  public:

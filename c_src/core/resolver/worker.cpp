@@ -1,14 +1,20 @@
 #include "core/resolver/worker.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
+#include <span>
 #include <utility>
-
-#include "core/resolver/address_join.hpp"
 
 namespace caravan {
 namespace {
 
 using std::chrono::milliseconds;
+
+// What is done of each kind before the loop turns: a few milliseconds' worth.
+constexpr std::size_t kAdmittedPerTurn = 128;  // of each client
+constexpr std::size_t kTimersPerTurn = 512;
+constexpr std::size_t kRecordsPerTurn = 20'000;
 
 // Without a TTL: nobody is to remember what a file says.
 Reply reply_with(const std::vector<IpAddress>& addresses) {
@@ -31,6 +37,12 @@ bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
   return true;
 }
 
+void leave(Lookup& lookup) {
+  if (std::exchange(lookup.active, false)) {
+    lookup.client->admission.leave(lookup.route());
+  }
+}
+
 void publish_counts(const ClientState& state) noexcept {
   const auto active = state.admission.active();
   state.client->stats.in_flight.store(active, std::memory_order_relaxed);
@@ -39,11 +51,11 @@ void publish_counts(const ClientState& state) noexcept {
 
 }  // namespace
 
-Worker::Worker(Resolver& resolver, WakePipe& wake)
+Worker::Worker(Resolver& resolver, WakePipe& wake, std::uint64_t seed)
     : resolver_{resolver},
       wake_{wake},
       now_{Clock::now()},
-      random_{std::random_device{}()},
+      random_{seed},
       sockets_{wake.read_end()},
       driver_{lookups_, sockets_, *this, now_} {}
 
@@ -51,24 +63,28 @@ void Worker::run() noexcept {
   Resolver::Inbox inbox;
   while (true) {
     resolver_.take(inbox);
+    ++turn_;
+    is_behind_ = inbox.has_more;
     set_time(Clock::now());
+    if (inbox.stop) {
+      stop(inbox);
+      return;
+    }
     for (auto& request : inbox.requests) {
       accept(request);
     }
     inbox.requests.clear();
-    for (const auto& departure : inbox.departures) {
+    for (auto& departure : inbox.departures) {
       depart(departure);
     }
     inbox.departures.clear();
-    if (inbox.stop) {
-      close_all(nullptr);
-      return;
-    }
     settle();
     fire_timers();
     settle();
+    deliver_some();
     std::erase_if(clients_, [](const auto& entry) { return entry.second->forsaken && entry.second->lookups == 0; });
-    const auto& ready = sockets_.wait(time_to_wait());
+    lookups_.tidy();
+    const auto& ready = sockets_.wait(is_behind_ ? milliseconds{0} : time_to_wait());
     if (sockets_.is_woken()) {
       wake_.drain();
     }
@@ -79,6 +95,20 @@ void Worker::run() noexcept {
     driver_.tend();
     settle();
   }
+}
+
+// Nobody is asked any more, and nobody waits for ever.
+void Worker::stop(Resolver::Inbox& inbox) {
+  const auto reply = std::make_shared<const Reply>(failed_reply(Error::kClosed));
+  for (auto& departure : inbox.departures) {
+    depart(departure);
+  }
+  for (const auto& request : inbox.requests) {
+    request.waiter.finish(*reply);
+  }
+  deliveries_.add(reply, close_all(nullptr));
+  deliveries_.finish_some(std::numeric_limits<std::size_t>::max(),
+                          [this](const Waiter& waiter, const Reply& answer) { finish(waiter, answer); });
 }
 
 void Worker::set_time(Clock::time_point now) noexcept {
@@ -100,7 +130,11 @@ void Worker::accept(LookupRequest& request) {
     accept_addresses(state, request);
     return;
   }
-  look_up(state, inquiry_of(request, state.client->options), std::move(request.waiter));
+  look_up(state, inquiry_for(state, request), std::move(request.waiter));
+}
+
+Inquiry Worker::inquiry_for(const ClientState& state, const LookupRequest& request) {
+  return inquiry_of(request, state.client->options, system_.get(now_)->use_vc);
 }
 
 void Worker::accept_addresses(ClientState& state, LookupRequest& request) {
@@ -110,18 +144,20 @@ void Worker::accept_addresses(ClientState& state, LookupRequest& request) {
     finish(request.waiter, reply_with(known));
     return;
   }
-  auto inquiry = inquiry_of(request, state.client->options);
-  auto [ipv4, ipv6] = split_waiter(std::move(request.waiter));
-  look_up(state, inquiry, std::move(ipv4));
+  auto inquiry = inquiry_for(state, request);
+  auto [ipv4, ipv6, join] = joins_.split(std::move(request.waiter));
+  const auto first = look_up(state, inquiry, std::move(ipv4));
   inquiry.question.type = RecordType::kAaaa;
-  look_up(state, std::move(inquiry), std::move(ipv6));
+  const auto second = look_up(state, std::move(inquiry), std::move(ipv6));
+  AddressJoins::set_lookups(*join, first, second);
 }
 
-void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
+LookupRef Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
   if (answer_from_cache(state, inquiry, waiter) || join(state, inquiry, waiter)) {
-    return;
+    return kNoLookup;
   }
   auto& lookup = lookups_.open(state);
+  const auto ref = lookup.ref;
   ++state.lookups;
   lookup.inquiry = std::move(inquiry);
   lookup.waiters.first = std::move(waiter);
@@ -129,9 +165,14 @@ void Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
   use_nameservers(state, lookup);
   if (lookup.nameservers->empty()) {
     on_result(lookup, failed_reply(Error::kConnrefused));
-    return;
+    return ref;
   }
-  if (state.admission.enter(lookup.route())) {
+  enter(lookup);
+  return ref;
+}
+
+void Worker::enter(Lookup& lookup) {
+  if (lookup.client->admission.enter(lookup.route())) {
     begin(lookup);
   } else {
     enqueue(lookup);
@@ -147,7 +188,11 @@ void Worker::enqueue(Lookup& lookup) {
 void Worker::begin(Lookup& lookup) {
   lookup.active = true;
   publish_counts(*lookup.client);
-  driver_.begin(lookup);
+  if (lookup.plan) {
+    driver_.ask_again(lookup);
+  } else {
+    driver_.begin(lookup);
+  }
 }
 
 bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter) {
@@ -186,26 +231,38 @@ void Worker::use_nameservers(ClientState& state, Lookup& lookup) {
   }
 }
 
-void Worker::depart(const Resolver::Departure& departure) {
-  const auto found = clients_.find(departure.client.get());
-  if (found == clients_.end()) {
-    return;
+void Worker::depart(Resolver::Departure& departure) {
+  std::vector<Waiter> waiters;
+  if (const auto found = clients_.find(departure.client.get()); found != clients_.end()) {
+    found->second->forsaken = true;
+    if (departure.closed) {
+      waiters = close_all(found->second.get());
+    }
   }
-  found->second->forsaken = true;
-  if (departure.closed) {
-    close_all(found->second.get());
+  for (auto& request : departure.requests) {
+    waiters.push_back(std::move(request.waiter));
   }
+  deliveries_.add(std::make_shared<const Reply>(failed_reply(Error::kClosed)), std::move(waiters));
 }
 
 void Worker::admit() {
   for (auto& [client, state] : clients_) {
-    while (const auto admitted = state->admission.admit()) {
+    if (std::exchange(state->turn, turn_) != turn_) {
+      state->admitted = 0;
+    }
+    while (state->admitted < kAdmittedPerTurn) {
+      const auto admitted = state->admission.admit();
+      if (!admitted) {
+        break;
+      }
+      ++state->admitted;
       if (auto* lookup = lookups_.find(admitted->lookup)) {
         begin(*lookup);
       } else {
         state->admission.leave(admitted->route);
       }
     }
+    is_behind_ |= state->admitted == kAdmittedPerTurn;
   }
 }
 
@@ -217,8 +274,23 @@ void Worker::settle() {
 }
 
 void Worker::fire_timers() {
-  while (auto* lookup = lookups_.take_due(now_)) {
+  for (std::size_t fired = 0; fired < kTimersPerTurn; ++fired) {
+    auto* lookup = lookups_.take_due(now_);
+    if (lookup == nullptr) {
+      break;
+    }
     driver_.wake(*lookup);
+  }
+  end_late_families();
+}
+
+// What nobody waits for keeps no others from being asked.
+void Worker::end_late_families() {
+  for (const auto late : joins_.end_late(now_)) {
+    auto* lookup = lookups_.find(late);
+    if (lookup != nullptr && !lookup->is_wanted()) {
+      on_result(*lookup, failed_reply(Error::kCancelled));
+    }
   }
 }
 
@@ -233,13 +305,20 @@ void Worker::on_result(Lookup& lookup, Reply reply) {
   const auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
   auto [first, others] = close(lookup);
   finish(first, reply);
-  for (auto& waiter : others) {
-    if (out_of_time && waiter.deadline > now_) {
-      look_up(state, inquiry, std::move(waiter));
-    } else {
-      finish(waiter, reply);
-    }
+  const auto late = std::partition(others.begin(), others.end(),
+                                   [&](const Waiter& waiter) { return !out_of_time || waiter.deadline <= now_; });
+  for (auto& waiter : std::span{late, others.end()}) {
+    look_up(state, inquiry, std::move(waiter));
   }
+  others.erase(late, others.end());
+  if (!others.empty()) {
+    deliveries_.add(std::make_shared<const Reply>(std::move(reply)), std::move(others));
+  }
+}
+
+void Worker::deliver_some() {
+  is_behind_ |= !deliveries_.finish_some(kRecordsPerTurn,
+                                         [this](const Waiter& waiter, const Reply& reply) { finish(waiter, reply); });
 }
 
 void Worker::finish(const Waiter& waiter, const Reply& reply) {
@@ -252,36 +331,45 @@ void Worker::finish(const Waiter& waiter, const Reply& reply) {
   waiter.finish(ordered);
 }
 
+// Who asks nobody keeps no others from being asked.
+void Worker::on_silence(Lookup& lookup) {
+  leave(lookup);
+  publish_counts(*lookup.client);
+}
+
+void Worker::on_pause_over(Lookup& lookup) { enter(lookup); }
+
 Lookup::Waiters Worker::close(Lookup& lookup) {
   auto& state = *lookup.client;
   if (lookup.joinable) {
     state.joinable.erase(&lookup);
   }
-  if (lookup.active) {
-    state.admission.leave(lookup.route());
-  }
+  LookupDriver::abandon(lookup);
+  leave(lookup);
   --state.lookups;
   publish_counts(state);
   return lookups_.close(lookup);
 }
 
-void Worker::close_all(const ClientState* of) {
-  const auto reply = failed_reply(Error::kClosed);
+// Gives back who waits.
+std::vector<Waiter> Worker::close_all(const ClientState* of) {
+  std::vector<Waiter> waiters;
   lookups_.for_each([&](Lookup& lookup) {
     if (of == nullptr || lookup.client == of) {
       auto [first, others] = close(lookup);
-      first.finish(reply);
-      for (auto& waiter : others) {
-        waiter.finish(reply);
-      }
+      waiters.push_back(std::move(first));
+      std::move(others.begin(), others.end(), std::back_inserter(waiters));
     }
   });
+  return waiters;
 }
 
 std::optional<milliseconds> Worker::time_to_wait() const {
   auto until = lookups_.next_wake();
-  if (const auto tend = driver_.next_tend()) {
-    until = std::min(until.value_or(*tend), *tend);
+  for (const auto other : {driver_.next_tend(), joins_.next_end()}) {
+    if (other) {
+      until = std::min(until.value_or(*other), *other);
+    }
   }
   if (!until) {
     return std::nullopt;

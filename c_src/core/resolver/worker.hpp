@@ -1,13 +1,16 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <random>
 #include <unordered_map>
 #include <vector>
 
+#include "core/resolver/address_join.hpp"
 #include "core/resolver/client_state.hpp"
+#include "core/resolver/deliveries.hpp"
 #include "core/resolver/lookup_driver.hpp"
 #include "core/resolver/lookup_table.hpp"
 #include "core/resolver/resolver.hpp"
@@ -23,7 +26,8 @@ class Worker final : ResultObserver {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Worker(Resolver& resolver, WakePipe& wake);
+  // `seed` is for the order of SRV records of equal priority.
+  Worker(Resolver& resolver, WakePipe& wake, std::uint64_t seed);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker() override = default;
@@ -33,31 +37,43 @@ class Worker final : ResultObserver {
 
  private:
   void on_result(Lookup& lookup, Reply reply) override;
+  void on_silence(Lookup& lookup) override;
+  void on_pause_over(Lookup& lookup) override;
 
   void set_time(Clock::time_point now) noexcept;
   ClientState& state_of(const std::shared_ptr<Client>& client);
   void accept(LookupRequest& request);
   void accept_addresses(ClientState& state, LookupRequest& request);
-  void look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
+  Inquiry inquiry_for(const ClientState& state, const LookupRequest& request);
+  // The lookup that was begun for it, if it was not answered at once; kNoLookup when it joined another one.
+  LookupRef look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
+  void end_late_families();
   bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);
   void use_nameservers(ClientState& state, Lookup& lookup);
+  void enter(Lookup& lookup);
   void enqueue(Lookup& lookup);
   void begin(Lookup& lookup);
-  void depart(const Resolver::Departure& departure);
+  void depart(Resolver::Departure& departure);
+  void stop(Resolver::Inbox& inbox);
   void admit();
   void settle();
   void fire_timers();
   void finish(const Waiter& waiter, const Reply& reply);
+  void deliver_some();
   Lookup::Waiters close(Lookup& lookup);
-  void close_all(const ClientState* of);
+  std::vector<Waiter> close_all(const ClientState* of);
   std::optional<std::chrono::milliseconds> time_to_wait() const;
 
   Resolver& resolver_;
   WakePipe& wake_;
   Clock::time_point now_;
+  std::size_t turn_ = 0;    // of the loop
+  bool is_behind_ = false;  // something was left for the next turn
   std::mt19937_64 random_;
   SystemConfigCache system_;
   std::unordered_map<const Client*, std::unique_ptr<ClientState>> clients_;
+  AddressJoins joins_;
+  Deliveries deliveries_;
   LookupTable lookups_;
   SocketSet sockets_;
   LookupDriver driver_;

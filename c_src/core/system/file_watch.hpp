@@ -1,12 +1,16 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <chrono>
+#include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <utility>
 
 namespace caravan {
 
-// Tells when a file was rewritten, as DHCP clients, kubelets and people do in the life of a process.
+// Tells when a file was rewritten or replaced, as DHCP clients, kubelets and people do in the life of a process.
 class FileWatch {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -20,10 +24,25 @@ class FileWatch {
   bool has_changed(TimePoint now);
 
  private:
+  // What differs between two files or two states of one: images and package managers give all files one time of
+  // modification, and switch a link from one to the other.
+  struct Identity {
+    bool exists = false;
+    ::dev_t device = 0;
+    ::ino_t inode = 0;
+    ::off_t size = 0;
+    std::int64_t modified_ns = 0;
+    std::int64_t changed_ns = 0;
+
+    bool operator==(const Identity&) const = default;
+  };
+
+  static Identity identify(const std::filesystem::path& path) noexcept;
+
   std::filesystem::path path_;
   bool known_ = false;
   TimePoint checked_;
-  std::filesystem::file_time_type modified_;
+  Identity identity_;
 };
 
 }  // namespace caravan

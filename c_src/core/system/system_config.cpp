@@ -52,6 +52,7 @@ void take_options(std::istream& words, SystemConfig& config) {
       config.search.ndots = std::min(ndots, kMaxNdots);
     }
     config.rotate |= word == "rotate";
+    config.use_vc |= word == "use-vc" || word == "usevc";
   }
 }
 
@@ -59,10 +60,17 @@ void take_options(std::istream& words, SystemConfig& config) {
 void take_domains(std::istream& words, SearchList& search) {
   search.domains.clear();
   for (std::string word; words >> word;) {
-    if (is_dns_name(word)) {
+    if (word == "." || is_dns_name(word)) {
       search.domains.push_back(word.ends_with('.') ? word.substr(0, word.size() - 1) : word);
     }
   }
+}
+
+// As a file is for a moment that is removed and written again, or truncated and filled.
+bool is_missing_or_empty(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return error || size == 0;
 }
 
 }  // namespace
@@ -91,22 +99,27 @@ SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_doma
 }
 
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf) {
+  std::error_code ignored;
+  // To open a pipe would wait for its writer.
+  std::string path{std::filesystem::is_regular_file(resolv_conf, ignored) ? resolv_conf.c_str() : "/dev/null"};
+  ares_options options{};
+  options.resolvconf_path = path.data();
   ares_channel raw = nullptr;
-  if (::ares_init(&raw) != ARES_SUCCESS) {
+  if (::ares_init_options(&raw, &options, ARES_OPT_RESOLVCONF) != ARES_SUCCESS) {
     return std::nullopt;
   }
   const AresChannel channel{raw};
-  std::ifstream file{resolv_conf};
+  std::ifstream file{path};
   // The VM keeps an environment of its own: os:putenv/2 does not touch this one.
   const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
-  const char* options = std::getenv("RES_OPTIONS");       // NOLINT(concurrency-mt-unsafe)
-  auto config = parse_resolv_conf(file, local_domain, options);
+  const char* res_options = std::getenv("RES_OPTIONS");   // NOLINT(concurrency-mt-unsafe)
+  auto config = parse_resolv_conf(file, local_domain, res_options);
   config.nameservers = nameservers_of(raw);
   return config;
 }
 
 std::shared_ptr<const SystemConfig> SystemConfigCache::get(FileWatch::TimePoint now) {
-  if (watch_.has_changed(now)) {
+  if (watch_.has_changed(now) && !(config_ && is_missing_or_empty(watch_.path()))) {
     auto fresh = read_system_config(watch_.path());
     // A configuration that cannot be read for a moment does not take away the one that we have.
     if (fresh || !config_) {

@@ -18,13 +18,14 @@ struct SystemConfig {
   std::vector<Nameserver> nameservers;
   SearchList search;
   bool rotate = false;
+  bool use_vc = false;  // TCP only
 };
 
 // Nothing when c-ares cannot be initialised.
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf);
 
-// What c-ares tells nobody: `search` and `rotate`, in the text of a resolv.conf, under what the environment says in
-// LOCALDOMAIN and RES_OPTIONS (null: nothing).
+// What c-ares tells nobody: `search`, `rotate` and `use_vc`, in the text of a resolv.conf, under what the environment
+// says in LOCALDOMAIN and RES_OPTIONS (null: nothing).
 SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_domain, const char* options);
 
 // Keeps the configuration, and reads it anew when the file was rewritten. Owned by one thread.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/wire/dns_name.hpp"
 #include "core/wire/dns_reader.hpp"
@@ -12,6 +13,14 @@ namespace {
 
 // A longer chain of aliases is a loop or an attack.
 constexpr int kMaxAliases = 16;
+
+// Consul leaves out SRV records beyond this number, and records beyond 65,523 octets, and does not set TC
+// (trimTCPResponse of its agent/dns.go, 1.8). Where a record goes, the address of its target goes with it: a message
+// may be shorter than that by both.
+constexpr std::size_t kMaxSrvRecords = 1024;
+constexpr std::size_t kMaxOctets = 65000;
+
+constexpr std::size_t kHeaderSize = 12;
 
 std::optional<Error> rcode_error(unsigned rcode) noexcept {
   switch (rcode) {
@@ -54,6 +63,7 @@ class Decoder {
     if (reply_.srv.empty() && reply_.addresses.empty()) {
       return negative_reply(*sections);
     }
+    reply_.at_limit = is_at_limit(sections->answers);
     take_glue(sections->answers);
     take_glue(sections->additional);
     order_glue();
@@ -70,12 +80,37 @@ class Decoder {
   }
 
   Reply negative_reply(const DnsSections& sections) {
-    if (!reply_.error && !sections.authoritative && is_referral(sections.authority)) {
+    if (!reply_.error && !reply_.truncated && !says_there_is_none(sections)) {
       return failed_reply(Error::kRefused);
     }
     reply_.error = reply_.error.value_or(Error::kNodata);
-    reply_.ttl = negative_ttl(sections.authority);
+    // It holds as long as the aliases that led to it.
+    if (const auto ttl = negative_ttl(sections.authority)) {
+      lower_ttl(*ttl);
+    } else {
+      reply_.ttl.reset();
+    }
     return std::move(reply_);
+  }
+
+  // Whether a reply without records is the word that there are none.
+  bool says_there_is_none(const DnsSections& sections) const {
+    if (has_root_target_) {
+      return true;
+    }
+    // A nameserver that does not recurse gives an alias and not what it leads to, which is another nameserver's.
+    if (!alias_.empty() && !sections.recursion_available && !has(sections.authority, RecordType::kSoa)) {
+      return false;
+    }
+    return sections.authoritative || !is_referral(sections.authority);
+  }
+
+  bool is_at_limit(const std::vector<DnsRecord>& answers) const noexcept {
+    std::size_t largest = 0;
+    for (const auto& record : answers) {
+      largest = std::max(largest, record.octets);
+    }
+    return reply_.srv.size() == kMaxSrvRecords || message_.size() + largest > kMaxOctets;
   }
 
   void lower_ttl(std::uint32_t ttl) noexcept { reply_.ttl = std::min(reply_.ttl.value_or(ttl), ttl); }
@@ -138,6 +173,8 @@ class Decoder {
     // RFC 2782: a target of "." means that the service is decidedly not available here.
     if (srv.target.size > 0) {
       reply_.srv.push_back(srv);
+    } else {
+      has_root_target_ = true;
     }
   }
 
@@ -172,18 +209,35 @@ class Decoder {
     }
   }
 
+  // By target, and of each target in the order of the reply: nameservers turn that, so that addresses share the load.
   // Consul sends the address of a host once for every instance on it.
   void order_glue() {
-    auto& glue = reply_.glue;
-    std::sort(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
-      const auto x = view(a.target);
-      const auto y = view(b.target);
-      return less_names(x, y) || (a.address < b.address && !less_names(y, x));
+    struct Placed {
+      Glue glue;
+      std::size_t place;
+    };
+    std::vector<Placed> placed;
+    placed.reserve(reply_.glue.size());
+    for (const auto& glue : reply_.glue) {
+      placed.push_back({glue, placed.size()});
+    }
+    const auto sort_by = [&](auto key) {
+      std::sort(placed.begin(), placed.end(), [&](const Placed& a, const Placed& b) {
+        const auto x = view(a.glue.target);
+        const auto y = view(b.glue.target);
+        return less_names(x, y) || (key(a) < key(b) && !less_names(y, x));
+      });
+    };
+    sort_by([](const Placed& p) { return std::pair{p.glue.address, p.place}; });
+    const auto duplicates = std::unique(placed.begin(), placed.end(), [this](const Placed& a, const Placed& b) {
+      return a.glue.address == b.glue.address && equal_names(view(a.glue.target), view(b.glue.target));
     });
-    const auto duplicates = std::unique(glue.begin(), glue.end(), [this](const Glue& a, const Glue& b) {
-      return a.address == b.address && equal_names(view(a.target), view(b.target));
-    });
-    glue.erase(duplicates, glue.end());
+    placed.erase(duplicates, placed.end());
+    sort_by([](const Placed& p) { return p.place; });
+    reply_.glue.clear();
+    for (const auto& p : placed) {
+      reply_.glue.push_back(p.glue);
+    }
   }
 
   void sort_targets() {
@@ -200,10 +254,11 @@ class Decoder {
   // RFC 2308, section 2.2: the nameserver names others and says nothing about the name. It does not recurse, or not for
   // us.
   static bool is_referral(const std::vector<DnsRecord>& authority) {
-    const auto has = [&](RecordType type) {
-      return std::any_of(authority.begin(), authority.end(), [type](const DnsRecord& r) { return r.type == type; });
-    };
-    return has(RecordType::kNs) && !has(RecordType::kSoa);
+    return has(authority, RecordType::kNs) && !has(authority, RecordType::kSoa);
+  }
+
+  static bool has(const std::vector<DnsRecord>& records, RecordType type) {
+    return std::any_of(records.begin(), records.end(), [type](const DnsRecord& r) { return r.type == type; });
   }
 
   // RFC 2308, section 5: the lesser of the SOA's own TTL and its MINIMUM field, its last one.
@@ -221,7 +276,8 @@ class Decoder {
   const Question& question_;
   Reply reply_;
   std::vector<TextRef> targets_;
-  std::string alias_;
+  std::string alias_;  // what the last CNAME record leads to
+  bool has_root_target_ = false;
   bool broken_ = false;
 };
 
@@ -231,6 +287,14 @@ Reply failed_reply(Error error) {
   Reply reply;
   reply.error = error;
   return reply;
+}
+
+bool asks(std::span<const std::uint8_t> message, const Question& question) {
+  std::string text;
+  DnsReader reader{message, kHeaderSize};
+  reader.name(text);
+  const auto type = reader.u16();
+  return !reader.failed() && type == static_cast<std::uint16_t>(question.type) && equal_names(text, question.name);
 }
 
 Reply decode_reply(std::span<const std::uint8_t> message, const Question& question) {

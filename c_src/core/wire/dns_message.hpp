@@ -39,8 +39,10 @@ struct Reply {
   std::optional<Error> error;
   // RFC 2181, section 9: the TC bit says that the answer section is cut.
   bool truncated = false;
-  // Whether all records are known to be here. Only TCP can promise it: servers such as Consul cut UDP answers to their
-  // size without setting TC.
+  // Whether the answer is as large as some servers let one become: they leave out the other records and do not set TC.
+  bool at_limit = false;
+  // Whether all records are known to be here. Only TCP can promise it, and only below the limit: servers such as Consul
+  // cut UDP answers to their size without setting TC.
   bool complete = false;
   // Seconds. With records: the least TTL on the way to them, aliases included. With a negative answer: how long it may
   // be believed (RFC 2308, section 5), nothing when the server does not say.
@@ -48,7 +50,7 @@ struct Reply {
 
   std::vector<SrvRecord> srv;
   std::vector<AddressRecord> addresses;
-  std::vector<Glue> glue;  // sorted by target and address, without duplicates
+  std::vector<Glue> glue;  // sorted by target, without duplicates; of a target in the reply's order
   std::string text;
 
   std::string_view view(TextRef ref) const noexcept { return std::string_view{text}.substr(ref.offset, ref.size); }
@@ -63,6 +65,9 @@ Reply failed_reply(Error error);
 
 // Nobody could be asked, as opposed to an answer or the word that there is none.
 inline bool is_failure(const Reply& reply) noexcept { return reply.error && !is_negative_answer(*reply.error); }
+
+// Whether `message` repeats `question`.
+bool asks(std::span<const std::uint8_t> message, const Question& question);
 
 // Reads the reply to `question`. Bounded: the work is linear in the number of records that fit into `message`, whatever
 // its counts, lengths and compression pointers claim. Records of other names, types and classes are passed over.

@@ -50,13 +50,18 @@ std::vector<std::string> search_candidates(std::string_view name, const SearchLi
   std::vector<std::string> candidates;
   candidates.reserve(search.domains.size() + 1);
   for (const auto& domain : search.domains) {
-    auto candidate = std::string{name} + '.' + domain;
+    auto candidate = domain.empty() ? std::string{name} : std::string{name} + '.' + domain;
     if (is_dns_name(candidate)) {
       candidates.push_back(std::move(candidate));
     }
   }
   const auto dots = static_cast<std::size_t>(std::count(name.begin(), name.end(), '.'));
-  candidates.insert(dots >= search.ndots ? candidates.begin() : candidates.end(), std::string{name});
+  if (dots >= search.ndots) {
+    std::erase(candidates, name);
+    candidates.insert(candidates.begin(), std::string{name});
+  } else if (std::find(candidates.begin(), candidates.end(), name) == candidates.end()) {
+    candidates.emplace_back(name);
+  }
   return candidates;
 }
 

@@ -14,6 +14,7 @@ constexpr std::size_t kLeastRecordBytes = 1 + 2 + 2 + 4 + 2;
 constexpr unsigned kResponse = 0x8000;
 constexpr unsigned kAuthoritative = 0x0400;
 constexpr unsigned kTruncated = 0x0200;
+constexpr unsigned kRecursionAvailable = 0x0080;
 constexpr unsigned kRcode = 0x000F;
 
 bool is_known(std::uint16_t type) noexcept {
@@ -45,6 +46,7 @@ class Parser {
     }
     sections_.authoritative = (flags & kAuthoritative) != 0;
     sections_.truncated = (flags & kTruncated) != 0;
+    sections_.recursion_available = (flags & kRecursionAvailable) != 0;
     sections_.answers = read_records(counts[1]);
     sections_.authority = read_records(counts[2]);
     sections_.additional = read_records(counts[3]);
@@ -85,7 +87,8 @@ class Parser {
       } else if (record_class == kClassIn && is_known(type)) {
         // RFC 2181, section 8: a TTL with the top bit set counts as zero.
         const std::uint32_t valid_ttl = ttl > 0x7FFFFFFFU ? 0 : ttl;
-        records.push_back({read_owner(owner), static_cast<RecordType>(type), valid_ttl, data, size});
+        records.push_back(
+            {read_owner(owner), static_cast<RecordType>(type), valid_ttl, data, size, reader_.position() - owner});
       }
     }
     return records;

@@ -23,12 +23,14 @@ struct DnsRecord {
   std::uint32_t ttl = 0;
   std::size_t data = 0;  // where they begin
   std::size_t data_size = 0;
+  std::size_t octets = 0;  // of the whole record in the message
 };
 
 // A response taken apart (RFC 1035, section 4.1). What it means is dns_message's business.
 struct DnsSections {
   bool authoritative = false;
   bool truncated = false;
+  bool recursion_available = false;
   unsigned rcode = 0;  // with the upper bits of RFC 6891
   // Whether a record has a name that is none. The others may be believed as far as an error code goes.
   bool broken = false;

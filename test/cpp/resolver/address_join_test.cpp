@@ -142,6 +142,9 @@ class Keeper final : public Receiver {
   Got& got_;
 };
 
+constexpr LookupRef kIpv4Lookup{4, 1};
+constexpr LookupRef kIpv6Lookup{6, 1};
+
 struct Whole {
   Whole() {
     Waiter whole;
@@ -149,10 +152,14 @@ struct Whole {
     whole.place = Place::take(client).value();
     whole.timeout = std::chrono::seconds{5};
     whole.deadline = deadline;
-    std::tie(ipv4, ipv6) = split_waiter(std::move(whole));
+    auto halves = joins.split(std::move(whole));
+    ipv4 = std::move(halves.ipv4);
+    ipv6 = std::move(halves.ipv6);
+    AddressJoins::set_lookups(*halves.join, kIpv4Lookup, kIpv6Lookup);
   }
 
   Got got;
+  AddressJoins joins;
   std::shared_ptr<Client> client = std::make_shared<Client>(ClientOptions{});
   Waiter::Clock::time_point deadline = Waiter::Clock::now() + std::chrono::hours{1};
   Waiter ipv4;
@@ -201,12 +208,48 @@ TEST_CASE("the place of a split lookup is free when both parts are gone") {
   const auto client = std::make_shared<Client>(options);
   Waiter whole;
   whole.place = Place::take(client).value();
-  auto [ipv4, ipv6] = split_waiter(std::move(whole));
+  AddressJoins joins;
+  auto [ipv4, ipv6, join] = joins.split(std::move(whole));
+  join.reset();
   CHECK_FALSE(Place::take(client));
   ipv4 = {};
   CHECK_FALSE(Place::take(client));
   ipv6 = {};
   CHECK(Place::take(client));
+}
+
+TEST_CASE("once there are addresses of one family the other one has a short time left") {
+  Whole split;
+  CHECK_FALSE(split.joins.next_end());
+  split.ipv4.finish(kIpv4);
+  const auto end = split.joins.next_end();
+  REQUIRE(end);
+  CHECK(split.joins.end_late(*end - std::chrono::milliseconds{1}).empty());
+  CHECK(split.got.replies.empty());
+  CHECK(split.joins.end_late(*end) == std::vector{kIpv6Lookup});
+  REQUIRE(split.got.replies.size() == 1);
+  CHECK(address_lines(split.got.replies[0]) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
+  CHECK_FALSE(split.got.replies[0].complete);
+  // Nobody waits for the other one, and what it says is for nobody.
+  CHECK(split.ipv6.receiver->interest() == Interest::kGone);
+  split.ipv6.finish(kIpv6);
+  CHECK(split.got.replies.size() == 1);
+  CHECK(split.client->stats.answered() == 1);
+  CHECK_FALSE(split.joins.next_end());
+}
+
+TEST_CASE("a family without addresses does not hurry the other one") {
+  Whole split;
+  split.ipv6.finish(failure(GENERATE(Error::kNodata, Error::kNxdomain, Error::kServfail)));
+  CHECK_FALSE(split.joins.next_end());
+}
+
+TEST_CASE("a lookup whose families both were answered is not ended again") {
+  Whole split;
+  split.ipv4.finish(kIpv4);
+  split.ipv6.finish(kIpv6);
+  CHECK(split.joins.end_late(split.deadline).empty());
+  CHECK(split.got.replies.size() == 1);
 }
 
 }  // namespace

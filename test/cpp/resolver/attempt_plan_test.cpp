@@ -35,6 +35,21 @@ TEST_CASE("every nameserver is asked before the first one is asked again") {
   CHECK(plan.attempts_before_fallback() == 0);
 }
 
+TEST_CASE("when all attempts have been made each nameserver may be asked once more") {
+  AttemptPlan plan{2, Transport::kTcpFirst, 1};
+  all_failing(plan, Error::kTimeout);
+  plan.once_more();
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 udp", "1 udp"});
+}
+
+TEST_CASE("an attempt that was put back is the next one") {
+  AttemptPlan plan{2, Transport::kUdp, 1};
+  CHECK(to_text(plan.next()) == "0 udp");
+  CHECK(to_text(plan.next()) == "1 udp");
+  plan.put_back();
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{"1 udp"});
+}
+
 TEST_CASE("over TCP only the order is the same") {
   AttemptPlan plan{2, Transport::kTcp, 2};
   CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 tcp", "1 tcp", "0 tcp", "1 tcp"});
@@ -205,6 +220,31 @@ TEST_CASE("an attempt over TCP that did not count gives none over UDP") {
   REQUIRE_FALSE(fallback->tcp);
   plan.repeat(*first);
   CHECK_FALSE(plan.next());
+}
+
+TEST_CASE("nameservers that are put last are asked in their order after the others") {
+  AttemptPlan plan{4, Transport::kUdp, 2, 1};
+  plan.put_last(1);
+  plan.put_last(3);
+  CHECK(all_failing(plan, Error::kTimeout) ==
+        Attempts{"2 udp", "0 udp", "1 udp", "3 udp", "2 udp", "0 udp", "1 udp", "3 udp"});
+}
+
+TEST_CASE("a single nameserver that is silent over TCP gets no second connection before UDP") {
+  AttemptPlan plan{1, Transport::kTcpFirst, 1};
+  plan.time_out(plan.next().value());
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 udp"});
+}
+
+TEST_CASE("a time-out ends no other plan") {
+  const auto transport = GENERATE(Transport::kTcp, Transport::kUdp);
+  AttemptPlan plan{1, transport, 2};
+  const auto first = plan.next().value();
+  plan.time_out(first);
+  CHECK(all_failing(plan, Error::kTimeout) == Attempts{to_text(first)});
+  AttemptPlan two{2, Transport::kTcpFirst, 1};
+  two.time_out(two.next().value());
+  CHECK(all_failing(two, Error::kTimeout) == Attempts{"1 tcp", "0 udp", "1 udp"});
 }
 
 }  // namespace

@@ -18,7 +18,10 @@ const Question kQuestion{"app.example", RecordType::kSrv};
 
 class NoReplies final : public ReplyObserver {
  public:
-  void on_reply(QueryToken /*token*/, std::span<const std::uint8_t> /*message*/, Error /*failure*/) noexcept override {}
+  bool on_reply(const Channel& /*channel*/, QueryToken /*token*/, std::span<const std::uint8_t> /*message*/,
+                Error /*failure*/) noexcept override {
+    return true;
+  }
 };
 
 Endpoint endpoint(std::uint16_t port, bool tcp = false) { return {{*parse_ip_address("127.0.0.1"), port}, tcp}; }

@@ -23,11 +23,16 @@ const Question kQuestion{"app.example", RecordType::kSrv};
 
 class CountReplies final : public ReplyObserver {
  public:
-  void on_reply(QueryToken /*token*/, std::span<const std::uint8_t> message, Error /*failure*/) noexcept override {
+  bool on_reply(const Channel& /*channel*/, QueryToken /*token*/, std::span<const std::uint8_t> message,
+                Error failure) noexcept override {
     answers += message.empty() ? 0U : 1U;
+    closed += failure == Error::kClosed ? 1U : 0U;
+    return !are_abandoned;
   }
 
   std::size_t answers = 0;
+  std::size_t closed = 0;
+  bool are_abandoned = false;
 };
 
 struct Pool {
@@ -41,8 +46,8 @@ struct Pool {
     channel->send(kQuestion, {}, start);
     return channel;
   }
-  bool retire(const Channel* channel, TimePoint asked, TimePoint now) {
-    return channels.retire(endpoint(false), channel, asked, now);
+  bool retire(const Channel* channel, TimePoint asked, TimePoint now, bool tcp = false) {
+    return channels.retire(endpoint(tcp), channel, asked, now);
   }
   void read_answers(std::size_t count) {
     const auto give_up = std::chrono::steady_clock::now() + test::kHangGuard;
@@ -145,24 +150,34 @@ TEST_CASE("a channel from which nothing has come is given up once") {
   CHECK(pool.ask() != first);
 }
 
-TEST_CASE("a young channel is not given up") {
-  MockDnsServer silent{test::say_nothing};
-  Pool pool{silent};
-  auto* first = pool.ask();
-  CHECK_FALSE(pool.retire(first, pool.start, pool.start + milliseconds{999}));
-  CHECK(pool.get() == first);
-}
-
-TEST_CASE("a channel over which something came since is not given up") {
+TEST_CASE("a channel that has lost a reply takes no further question over UDP") {
   MockDnsServer server{test::answer_with("n1.example")};
   Pool pool{server};
   auto* first = pool.ask();
   pool.read_answers(1);
-  CHECK_FALSE(pool.retire(first, pool.start, pool.start + seconds{10}));
-  CHECK_FALSE(pool.retire(first, pool.answered_at, pool.start + seconds{10}));
-  CHECK(pool.get() == first);
+  CHECK(pool.retire(first, pool.start, pool.start + milliseconds{1}));
+  CHECK(pool.get() != first);
+}
+
+TEST_CASE("a young connection is not given up") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* first = pool.ask(true);
+  CHECK_FALSE(pool.retire(first, pool.start, pool.start + milliseconds{999}, true));
+  CHECK(pool.get(true) == first);
+  CHECK(pool.retire(first, pool.start, pool.start + milliseconds{1000}, true));
+}
+
+TEST_CASE("a connection over which something came since is not given up") {
+  MockDnsServer server{test::answer_with("n1.example")};
+  Pool pool{server};
+  auto* first = pool.ask(true);
+  pool.read_answers(1);
+  CHECK_FALSE(pool.retire(first, pool.start, pool.start + seconds{10}, true));
+  CHECK_FALSE(pool.retire(first, pool.answered_at, pool.start + seconds{10}, true));
+  CHECK(pool.get(true) == first);
   // A question that was asked after that is another matter.
-  CHECK(pool.retire(first, pool.answered_at + milliseconds{1}, pool.start + seconds{10}));
+  CHECK(pool.retire(first, pool.answered_at + milliseconds{1}, pool.start + seconds{10}, true));
 }
 
 TEST_CASE("only the channel that was silent is given up") {
@@ -215,6 +230,34 @@ TEST_CASE("channels that were given up count towards the limit while they wait")
   }
   CHECK(given_up == ChannelPool::kMaxInFlight / kPerPort);
   CHECK(pool.channels.get(pool.endpoint(false), now).error == Error::kOverload);
+}
+
+// Each reply that is lost would keep a channel for as long as c-ares waits for it.
+TEST_CASE("a channel goes with the last question that somebody waits for") {
+  MockDnsServer silent{test::say_nothing};
+  Pool pool{silent};
+  auto* retired = pool.ask();
+  retired->send(kQuestion, {}, pool.start);
+  REQUIRE(pool.retire(retired, pool.start, pool.start + seconds{1}));
+  auto* full = pool.ask();
+  for (std::size_t i = 1; i < kPerPort; ++i) {
+    pool.ask();
+  }
+  auto* usable = pool.ask();
+  pool.replies.are_abandoned = true;
+
+  retired->abandon();
+  pool.channels.tend(pool.start + seconds{1});
+  CHECK(pool.replies.closed == 0);
+  retired->abandon();
+  for (std::size_t i = 0; i < kPerPort; ++i) {
+    full->abandon();
+  }
+  usable->abandon();
+  pool.channels.tend(pool.start + seconds{2});
+  CHECK(pool.replies.closed == 2 + kPerPort);
+  // One that has room takes others still.
+  CHECK(pool.get() == usable);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "core/resolver/lookup_request.hpp"
 #include "core/wire/dns_name.hpp"
 #include "support/random_text.hpp"
 
@@ -90,6 +91,16 @@ TEST_CASE("names that differ little seldom have the same hash") {
     hashes.insert(InquiryHash{}(inquiry("app" + std::to_string(i) + ".example")));
   }
   CHECK(hashes.size() > 9'990);
+}
+
+TEST_CASE("where the system uses TCP alone its nameservers are asked over nothing else by default") {
+  LookupRequest request{GENERATE(LookupType::kSrv, LookupType::kA), "app.example", {}, {}};
+  CHECK(inquiry_of(request, {}, true).transport == Transport::kTcp);
+  CHECK(inquiry_of(request, {}, false).transport != Transport::kTcp);
+  request.options.transport = Transport::kUdp;
+  CHECK(inquiry_of(request, {}, true).transport == Transport::kUdp);
+  request.options = {nameservers({"10.0.0.1"}), {}, {}, {}};
+  CHECK(inquiry_of(request, {}, true).transport != Transport::kTcp);
 }
 
 }  // namespace

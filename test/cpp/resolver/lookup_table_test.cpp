@@ -213,5 +213,27 @@ TEST_CASE("the timer of a closed lookup does not fire for the next one in its sl
   CHECK(table.next_wake() == at(30));
 }
 
+TEST_CASE("after a burst slots are given back and references to them find nobody") {
+  Table table;
+  std::vector<LookupRef> refs;
+  for (int i = 0; i < 5000; ++i) {
+    refs.push_back(table.open_one().ref);
+    table.wake_at(*table.find(refs.back()), at(i));
+  }
+  table.tidy();
+  CHECK(table.find(refs[4999]));
+  for (const auto& ref : refs) {
+    table.close(*table.find(ref));
+  }
+  table.tidy();
+  CHECK_FALSE(table.next_wake());
+  const auto& again = table.open_one();
+  CHECK(again.ref.slot == 0);
+  CHECK(again.ref != refs[0]);
+  for (const auto& ref : refs) {
+    REQUIRE_FALSE(table.find(ref));
+  }
+}
+
 }  // namespace
 }  // namespace caravan

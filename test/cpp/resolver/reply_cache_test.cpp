@@ -84,7 +84,7 @@ TEST_CASE("a cached answer says how long it holds from now on") {
   reply.srv = {{1, 2, 4370, 30, n1}, {1, 2, 4371, 40, n2}};
   reply.addresses = {{*parse_ip_address("10.0.0.1"), 50}};
   // The answer's TTL is the least one on the way to the records; glue may have a lesser one.
-  reply.glue = {{n1, *parse_ip_address("10.0.0.2"), 5}};
+  reply.glue = {{n1, *parse_ip_address("10.0.0.2"), 12}, {n2, *parse_ip_address("10.0.0.3"), 13}};
   cache.put(about("a"), reply, kStart);
 
   const auto later = cache.find(about("a"), kStart + milliseconds{12'999});
@@ -92,7 +92,7 @@ TEST_CASE("a cached answer says how long it holds from now on") {
   CHECK(later->ttl == 18U);
   CHECK(srv_lines(*later) == Lines{"1 2 4370 n1.example 18", "1 2 4371 n2.example 28"});
   CHECK(address_lines(*later) == Lines{"10.0.0.1 38"});
-  CHECK(glue_lines(*later) == Lines{"n1.example 10.0.0.2 0"});
+  CHECK(glue_lines(*later) == Lines{"n2.example 10.0.0.3 1"});
 
   // Counted from when it was put, not from when it was found last.
   CHECK(cache.find(about("a"), kStart + seconds{20})->ttl == 10U);

@@ -115,6 +115,34 @@ TEST_CASE("when one family is not answered in time the other one is given") {
   CHECK_FALSE(reply.complete);
 }
 
+// As some load balancers do with one that they do not know.
+TEST_CASE("a family that is never answered does not keep the addresses of the other one back") {
+  MockDnsServer server{by_family(say_ipv4, test::say_nothing)};
+  // Longer than the test waits.
+  auto options = test::once_at(server);
+  options.timeout = 2 * test::kHangGuard;
+  test::LookupClient client{options};
+  const auto reply = client.ask(LookupType::kAddresses, "n1.example");
+  CHECK(address_lines(reply) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
+  CHECK_FALSE(reply.complete);
+}
+
+// Each has two questions, of which one keeps its place until then.
+TEST_CASE("a family that is never answered keeps no other lookup from being asked") {
+  MockDnsServer server{by_family(say_ipv4, test::say_nothing)};
+  auto options = test::once_at(server);
+  options.timeout = 2 * test::kHangGuard;
+  options.max_inflight = 4;
+  test::LookupClient client{options};
+  std::vector<std::future<test::Answer>> answers;
+  for (int i = 0; i < 12; ++i) {
+    answers.push_back(client.start(LookupType::kAddresses, "n" + std::to_string(i) + ".example"));
+  }
+  for (auto& answer : answers) {
+    CHECK(address_lines(test::await(std::move(answer)).value()) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
+  }
+}
+
 TEST_CASE("there is no address when both families say so and no answer when one does not") {
   struct Case {
     unsigned ipv4;

@@ -98,9 +98,7 @@ TEST_CASE("a lookup that gets no socket fails and the next one does not") {
   REQUIRE(outcome(client.ask(kQuestion, at(Transport::kUdp, known))) == "ok");
   {
     const NoDescriptors none;
-    const auto reply = client.ask(kQuestion, at(transport, server));
-    REQUIRE(reply.error);
-    CHECK_FALSE(is_negative_answer(*reply.error));
+    CHECK(outcome(client.ask(kQuestion, at(transport, server))) == "system");
   }
   CHECK(outcome(client.ask(kQuestion, at(transport, server))) == "ok");
 }

@@ -146,5 +146,35 @@ TEST_CASE("what one server says outweighs that the other is silent or not there"
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, milliseconds{900}, first, second))) == "refused");
 }
 
+// The first lookup has to find out.
+TEST_CASE("a nameserver that has been silent is asked after those that answer") {
+  const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
+  test::LookupClient client;
+  std::atomic<bool> is_back{false};
+  MockDnsServer silent{[&](auto& exchange) {
+    if (is_back) {
+      exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  MockDnsServer other{test::answer_with("n2.example")};
+  const auto lookup = at(transport, silent, other);
+  CHECK(srv_lines(client.ask(kQuestion, lookup)) == Lines{"0 0 4370 n2.example 30"});
+  SECTION("and once more, to see if it is back") {
+    for (int i = 0; i < 20; ++i) {
+      CHECK(srv_lines(client.ask(kQuestion, lookup)) == Lines{"0 0 4370 n2.example 30"});
+    }
+    client.settle();
+    CHECK(silent.queries().size() == 2);
+  }
+  SECTION("and comes first again when it is back") {
+    is_back = true;
+    auto lines = Lines{};
+    for (int i = 0; i < 1000 && lines != Lines{"0 0 4370 n1.example 30"}; ++i) {
+      lines = srv_lines(client.ask(kQuestion, lookup));
+    }
+    CHECK(lines == Lines{"0 0 4370 n1.example 30"});
+  }
+}
+
 }  // namespace
 }  // namespace caravan

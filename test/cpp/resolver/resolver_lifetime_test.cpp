@@ -1,9 +1,14 @@
 #include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -214,6 +219,43 @@ TEST_CASE("lookups may be started by many threads") {
   }
   CHECK(answered == kThreads * kLookups);
 }
+
+#ifdef __linux__
+// The processors on which the resolver's thread may run.
+std::optional<int> processors_of_resolver() {
+  for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
+    std::string name;
+    std::getline(std::ifstream{task.path() / "comm"}, name);
+    cpu_set_t processors;
+    CPU_ZERO(&processors);
+    const auto id = static_cast<pid_t>(std::stoi(task.path().filename()));
+    if (name == "caravan_dns" && ::sched_getaffinity(id, sizeof processors, &processors) == 0) {
+      return CPU_COUNT(&processors);
+    }
+  }
+  return std::nullopt;
+}
+
+// As a scheduler is with `+sbt db`.
+TEST_CASE("a resolver that is begun by a thread bound to one processor is bound to none") {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  REQUIRE(::sched_getaffinity(::getpid(), sizeof all, &all) == 0);
+  std::size_t first = 0;
+  while (!CPU_ISSET(first, &all)) {
+    ++first;
+  }
+  test::LookupClient client;
+  std::thread{[&client, first] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    client.ask(LookupType::kAddresses, "127.0.0.1");
+  }}.join();
+  CHECK(processors_of_resolver() == CPU_COUNT(&all));
+}
+#endif
 
 }  // namespace
 }  // namespace caravan

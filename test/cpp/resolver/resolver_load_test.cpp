@@ -1,6 +1,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "core/resolver/resolver.hpp"
 #include "support/handlers.hpp"
 #include "support/lookup_client.hpp"
+#include "support/many_lookups.hpp"
 #include "support/reply_text.hpp"
 
 // Many lookups at once.
@@ -18,15 +20,10 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 
 using test::at;
-using test::Lines;
 using test::MockDnsServer;
 using test::outcome;
-using test::srv_lines;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
-
-// Equal ones would share a query.
-Question question(int number) { return {"app" + std::to_string(number) + ".example", RecordType::kSrv}; }
 
 ClientOptions limits(std::size_t max_inflight, std::size_t max_queue) {
   ClientOptions options;
@@ -35,40 +32,18 @@ ClientOptions limits(std::size_t max_inflight, std::size_t max_queue) {
   return options;
 }
 
-// Starts so many lookups, each of another name, which the server is to give back as the target.
-std::vector<std::future<test::Answer>> start_many(test::LookupClient& client, int count, const LookupOptions& options) {
-  std::vector<std::future<test::Answer>> answers;
-  for (int i = 0; i < count; ++i) {
-    answers.push_back(client.start(question(i), options));
-  }
-  return answers;
-}
-
-void check_own_answers(std::vector<std::future<test::Answer>> answers) {
-  int number = 0;
-  for (auto& answer : answers) {
-    const auto name = "app" + std::to_string(number++) + ".example";
-    CAPTURE(name);
-    const auto reply = test::await(std::move(answer)).value();
-    REQUIRE(outcome(reply) == "ok");
-    REQUIRE(srv_lines(reply) == Lines{"0 0 4370 " + name + " 30"});
-  }
-}
-
-void echo(MockDnsServer::Exchange& exchange) { exchange.reply(srv_reply_to(exchange.query(), exchange.query().name)); }
-
 TEST_CASE("two thousand lookups at once are all answered and each with its own answer") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
-  MockDnsServer server{echo};
-  check_own_answers(start_many(client, 2000, at(transport, minutes{1}, server)));
+  MockDnsServer server{test::echo};
+  test::check_own_answers(test::start_many(client, 2000, at(transport, minutes{1}, server)));
 }
 
 // Many do, Consul's DNS library among them after 128 questions; what it has not read then takes the answers before it
 // along, as the connection is reset.
 MockDnsServer::Handler close_after(int questions) {
   return [questions, asked = 0](auto& exchange) mutable {
-    echo(exchange);
+    test::echo(exchange);
     if (exchange.query().tcp && ++asked % questions == 0) {
       exchange.close();
     }
@@ -85,10 +60,40 @@ TEST_CASE("a server that closes its connection after every answer is asked over 
   }
 }
 
+TEST_CASE("lookups at once at a server that closes its connection after every answer are all answered") {
+  test::LookupClient client;
+  MockDnsServer server{close_after(1)};
+  test::check_own_answers(test::start_many(client, 100, at(Transport::kTcp, minutes{1}, server)));
+}
+
+TEST_CASE("a connection that is closed while it is idle costs no try") {
+  MockDnsServer server{close_after(1)};
+  auto options = test::once_at(server);
+  options.transport = Transport::kTcp;
+  test::LookupClient client{options};
+  for (int i = 0; i < 50; ++i) {
+    REQUIRE(outcome(client.ask(kQuestion)) == "ok");
+  }
+}
+
+TEST_CASE("questions that come one after another go over one connection") {
+  MockDnsServer server{test::echo};
+  test::LookupClient client;
+  const auto transport = GENERATE(Transport::kTcp, Transport::kTcpFirst);
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(outcome(client.ask(kQuestion, at(transport, server))) == "ok");
+  }
+  std::set<std::uint16_t> ports;
+  for (const auto& query : server.queries()) {
+    ports.insert(query.client_port);
+  }
+  CHECK(ports.size() == 1);
+}
+
 TEST_CASE("a server that closes its connections now and then loses no lookup") {
   test::LookupClient client;
   MockDnsServer server{close_after(128)};
-  check_own_answers(start_many(client, 2000, at(Transport::kTcp, minutes{1}, server)));
+  test::check_own_answers(test::start_many(client, 2000, at(Transport::kTcp, minutes{1}, server)));
 }
 
 // Counts the lookups that the end of the resolver ends.
@@ -119,7 +124,7 @@ struct FullResolver {
     }
   }
   std::optional<Error> submit() {
-    return client.submit(question(asked++), options, std::make_unique<ClosedCounter>(closed, waiting));
+    return client.submit(test::numbered_question(asked++), options, std::make_unique<ClosedCounter>(closed, waiting));
   }
 
   std::atomic<std::size_t> closed{0};
@@ -129,7 +134,7 @@ struct FullResolver {
   test::Gate answers;
   MockDnsServer server{[this](auto& exchange) {
     answers.pass();
-    echo(exchange);
+    test::echo(exchange);
   }};
   LookupOptions options = at(Transport::kUdp, minutes{10}, server);
   test::LookupClient client{limits(kMaxInflight, kMaxOpen - kMaxInflight)};
@@ -165,7 +170,7 @@ TEST_CASE("lookups at a silent server do not keep others from being asked") {
   MockDnsServer silent{test::say_nothing};
   MockDnsServer server{test::answer_with("n1.example")};
   // More than may be on the wire.
-  const auto stuck = start_many(client, 200, at(Transport::kUdp, minutes{1}, silent));
+  const auto stuck = test::start_many(client, 200, at(Transport::kUdp, minutes{1}, silent));
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, milliseconds{1000}, server))) == "ok");
 }
 

@@ -209,6 +209,19 @@ TEST_CASE("the search list is for the nameservers of the system unless one wants
   CHECK(names(server) == asked);
 }
 
+TEST_CASE("that no candidate exists is remembered as long as the word on each of them") {
+  const Environment list{"LOCALDOMAIN", "a.example"};
+  MockDnsServer server{[](auto& exchange) {
+    const auto& query = exchange.query();
+    const std::uint32_t ttl = query.name == "app" ? 300 : 7;
+    exchange.reply(query.reply().rcode(3).in(test::Section::kAuthority).soa("example", ttl, ttl));
+  }};
+  auto options = test::once_at(server);
+  options.search = true;
+  test::LookupClient client{options};
+  CHECK(client.ask(LookupType::kSrv, "app").ttl == 7U);
+}
+
 TEST_CASE("a name of the search list that is found ends the search") {
   const Environment list{"LOCALDOMAIN", "a.example b.example"};
   MockDnsServer server{[](auto& exchange) {

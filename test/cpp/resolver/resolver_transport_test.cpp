@@ -1,4 +1,15 @@
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "catch.hpp"
+#include "core/resolver/pace.hpp"
 #include "core/resolver/resolver.hpp"
 #include "support/handlers.hpp"
 #include "support/lookup_client.hpp"
@@ -29,6 +40,45 @@ TEST_CASE("when TCP is refused the answer comes over UDP and does not claim to b
   CHECK(server.transports() == Lines{"udp"});
 }
 
+TEST_CASE("an answer over TCP that is as large as Consul lets one become does not claim to be complete") {
+  test::LookupClient client;
+  const auto with_records = [](int records) {
+    return [records](auto& exchange) {
+      auto reply = exchange.query().reply();
+      for (int i = 0; i < records; ++i) {
+        reply.srv(test::question_pointer(), 30, 0, 0, 4370, "n1.example");
+      }
+      exchange.reply(reply);
+    };
+  };
+  MockDnsServer below{with_records(1023)};
+  CHECK(client.ask(kQuestion, at(Transport::kTcpFirst, below)).complete);
+  MockDnsServer at_limit{with_records(1024)};
+  const auto reply = client.ask(kQuestion, at(Transport::kTcpFirst, at_limit));
+  CHECK(reply.srv.size() == 1024);
+  CHECK_FALSE(reply.complete);
+}
+
+// c-ares 1.18 cuts it, and plain c-ares and inet_res go on over TCP.
+TEST_CASE("a reply over UDP that is longer than it may be counts as truncated") {
+  const std::uint16_t edns_size = GENERATE(std::uint16_t{0}, std::uint16_t{1232});
+  const int records = edns_size == 0 ? 20 : 100;
+  MockDnsServer server{[records](auto& exchange) {
+    auto reply = exchange.query().reply();
+    for (int i = 0; i < records; ++i) {
+      reply.srv(test::question_pointer(), 30, 0, 0, 4370, "n1.example");
+    }
+    exchange.reply(reply);
+  }};
+  auto options = test::once_at(server);
+  options.edns_size = edns_size;
+  options.transport = Transport::kUdp;
+  test::LookupClient client{options};
+  const auto reply = client.ask(LookupType::kSrv, "app.example");
+  CHECK(outcome(reply) == "ok");
+  CHECK(reply.srv.size() == static_cast<std::size_t>(records));
+}
+
 TEST_CASE("when TCP is accepted but silent the answer comes over UDP") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {
@@ -39,7 +89,109 @@ TEST_CASE("when TCP is accepted but silent the answer comes over UDP") {
   const auto reply = client.ask(kQuestion, at(Transport::kTcpFirst, milliseconds{2400}, server));
   CHECK(outcome(reply) == "ok");
   CHECK_FALSE(reply.complete);
-  CHECK(server.transports() == Lines{"tcp", "tcp", "udp"});
+  CHECK(server.transports() == Lines{"tcp", "udp"});
+}
+
+// As one is behind a firewall that lets connections through and nothing over them, until somebody mends it.
+TEST_CASE("TCP that was silent is not waited for again until it answers") {
+  test::LookupClient client;
+  std::atomic<bool> is_mended{false};
+  MockDnsServer server{[&](auto& exchange) {
+    if (!exchange.query().tcp || is_mended) {
+      exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  const auto lookup = at(Transport::kTcpFirst, milliseconds{20'000}, server);
+  CHECK_FALSE(client.ask(kQuestion, lookup).complete);
+  const auto asked = server.queries().size();
+  SECTION("those that follow are answered over UDP") {
+    for (int i = 0; i < 20; ++i) {
+      const auto reply = client.ask(kQuestion, lookup);
+      CHECK(outcome(reply) == "ok");
+      CHECK_FALSE(reply.complete);
+    }
+    // One question more asks whether it is back.
+    client.settle();
+    CHECK(server.queries().size() == asked + 21);
+  }
+  SECTION("an answer to a question that no caller waits for brings it back") {
+    is_mended = true;
+    bool is_complete = false;
+    for (int i = 0; i < 1000 && !is_complete; ++i) {
+      is_complete = client.ask(kQuestion, lookup).complete;
+    }
+    CHECK(is_complete);
+  }
+}
+
+// As load balancers do that have forgotten it: of each connection the first question is answered.
+TEST_CASE("a connection that is silent after it was idle is replaced before UDP is asked") {
+  test::LookupClient client;
+  MockDnsServer server{[ports = std::set<std::uint16_t>{}](auto& exchange) mutable {
+    if (!exchange.query().tcp || ports.insert(exchange.query().client_port).second) {
+      exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  const auto lookup = at(Transport::kTcpFirst, milliseconds{40'000}, server);
+  CHECK(client.ask(kQuestion, lookup).complete);
+  // One second old, so that it may be replaced.
+  std::this_thread::sleep_for(milliseconds{1000});
+  CHECK(client.ask(kQuestion, lookup).complete);
+  CHECK(server.transports() == Lines{"tcp", "tcp", "tcp"});
+}
+
+// A proxy whose server is gone accepts, and closes after a while.
+TEST_CASE("connections that end without a word are silence") {
+  test::LookupClient client;
+  MockDnsServer server{[](auto& exchange) {
+    if (exchange.query().tcp) {
+      std::this_thread::sleep_for(pace::kMinRetry);
+      exchange.close();
+    } else {
+      exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  const auto lookup = at(Transport::kTcpFirst, server);
+  std::vector<std::string> last;
+  for (int i = 0; i < 100 && last != Lines{"udp"}; ++i) {
+    const auto before = server.transports().size();
+    CHECK(outcome(client.ask(kQuestion, lookup)) == "ok");
+    last = server.transports();
+    last.erase(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(before));
+  }
+  CHECK(last == Lines{"udp"});
+}
+
+TEST_CASE("over UDP a truncated answer is given at once where TCP is silent") {
+  test::LookupClient client;
+  MockDnsServer server{test::truncate_over_udp("cut.example", test::say_nothing)};
+  const auto lookup = at(Transport::kTcpFirst, milliseconds{20'000}, server);
+  for (int i = 0; i < 3; ++i) {
+    const auto reply = client.ask(kQuestion, lookup);
+    CHECK(srv_lines(reply) == Lines{"0 0 4370 cut.example 30"});
+    CHECK_FALSE(reply.complete);
+  }
+  const auto transports = server.transports();
+  CHECK(std::count(transports.begin(), transports.end(), "udp") == 3);
+}
+
+TEST_CASE("an answer over UDP is held while one over TCP may come") {
+  test::LookupClient client;
+  std::optional<test::Query> over_tcp;
+  MockDnsServer server{[&](auto& exchange) {
+    if (exchange.query().tcp) {
+      over_tcp = exchange.query();
+      return;
+    }
+    exchange.reply(srv_reply_to(exchange.query(), "cut.example"));
+    // Then the resolver has read that.
+    client.settle();
+    server.reply_over_tcp(srv_reply_to(over_tcp.value(), "n1.example"));
+  }};
+  const auto reply = client.ask(kQuestion, at(Transport::kTcpFirst, milliseconds{40'000}, server));
+  CHECK(srv_lines(reply) == Lines{"0 0 4370 n1.example 30"});
+  CHECK(reply.complete);
+  CHECK(server.transports() == Lines{"tcp", "udp"});
 }
 
 TEST_CASE("when the connection is closed without an answer it comes over UDP") {

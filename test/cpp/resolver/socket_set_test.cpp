@@ -1,10 +1,12 @@
 #include "core/resolver/socket_set.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <optional>
 #include <set>
 #include <utility>
@@ -145,6 +147,24 @@ TEST_CASE("a descriptor with an error is ready for anything") {
   REQUIRE(ready.size() == 1);
   CHECK(ready[0].readable);
   CHECK(ready[0].writable);
+}
+
+// poll(2) fails at once when there are more sockets than the process may have open.
+TEST_CASE("a wait that fails does not make its caller spin") {
+  WakePipe wake;
+  SocketSet sockets{wake.read_end()};
+  SocketPair pair;
+  sockets.watch(kOne, pair.near.get(), true, false);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{1, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto begun = std::chrono::steady_clock::now();
+  const bool nothing = sockets.wait(milliseconds{1000}).empty();
+  const auto waited = std::chrono::steady_clock::now() - begun;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(nothing);
+  CHECK(waited >= milliseconds{1});
 }
 
 }  // namespace

@@ -102,6 +102,10 @@ class DnsBuilder {
     flags_ |= 0x0400U;
     return *this;
   }
+  DnsBuilder& without_recursion() {
+    flags_ &= 0xFF7FU;
+    return *this;
+  }
   DnsBuilder& as_query() {
     flags_ &= 0x7FFFU;
     return *this;

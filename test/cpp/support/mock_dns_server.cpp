@@ -108,7 +108,14 @@ class MockDnsServer::UdpExchange final : public Exchange {
 
 class MockDnsServer::TcpExchange final : public Exchange {
  public:
-  TcpExchange(int fd, const Bytes& message) : fd_{fd}, query_{parse_query(message, true)} {}
+  TcpExchange(int fd, const Bytes& message) : fd_{fd}, query_{parse_query(message, true)} {
+    sockaddr_storage client{};
+    socklen_t size = sizeof(client);
+    // The client may have gone already.
+    if (::getpeername(fd, generic(client), &size) == 0) {
+      query_.client_port = ntohs(port_of(client));
+    }
+  }
 
   bool closed() const noexcept { return closed_; }
 
@@ -159,6 +166,13 @@ bool MockDnsServer::bind_both(const sockaddr_storage& any_port, socklen_t size) 
   const bool bound = ::bind(udp_.get(), generic(address), size) == 0;
   require(bound || errno == EADDRINUSE, "bind");
   return bound;
+}
+
+void MockDnsServer::reply_over_tcp(const DnsBuilder& builder) {
+  const auto message = builder.build();
+  for (const auto& connection : connections_) {
+    write_all(connection.fd.get(), concat({u16(message.size()), message}));
+  }
 }
 
 std::vector<Query> MockDnsServer::queries() const {

@@ -61,6 +61,9 @@ class MockDnsServer {
   MockDnsServer(const MockDnsServer&) = delete;
   MockDnsServer& operator=(const MockDnsServer&) = delete;
 
+  // Over every TCP connection that is open. For a handler, which runs on the thread that has them.
+  void reply_over_tcp(const DnsBuilder& builder);
+
   const Nameserver& nameserver() const noexcept { return nameserver_; }
 
   // The queries so far, in the order in which they came.

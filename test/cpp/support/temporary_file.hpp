@@ -28,7 +28,7 @@ class TemporaryFile {
     std::ofstream{path_, std::ios::binary} << text;
     std::filesystem::last_write_time(path_, std::filesystem::file_time_type{std::chrono::seconds{++second_}});
   }
-  void remove() { std::filesystem::remove(path_); }
+  void remove() const { std::filesystem::remove(path_); }
 
  private:
   static std::string unique_name() {

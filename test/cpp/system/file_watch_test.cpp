@@ -59,6 +59,23 @@ TEST_CASE("a file that goes or comes has changed") {
   CHECK(watch.has_changed(at(3000)));
 }
 
+TEST_CASE("a link to another file of the same age and size has changed") {
+  // As images and package managers switch from one version to the next.
+  TemporaryFile first{"one"};
+  TemporaryFile second{"two"};
+  REQUIRE(std::filesystem::last_write_time(first.path()) == std::filesystem::last_write_time(second.path()));
+  TemporaryFile link{""};
+  link.remove();
+  std::filesystem::create_symlink(first.path(), link.path());
+  FileWatch watch{link.path()};
+  watch.has_changed(at(0));
+  CHECK_FALSE(watch.has_changed(at(1000)));
+  std::filesystem::remove(link.path());
+  std::filesystem::create_symlink(second.path(), link.path());
+  CHECK(watch.has_changed(at(2000)));
+  CHECK_FALSE(watch.has_changed(at(3000)));
+}
+
 TEST_CASE("a file that is never there is new once") {
   FileWatch watch{"/nonexistent/file"};
   CHECK(watch.has_changed(at(0)));

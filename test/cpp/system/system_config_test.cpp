@@ -1,5 +1,7 @@
 #include "core/system/system_config.hpp"
 
+#include <sys/stat.h>
+
 #include <sstream>
 #include <string>
 #include <vector>
@@ -57,7 +59,11 @@ TEST_CASE("blanks may stand around the words of a line") {
 
 // Candidates are compared with the question of the reply, which has no last dot.
 TEST_CASE("domains have no trailing dot and those that are none are passed over") {
-  CHECK(parse("search a.example. . .. b..example \xFF b.example").domains == Domains{"a.example", "b.example"});
+  CHECK(parse("search a.example. .. b..example \xFF b.example").domains == Domains{"a.example", "b.example"});
+}
+
+TEST_CASE("the root may be one of the domains") {
+  CHECK(parse("search a.example . b.example").domains == Domains{"a.example", "", "b.example"});
 }
 
 TEST_CASE("the number of dots has a limit and no other option matters") {
@@ -124,11 +130,51 @@ TEST_CASE("the file is looked at once a second") {
   CHECK(cache.get(at(1000))->search.domains == Domains{"new.example"});
 }
 
+TEST_CASE("a file that is missing or empty for a moment takes nothing away") {
+  const CaresLibrary cares;
+  TemporaryFile file{"search old.example"};
+  SystemConfigCache cache{file.path()};
+  cache.get(at(0));
+  file.rewrite("");
+  CHECK(cache.get(at(1000))->search.domains == Domains{"old.example"});
+  file.remove();
+  CHECK(cache.get(at(2000))->search.domains == Domains{"old.example"});
+  file.rewrite("search new.example");
+  CHECK(cache.get(at(3000))->search.domains == Domains{"new.example"});
+}
+
 TEST_CASE("without a file there is no search list") {
   const CaresLibrary cares;
   SystemConfigCache cache{"/nonexistent/resolv.conf"};
   CHECK(cache.get(at(0))->search.domains.empty());
   CHECK(cache.get(at(5000))->search.domains.empty());
+}
+
+TEST_CASE("use-vc is read from the file and from the environment") {
+  CHECK_FALSE(parse_all("nameserver 10.0.0.1\noptions rotate\n").use_vc);
+  CHECK(parse_all("options ndots:2 use-vc\n").use_vc);
+  CHECK(parse_all("options usevc\n").use_vc);
+  CHECK(parse_all("", nullptr, "use-vc").use_vc);
+}
+
+// Nobody writes to it: whoever opened it would wait for ever.
+TEST_CASE("a resolv.conf that is a pipe counts as empty") {
+  const CaresLibrary cares;
+  const TemporaryFile file{""};
+  file.remove();
+  REQUIRE(::mkfifo(file.path().c_str(), 0600) == 0);
+  const auto config = read_system_config(file.path());
+  REQUIRE(config);
+  CHECK(config->search.domains.empty());
+}
+
+TEST_CASE("nameservers and search list are of the file that is given") {
+  const CaresLibrary cares;
+  const TemporaryFile file{"nameserver 10.9.8.7\nsearch a.example\n"};
+  const auto config = read_system_config(file.path());
+  REQUIRE(config);
+  CHECK(config->nameservers == Nameservers{parse_nameserver("10.9.8.7").value()});
+  CHECK(config->search.domains == Domains{"a.example"});
 }
 
 }  // namespace

@@ -81,18 +81,19 @@ TEST_CASE("names are compared without regard to case") {
   CHECK(glue_lines(reply) == Lines{"N1.example 10.0.0.1 30"});
 }
 
-TEST_CASE("addresses of targets come along sorted by target and address") {
+TEST_CASE("addresses of targets come along by target, in the order of the reply") {
   const auto reply = decode(srv_reply()
                                 .srv("app.example", 30, 0, 0, 1, "n2.example")
                                 .srv("app.example", 30, 0, 0, 1, "n1.example")
                                 .in(Section::kAdditional)
                                 .a("n2.example", 5, "10.0.0.2")
-                                .a("n1.example", 6, "10.0.0.1")
+                                .a("n1.example", 6, "10.0.1.1")
                                 .aaaa("n1.example", 7, "2001:db8::1")
-                                .a("n1.example", 8, "10.0.1.1"),
+                                .a("n1.example", 8, "10.0.0.1")
+                                .a("n1.example", 9, "10.0.1.1"),
                             kSrvQuestion);
   CHECK(glue_lines(reply) ==
-        Lines{"n1.example 10.0.0.1 6", "n1.example 10.0.1.1 8", "n1.example 2001:db8::1 7", "n2.example 10.0.0.2 5"});
+        Lines{"n1.example 10.0.1.1 6", "n1.example 2001:db8::1 7", "n1.example 10.0.0.1 8", "n2.example 10.0.0.2 5"});
   // Glue is a hint: it does not shorten the life of the records.
   CHECK(reply.ttl == 30U);
 }
@@ -175,6 +176,36 @@ TEST_CASE("targets with odd octets cannot be taken for other names") {
   const auto target = test::concat({test::label("n1.example"), test::label(std::string("\0@", 2)), test::kRootLabel});
   const auto reply = decode(srv_reply().srv("app.example", 30, 0, 0, 1, target), kSrvQuestion);
   CHECK(srv_lines(reply) == Lines{R"(0 0 1 n1\.example.\000@ 30)"});
+}
+
+// Consul leaves records out there, and does not say so.
+TEST_CASE("an answer of 1024 SRV records is at the limit") {
+  const auto is_at_limit = [](int records) {
+    auto builder = srv_reply();
+    for (int i = 0; i < records; ++i) {
+      builder.srv(test::question_pointer(), 30, 1, 1, 4370, "n.test");
+    }
+    return decode(builder, kSrvQuestion).at_limit;
+  };
+  CHECK_FALSE(is_at_limit(1));
+  CHECK_FALSE(is_at_limit(1023));
+  CHECK(is_at_limit(1024));
+  CHECK_FALSE(is_at_limit(1025));
+}
+
+TEST_CASE("an answer that has no room for one more record is at the limit") {
+  constexpr std::size_t kLimit = 65000;
+  const auto is_at_limit = [](std::size_t octets) {
+    auto builder = srv_reply().srv(test::question_pointer(), 30, 1, 1, 4370, "n.test");
+    const auto record = builder.position() - srv_reply().position();
+    builder.in(Section::kAdditional);
+    constexpr std::size_t kRecordWithoutData = 1 + 2 + 2 + 4 + 2;
+    builder.record(".", DnsBuilder::kTypeTxt, 30, Bytes(octets - record - builder.position() - kRecordWithoutData));
+    REQUIRE(builder.build().size() + record == octets);
+    return decode(builder, kSrvQuestion).at_limit;
+  };
+  CHECK_FALSE(is_at_limit(kLimit));
+  CHECK(is_at_limit(kLimit + 1));
 }
 
 TEST_CASE("the OPT record of EDNS is no answer") {

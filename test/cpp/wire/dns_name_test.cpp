@@ -95,6 +95,13 @@ TEST_CASE("in a pod a service is found by its short name and by its full one") {
         "_a._tcp.app.default.svc.cluster.local");
 }
 
+// resolv.conf(5) calls the root so, and glibc asks for the name as it is in its place.
+TEST_CASE("the root in a search list is a candidate of its own") {
+  CHECK(search_candidates("app", {{"a.example", "", "b.example"}, 1}) ==
+        std::vector<std::string>{"app.a.example", "app", "app.b.example"});
+  CHECK(search_candidates("app.x", {{"a.example", ""}, 1}) == std::vector<std::string>{"app.x", "app.x.a.example"});
+}
+
 TEST_CASE("a domain that gives no valid name is passed over") {
   const SearchList search{{".", "a..b", ".a", name_of(253), "one.example"}, 1};
   CHECK(search_candidates("app", search) == Names{"app.one.example", "app"});

@@ -47,7 +47,31 @@ TEST_CASE("an alias to a name without such records is no data") {
       decode(reply_with(0).cname("app.example", 5, "other.example").in(Section::kAuthority).soa("example", 300, 60),
              kQuestion);
   CHECK(outcome(reply) == "nodata");
-  CHECK(reply.ttl == 60U);
+  // What the alias leads to may be another name in five seconds.
+  CHECK(reply.ttl == 5U);
+}
+
+TEST_CASE("a nameserver that does not recurse says nothing of what an alias leads to") {
+  const auto with_alias = [] { return reply_with(0).cname("app.example", 5, "other.example"); };
+  CHECK(outcome(decode(with_alias().without_recursion(), kQuestion)) == "refused");
+  CHECK(outcome(decode(with_alias().without_recursion().authoritative(), kQuestion)) == "refused");
+  CHECK(outcome(decode(with_alias(), kQuestion)) == "nodata");
+  auto with_soa = with_alias().without_recursion().in(Section::kAuthority).soa("example", 300, 60);
+  CHECK(outcome(decode(with_soa, kQuestion)) == "nodata");
+}
+
+TEST_CASE("a target of a single dot is a word that nameservers beside it do not take back") {
+  auto reply =
+      reply_with(0).srv("app.example", 30, 0, 0, 0, ".").in(Section::kAuthority).ns("example", 300, "ns.example");
+  CHECK(outcome(decode(reply, kQuestion)) == "nodata");
+}
+
+TEST_CASE("a truncated reply without records is none that refers to other nameservers") {
+  const auto reply =
+      decode(reply_with(0).truncated().in(Section::kAuthority).ns("example", 300, "ns.example"), kQuestion);
+  CHECK(reply.truncated);
+  REQUIRE(reply.error);
+  CHECK(is_negative_answer(*reply.error));
 }
 
 TEST_CASE("records beside the answer that the name does not exist are not believed") {

@@ -1,0 +1,36 @@
+#include "core/resolver/endpoint_memory.hpp"
+
+#include <algorithm>
+
+namespace caravan {
+namespace {
+
+constexpr std::chrono::seconds kTcpGivenUp{2};
+
+}  // namespace
+
+EndpointRecord& EndpointMemory::of(const Route& endpoint) {
+  if (records_.size() >= kMaxEndpoints && !records_.contains(endpoint)) {
+    records_.clear();
+  }
+  return records_[endpoint];
+}
+
+std::bitset<kMaxNameservers> EndpointMemory::silent(const Nameservers& nameservers, bool tcp) {
+  std::bitset<kMaxNameservers> silent;
+  for (std::size_t i = 0; i < nameservers.size(); ++i) {
+    silent[i] = of({nameservers[i], tcp}).silence() > EndpointRecord::Duration::zero();
+  }
+  return silent;
+}
+
+bool EndpointMemory::is_tcp_given_up(const Nameserver& nameserver) {
+  return of({nameserver, true}).silence() >= kTcpGivenUp;
+}
+
+bool EndpointMemory::is_tcp_given_up(const Nameservers& nameservers) {
+  return std::all_of(nameservers.begin(), nameservers.end(),
+                     [this](const Nameserver& nameserver) { return is_tcp_given_up(nameserver); });
+}
+
+}  // namespace caravan

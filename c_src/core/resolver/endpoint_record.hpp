@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+namespace caravan {
+
+// How a nameserver has answered over one transport lately. Owned by one thread.
+class EndpointRecord {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  using Duration = TimePoint::duration;
+
+  void on_question(TimePoint now) noexcept;
+  // A question has had no reply in time, or its connection has ended after a while without one.
+  void on_timeout(TimePoint now) noexcept { timed_out_ = now; }
+  // The reply to a question that left at `asked`.
+  void on_reply(TimePoint asked, TimePoint now) noexcept;
+
+  // What a reply takes on average. Nothing until one has come.
+  std::optional<Duration> round_trip() const noexcept;
+
+  // After how long a reply is late (RFC 6298, section 2). Nothing until one has come.
+  std::optional<Duration> patience() const noexcept;
+
+  // For how long it is known that nothing has come back although it was asked: from the first question since the last
+  // reply until the last time-out. While nobody asks, nobody knows.
+  Duration silence() const noexcept;
+
+  // Whether it is time to find out if one that is silent is back. Once in a while: a caller that is told so asks.
+  bool is_probe_due(TimePoint now) noexcept;
+
+ private:
+  struct Measured {
+    Duration mean;
+    Duration deviation;
+  };
+
+  std::optional<Measured> measured_;
+  std::optional<TimePoint> unanswered_since_;
+  TimePoint timed_out_;
+  std::optional<TimePoint> probed_;
+};
+
+}  // namespace caravan

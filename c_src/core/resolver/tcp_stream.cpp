@@ -1,0 +1,153 @@
+#include "core/resolver/tcp_stream.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+
+#include "core/resolver/socket_set.hpp"
+
+namespace caravan {
+namespace {
+
+constexpr std::size_t kReadSize = 65536;
+constexpr std::size_t kLengthSize = 2;
+// No connection carries as many questions; a server may have sent any number of messages.
+constexpr std::ptrdiff_t kMaxSearched = 64;
+
+ares_socket_t open_socket(int domain, int type, int protocol, void* /*stream*/) noexcept {
+  Fd fd{::socket(domain, type, protocol)};
+  const int on = 1;
+  if (fd.get() < 0 || !set_descriptor_flags(fd.get()) ||
+      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
+    return ARES_SOCKET_BAD;
+  }
+  return fd.release();
+}
+
+int connect_socket(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, void* /*stream*/) noexcept {
+  return ::connect(fd, address, size);
+}
+
+ares_ssize_t send_octets(ares_socket_t fd, const iovec* parts, int count, void* /*stream*/) noexcept {
+  msghdr message{};
+  message.msg_iov =
+      const_cast<iovec*>(parts);  // NOLINT(cppcoreguidelines-pro-type-const-cast): sendmsg(2) reads it only
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+void TcpStream::attach(ares_channel channel) noexcept {
+  // 1.18 wants either all of them or none.
+  static constexpr ares_socket_functions functions{
+      .asocket =
+          [](int domain, int type, int protocol, void* stream) {
+            static_cast<TcpStream*>(stream)->clear();
+            return open_socket(domain, type, protocol, stream);
+          },
+      // What came before the end of the connection has still to be told of.
+      .aclose =
+          [](ares_socket_t fd, void* stream) {
+            auto& self = *static_cast<TcpStream*>(stream);
+            self.read_ = self.octets_.size();
+            return ::close(fd);
+          },
+      .aconnect = connect_socket,
+      .arecvfrom = [](ares_socket_t fd, void* to, std::size_t size, int /*flags*/, sockaddr* /*from*/,
+                      ares_socklen_t* /*from_size*/, void* stream) -> ares_ssize_t {
+        return static_cast<TcpStream*>(stream)->read(fd, {static_cast<std::uint8_t*>(to), size});
+      },
+      .asendv = send_octets,
+  };
+  ::ares_set_socket_functions(channel, &functions, this);
+}
+
+ssize_t TcpStream::read(int fd, std::span<std::uint8_t> to) noexcept {
+  if (unread() == 0) {
+    try {
+      const auto received = receive(fd);
+      if (received <= 0) {
+        return received;
+      }
+    } catch (const std::exception&) {
+      errno = ENOMEM;
+      return -1;
+    }
+  }
+  const auto size = std::min(to.size(), unread());
+  std::copy_n(octets_.begin() + static_cast<std::ptrdiff_t>(read_), size, to.begin());
+  read_ += size;
+  return static_cast<ssize_t>(size);
+}
+
+ssize_t TcpStream::receive(int fd) {
+  const auto before = octets_.size();
+  octets_.resize(before + kReadSize);
+  const auto received = ::recv(fd, octets_.data() + before, kReadSize, 0);
+  octets_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(received, 0)));
+  find_messages();
+  return received;
+}
+
+void TcpStream::find_messages() {
+  while (octets_.size() - incomplete_ >= kLengthSize) {
+    const auto size = static_cast<std::size_t>(octets_[incomplete_] << 8 | octets_[incomplete_ + 1]);
+    if (octets_.size() - incomplete_ - kLengthSize < size) {
+      return;
+    }
+    messages_.push_back({incomplete_ + kLengthSize, size});
+    incomplete_ += kLengthSize + size;
+  }
+}
+
+std::span<const std::uint8_t> TcpStream::at(const Extent& message) const noexcept {
+  return std::span{octets_}.subspan(message.begin, message.size);
+}
+
+std::span<const std::uint8_t> TcpStream::message_with_id(std::uint16_t id) noexcept {
+  while (next_ < messages_.size()) {
+    const auto message = at(messages_[next_++]);
+    if (message.size() >= 2 && (message[0] << 8 | message[1]) == id) {
+      return message;
+    }
+  }
+  return {};
+}
+
+std::span<const std::uint8_t> TcpStream::message_for(const Question& question) noexcept try {
+  const auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(next_);
+  const auto end = begin + std::min(kMaxSearched, messages_.end() - begin);
+  const auto found = std::find_if(begin, end, [&](const Extent& message) { return asks(at(message), question); });
+  return found == end ? std::span<const std::uint8_t>{} : at(*found);
+} catch (const std::exception&) {
+  return {};
+}
+
+void TcpStream::forget_messages() noexcept {
+  messages_.clear();
+  next_ = 0;
+  const auto count = std::min(incomplete_, read_);
+  octets_.erase(octets_.begin(), octets_.begin() + static_cast<std::ptrdiff_t>(count));
+  read_ -= count;
+  incomplete_ -= count;
+  if (octets_.empty()) {
+    octets_.shrink_to_fit();
+  }
+}
+
+void TcpStream::clear() noexcept {
+  octets_.clear();
+  read_ = 0;
+  incomplete_ = 0;
+  messages_.clear();
+  next_ = 0;
+}
+
+}  // namespace caravan

@@ -1,0 +1,137 @@
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "catch.hpp"
+#include "core/resolver/channel_pool.hpp"
+#include "core/resolver/resolver.hpp"
+#include "support/handlers.hpp"
+#include "support/many_lookups.hpp"
+
+// A network that loses datagrams, and nameservers that are silent for a while.
+namespace caravan {
+namespace {
+
+using std::chrono::milliseconds;
+
+using test::at;
+using test::echo;
+using test::MockDnsServer;
+using test::numbered_question;
+using test::outcome;
+
+// The first question about each of these names is lost.
+MockDnsServer::Handler lose_first(std::unordered_set<std::string> names) {
+  return [names = std::move(names)](auto& exchange) mutable {
+    if (names.erase(exchange.query().name) == 0) {
+      echo(exchange);
+    }
+  };
+}
+
+// They are more than there are channels, if each of them keeps one for as long as c-ares waits.
+TEST_CASE("a lost datagram costs a try and keeps no other lookup from being asked") {
+  constexpr int kLookups = 8000;
+  std::unordered_set<std::string> lost;
+  for (int i = 0; i < kLookups; i += 20) {
+    lost.insert(numbered_question(i).name);
+  }
+  MockDnsServer server{lose_first(std::move(lost))};
+  // As many in flight as fit into the server's receive buffer: the kernel drops nothing.
+  test::LookupClient client;
+  const auto lookup = at(Transport::kUdp, std::chrono::duration_cast<milliseconds>(test::kHangGuard), server);
+  test::check_own_answers(test::start_many(client, kLookups, lookup));
+}
+
+// Lookups let go of what they have asked so that others, and they themselves, can ask.
+TEST_CASE("a channel that is closed because nobody waits for what it carries is no word of the nameserver's") {
+  constexpr int kLookups = 6000;
+  MockDnsServer silent{test::say_nothing};
+  auto options = test::once_at(silent);
+  options.tries = 3;
+  options.max_inflight = ChannelPool::kMaxInFlight;
+  test::LookupClient client{options};
+  auto answers = test::start_many(client, kLookups, at(Transport::kUdp, milliseconds{2000}, silent));
+  int timeouts = 0;
+  for (auto& answer : answers) {
+    timeouts += outcome(test::await(std::move(answer)).value()) == "timeout" ? 1 : 0;
+  }
+  CHECK(timeouts == kLookups);
+}
+
+// It has asked in vain, and waits for an answer that comes late.
+TEST_CASE("a lookup that has used up its tries keeps no other one from being asked") {
+  MockDnsServer server{[](auto& exchange) {
+    if (exchange.query().name != numbered_question(0).name) {
+      echo(exchange);
+    }
+  }};
+  auto options = test::once_at(server);
+  options.max_inflight = 1;
+  test::LookupClient client{options};
+  const auto waiting = std::make_shared<std::atomic<bool>>(true);
+  const auto silent = client.start(numbered_question(0), {}, waiting);
+  CHECK(outcome(client.ask(numbered_question(1))) == "ok");
+  CHECK(silent.wait_for(milliseconds{0}) == std::future_status::timeout);
+  *waiting = false;
+}
+
+// Before the first reply a try takes a second, so that there would be three of them.
+TEST_CASE("a nameserver that answers fast is asked again sooner") {
+  MockDnsServer server{[asked = 0](auto& exchange) mutable {
+    const bool is_lost = exchange.query().name == numbered_question(1).name && ++asked < 4;
+    if (!is_lost) {
+      echo(exchange);
+    }
+  }};
+  test::LookupClient client;
+  const auto lookup = at(Transport::kUdp, milliseconds{3000}, server);
+  CHECK(outcome(client.ask(numbered_question(0), lookup)) == "ok");
+  CHECK(outcome(client.ask(numbered_question(1), lookup)) == "ok");
+}
+
+// As one is that restarts.
+TEST_CASE("a nameserver that has been silent is asked until the time is over") {
+  MockDnsServer server{[asked = 0](auto& exchange) mutable {
+    if (++asked > 3) {
+      echo(exchange);
+    }
+  }};
+  auto options = test::once_at(server);
+  options.tries = 2;
+  test::LookupClient client{options};
+  const auto reply = client.ask(numbered_question(0), at(Transport::kUdp, milliseconds{20'000}, server));
+  CHECK(outcome(reply) == "ok");
+  CHECK(server.queries().size() == 4);
+}
+
+// It would say it again.
+TEST_CASE("a nameserver that has given a reason is not asked until the time is over") {
+  MockDnsServer silent{test::say_nothing};
+  MockDnsServer refusing{test::fail_with(5)};
+  auto options = test::once_at(silent, refusing);
+  test::LookupClient client{options};
+  CHECK(outcome(client.ask(numbered_question(0), at(Transport::kUdp, milliseconds{4000}, silent, refusing))) ==
+        "refused");
+  CHECK(silent.queries().size() == 1);
+  CHECK(refusing.queries().size() == 1);
+}
+
+// Longer than c-ares waits by default. It goes by the real time.
+TEST_CASE("a late answer counts as long as the lookup lives") {
+  MockDnsServer server{[](auto& exchange) {
+    std::this_thread::sleep_for(milliseconds{3500});
+    echo(exchange);
+  }};
+  test::LookupClient client{test::once_at(server)};
+  CHECK(outcome(client.ask(numbered_question(0))) == "ok");
+  CHECK(server.queries().size() == 1);
+}
+
+}  // namespace
+}  // namespace caravan
