@@ -10,6 +10,7 @@ start_link() ->
 %% The tables belong to this process, so that no crash of a topology takes them along.
 init([]) ->
     ok = caravan_glue:create(),
+    ok = caravan_address_history:create(),
     ok = caravan_topology_registry:create(),
     {ok, {#{strategy => one_for_all, intensity => 10, period => 10}, [
         #{id => caravan_topologies_sup, start => {caravan_topologies_sup, start_link, []}, type => supervisor},

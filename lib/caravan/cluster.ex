@@ -32,14 +32,19 @@ defmodule Caravan.Cluster do
   A keyword list or a map. What to look for:
 
     * `:name` - names the topology, an atom. Required; from the configuration, it is the key.
-    * `:query` - the name that has the records. Required.
+    * `:query` - the name that has the records, or a list of up to 16 of them, each a name or
+      `{basename, name}`. With `:ignore` or `nil` nothing is started. Required without `:nodes`.
+    * `:nodes` - nodes that are wanted whatever DNS says, up to 1000. Default: `[]`.
+    * `:exclude` - nodes that are not connected to, though they are wanted. Default: `[]`.
     * `:node_basename` - what stands before `-port@target` in the names of the nodes: a string, a
       binary or an atom, of letters, digits, `-` and `_`. With a list of them, a record gives a
       name for each; where `{port}` is in the template, they are taken as names of one listener,
-      and tried until one is connected. Required.
-    * `:record` - the type of the records: `:srv`, `:a` or `:aaaa`. Default: `:srv`.
+      and tried until one is connected. Default: that of this node's name.
+    * `:record` - the type of the records: `:srv`, `:a`, `:aaaa`, or `:addresses`, which is both A
+      and AAAA, of the families that the distribution speaks. Default: `:srv`.
     * `:node_name` - a template for the names of the nodes, with the placeholders `{basename}`,
-      `{port}`, `{target}` and `{ip}`; or `:default`, which is `"{basename}-{port}@{target}"`.
+      `{port}`, `{target}`, the first label of the target as `{label}` and what follows it as
+      `{domain}`, and `{ip}`; or `:default`, which is `"{basename}-{port}@{target}"`.
       Records of the types `:a` and `:aaaa` have no port and no target; their default is
       `"{basename}@{ip}"`.
 
@@ -66,9 +71,13 @@ defmodule Caravan.Cluster do
   How much to believe:
 
     * `:max_nodes` - nodes taken from one answer, 1 to 10,000. Default: 1000.
-    * `:atom_budget` - atoms that the topology may make in its life of names that turn out to be
-      no nodes', 1 to 100,000. A name that is connected once counts no more. Default: half of
-      `:max_nodes`.
+    * `:atom_budget` - atoms that the topology may make of names that turn out to be no nodes',
+      1 to 100,000. A name that is connected once counts no more, and every ten minutes one is
+      given back. Default: half of `:max_nodes`.
+    * `:answers` - `:all`, or `:sampled` for a nameserver that shows a sample of the nodes in each
+      answer, as AWS Cloud Map does. Default: `:all`.
+    * `:sampled_expiry` - for how many milliseconds a node of a sample, or of an incomplete
+      answer, is wanted after it was listed last, 1000 to 86,400,000. Default: 600,000.
     * `:prune` - whether nodes are disconnected that DNS does not list any more. Default: `false`.
     * `:prune_after` - milliseconds that a node must be absent from fresh and complete answers
       before, 1000 to 86,400,000. Default: 300,000.
@@ -81,7 +90,8 @@ defmodule Caravan.Cluster do
   @doc """
   Starts a topology that is linked to the caller.
 
-  Returns `{:ok, pid}`; `{:error, {:bad_option, key, value, allowed}}` for an option that is
+  Returns `{:ok, pid}`; `:ignore` when the query is `:ignore` or `nil`;
+  `{:error, {:bad_option, key, value, allowed}}` for an option that is
   missing, unknown or not allowed; `{:error, {:already_started, pid}}` when the node has a
   topology of that name.
 
@@ -92,7 +102,7 @@ defmodule Caravan.Cluster do
       {:error, {:bad_option, :poll_interval, 5, ~c"an integer from 100 to 3600000"}}
 
   """
-  @spec start_link(options()) :: {:ok, pid()} | {:error, term()}
+  @spec start_link(options()) :: {:ok, pid()} | :ignore | {:error, term()}
   defdelegate start_link(options), to: :caravan_cluster
 
   @doc """
@@ -121,7 +131,7 @@ defmodule Caravan.Cluster do
         Caravan.Cluster.start(name: :app, query: "app.service.consul", node_basename: "app")
 
   """
-  @spec start(options()) :: {:ok, pid()} | {:error, term()}
+  @spec start(options()) :: {:ok, pid()} | :ignore | {:error, term()}
   defdelegate start(options), to: :caravan_cluster
 
   @doc """
@@ -143,8 +153,8 @@ defmodule Caravan.Cluster do
   Gives a topology other options, all of them; it looks at once.
 
   What is left out gets its default, not its former value. Who waits or is subscribed stays so,
-  and what was wanted stands until there is an answer. After a crash the supervisor starts the
-  topology with its first options.
+  and what was wanted stands until there is an answer. After a crash the topology is
+  started with its first options.
 
   Returns `:ok`, or `{:error, {:bad_option, key, value, allowed}}`, and then nothing has changed.
 
@@ -161,7 +171,8 @@ defmodule Caravan.Cluster do
   Keeps a node out for so many milliseconds, 0 to 4294967295: the topology does not connect to it.
 
   A connection that there is stays, unless somebody ends it. Another call for the node replaces the
-  time; 0 ends it. Returns `:ok`, or `{:error, {:bad_option, :timeout, value, allowed}}`.
+  time; 0 ends it. A node that was disconnected by hand counts as one whose connection did not last,
+  and is left alone for a while after that, unless `reconnect/1` ends it. Returns `:ok`, or `{:error, {:bad_option, :timeout, value, allowed}}`.
 
   ## Examples
 
@@ -270,7 +281,8 @@ defmodule Caravan.Cluster do
   `{:caravan_cluster, name, {:up, node}}` and `{:caravan_cluster, name, {:down, node}}`.
 
   Returns `{:ok, nodes}` with those that are connected now. The subscription ends with the caller,
-  with `unsubscribe/1`, and with the topology.
+  with `unsubscribe/1` and with `stop/1`. It outlives a crash of the topology, of which
+  `{:caravan_cluster, name, :restarted}` tells: whoever keeps a list calls `subscribe/1` again.
 
   ## Examples
 

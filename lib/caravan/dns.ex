@@ -6,7 +6,8 @@ defmodule Caravan.DNS do
   ## Lookups
 
   `lookup/3` and `lookup_async/3` ask for the records of a name of the type `:srv`, `:a` or `:aaaa`, or for its
-  `:addresses`: A and AAAA records together, where IP addresses and names in the hosts file need no nameserver.
+  `:addresses`: A and AAAA records together, or those of one family, then not `complete`, if half a second later the
+  other one is not answered. IP addresses and names in the hosts file need no nameserver.
 
   Their options, a keyword list or a map; what is missing or `:default` is the resolver's:
 
@@ -19,8 +20,9 @@ defmodule Caravan.DNS do
   ## Answers
 
   A map of `:records`, `:addresses` (of the targets of SRV records, as far as the nameserver sent them along),
-  `:ttl` (seconds, the least one) and `:complete` (whether all records are known to be here, which only TCP can
-  promise).
+  `:address_ttls` (of SRV records alone: for each of these targets the least TTL of its addresses), `:ttl` (seconds,
+  the least one of the records) and `:complete` (whether all records are known to be here, which only TCP can promise,
+  and only for fewer than 1024 SRV records and less than 65,000 octets).
 
   ## Errors
 
@@ -103,7 +105,8 @@ defmodule Caravan.DNS do
     * `:nameservers` - where to ask, 1 to 16 of `"127.0.0.1:8600"` or `"[::1]:53"`, or `:system`, those of
       `resolv.conf`. Default: the key `:nameservers` of the `:caravan` application, which is `:system` by default.
     * `:timeout` - milliseconds for a whole lookup, 1 to 3,600,000. Default: 5000.
-    * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3.
+    * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3. A lookup that has had nothing
+      but silence then asks once more after each eighth of its timeout, while others are asked in its place.
     * `:rotate` - whether every lookup begins with another nameserver instead of the first. Default: `false`.
     * `:transport` - `:udp` (TCP when the answer is truncated), `:tcp`, or `:auto`, the default: for SRV records
       TCP first, and UDP when TCP cannot be had; for addresses as `:udp`.

@@ -8,7 +8,7 @@
 -export_type([task/1, result/1]).
 
 %% The process hands its result over as the reason of its exit.
--dialyzer({nowarn_function, [call/2, start/2]}).
+-dialyzer({nowarn_function, [call/2, start/2, spawn_guarded/2]}).
 
 -record(task, {
     %% Of this task alone: whatever else the process may exit with is no result.
@@ -30,7 +30,7 @@
 call(Fun, Deadline) ->
     Id = make_ref(),
     %% Beside the receive, so that the compiler sees that no earlier message can match and none is looked at.
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({Id, run(Fun)}) end),
+    {Pid, Monitor} = spawn_guarded(Id, Fun),
     receive
         {'DOWN', Monitor, process, Pid, Reason} -> finished(Id, Reason)
     after remaining(Deadline) ->
@@ -44,8 +44,27 @@ call(Fun, Deadline) ->
 -spec start(fun(() -> Result), Timeout :: non_neg_integer()) -> task(Result).
 start(Fun, Timeout) ->
     Id = make_ref(),
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({Id, run(Fun)}) end),
+    {Pid, Monitor} = spawn_guarded(Id, Fun),
     #task{id = Id, monitor = Monitor, pid = Pid, timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
+
+%% It ends with its owner, who may be killed.
+spawn_guarded(Id, Fun) ->
+    Owner = self(),
+    spawn_monitor(fun() ->
+        ok = guard(Owner, self()),
+        exit({Id, run(Fun)})
+    end).
+
+guard(Owner, Worker) ->
+    _ = spawn(fun() ->
+        OfOwner = monitor(process, Owner),
+        OfWorker = monitor(process, Worker),
+        receive
+            {'DOWN', OfOwner, process, Owner, _} -> exit(Worker, kill);
+            {'DOWN', OfWorker, process, Worker, _} -> true
+        end
+    end),
+    ok.
 
 run(Fun) ->
     try

@@ -13,7 +13,8 @@ call(_Telemetry, false, _Arguments) ->
     ok;
 call(Telemetry, true, Arguments) ->
     try
-        apply(Telemetry, execute, Arguments)
+        _ = apply(Telemetry, execute, Arguments),
+        ok
     catch
         _:_ -> ok
     end.

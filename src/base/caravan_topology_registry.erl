@@ -2,7 +2,7 @@
 %% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
 -module(caravan_topology_registry).
 
--export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, is_listed/1]).
+-export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0]).
 -export([subscribe/2, unsubscribe/2, subscribers/1]).
 
 %% For how long what a topology wanted counts after it has crashed, in milliseconds.
@@ -62,10 +62,11 @@ names() ->
 listed() ->
     lists:usort(lists:append([Wanted || {_, _, Wanted, _} <- living()])).
 
-%% Whether a topology other than the calling process lists the node, or has before it crashed.
--spec is_listed(node()) -> boolean().
-is_listed(Node) ->
-    lists:any(fun({_, Pid, Wanted, _}) -> Pid =/= self() andalso lists:member(Node, Wanted) end, rows()).
+%% What topologies other than the calling process list, or have listed before they crashed.
+-spec listed_elsewhere() -> [node()].
+listed_elsewhere() ->
+    Own = self(),
+    lists:usort(lists:append([Wanted || {_, Pid, Wanted, _} <- rows(), Pid =/= Own])).
 
 living() ->
     [Row || {_, Pid, _, _} = Row <- rows(), is_process_alive(Pid)].

@@ -3,7 +3,7 @@
 %% told of each. A functional state, owned by a topology.
 -module(caravan_audience).
 
--export([new/1, await/4, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
+-export([new/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
 
 -export_type([state/0, goal/0]).
 
@@ -40,6 +40,10 @@ await({Pid, _} = From, Goal, Timeout, #state{waiters = Waiters} = State) ->
     Waiter = #waiter{from = From, goal = Goal, timer = start_timer(Timeout, Monitor)},
     State#state{waiters = Waiters#{Monitor => Waiter}}.
 
+-spec has_waiters(state()) -> boolean().
+has_waiters(#state{waiters = Waiters}) ->
+    map_size(Waiters) > 0.
+
 start_timer(infinity, _Monitor) -> undefined;
 start_timer(Timeout, Monitor) -> erlang:start_timer(Timeout, self(), {?MODULE, Monitor}).
 
@@ -64,11 +68,11 @@ tell(Event, #state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> Pid ! {caravan_cluster, Topology, Event} end, maps:values(Subscribers)).
 
 %% Answers those who have waited for this.
--spec connected(Members :: [node()], Connected :: [node()], state()) -> state().
-connected(Members, Connected, #state{waiters = Waiters} = State) ->
+-spec connected(Members :: [node()], IsConnected :: fun((node()) -> boolean()), state()) -> state().
+connected(Members, IsConnected, #state{waiters = Waiters} = State) ->
     Left = maps:filter(
         fun(Monitor, #waiter{goal = Goal} = Waiter) ->
-            case is_reached(Goal, Members, Connected) of
+            case is_reached(Goal, Members, IsConnected) of
                 true -> answer(Monitor, Waiter, {ok, Members}), false;
                 false -> true
             end
@@ -77,8 +81,8 @@ connected(Members, Connected, #state{waiters = Waiters} = State) ->
     ),
     State#state{waiters = Left}.
 
-is_reached(Count, Members, _Connected) when is_integer(Count) -> length(Members) >= Count;
-is_reached(Nodes, _Members, Connected) -> Nodes -- [node() | Connected] =:= [].
+is_reached(Count, Members, _IsConnected) when is_integer(Count) -> length(Members) >= Count;
+is_reached(Nodes, _Members, IsConnected) -> lists:all(fun(Node) -> Node =:= node() orelse IsConnected(Node) end, Nodes).
 
 answer(Monitor, #waiter{from = From, timer = Timer}, Answer) ->
     true = demonitor(Monitor, [flush]),

@@ -20,23 +20,27 @@
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
     name := atom(),
-    %% The name to look up; required without `nodes'. With `ignore', or the `nil' that Elixir has for what is not set,
-    %% nothing is started, as is often wanted in development.
-    query => string() | binary() | ignore | nil,
+    %% The name to look up, or a list of up to 16 of them, of which each may have a basename of its own; required without
+    %% `nodes'. All of them are looked up at each poll, and what any of them lists is wanted. Nodes are pruned only when
+    %% each of them has a complete answer. With `ignore', or the `nil' that Elixir has for what is not set, nothing is
+    %% started, as is often wanted in development.
+    query => string() | binary() | [string() | binary() | {basename(), string() | binary()}, ...] | ignore | nil,
     %% Nodes that are wanted whatever DNS says, up to 1000: alone, as in development, or beside a query, for a node that
     %% boots while DNS is down. Their names are taken as they are written.
     nodes => [node() | string() | binary()],
     %% Nodes that are not connected to, though they are wanted.
     exclude => [node() | string() | binary()],
-    %% By default what stands before the `@' of this node's name, without the port. What stands for `{basename}' in the names of the nodes; with several, a record gives a name for each. Where
-    %% `{port}' is in the template, they are taken as names for one listener: when one is connected, the others are not
-    %% tried any more.
+    %% What stands for `{basename}' in the names of the nodes; by default what stands before the `@' of this node's name,
+    %% without the port. With several, a record gives a name for each. Where `{port}' is in the template, they are taken as
+    %% names for one listener: when one is connected, the others are not tried.
     node_basename => basename() | [basename(), ...],
-    %% The template of node names. Of `{basename}', `{port}', `{target}' and `{ip}', records of addresses have the first
-    %% and the last only. `default' is `"{basename}-{port}@{target}"' for SRV records, `"{basename}@{ip}"' for others.
+    %% The template of node names. SRV records have `{basename}', `{port}', `{target}', the first label of the target as
+    %% `{label}' and what follows it as `{domain}', and `{ip}'; records of addresses have `{basename}' and `{ip}'. `default'
+    %% is `"{basename}-{port}@{target}"' for SRV records, `"{basename}@{ip}"' for others.
     node_name => default | string() | binary(),
-    %% What is looked up; default `srv'.
-    record => srv | a | aaaa,
+    %% What is looked up; default `srv'. With `addresses', A and AAAA: nodes are at the addresses of the families that the
+    %% distribution speaks (`-proto_dist').
+    record => srv | a | aaaa | addresses,
     %% As in caravan_dns:lookup/3, with what the resolver has as the default. Addresses, too, are asked for over TCP
     %% first, as only TCP gives all of them.
     resolver => default | caravan_dns:resolver(),
@@ -55,9 +59,14 @@
     max_connecting => pos_integer(),
     %% Nodes taken from one answer, 1 to 10,000; default 1000.
     max_nodes => pos_integer(),
-    %% Atoms that the topology may make, in its life, of names that turn out to be no nodes', 1 to 100,000; default half
-    %% of `max_nodes'. A name that is connected once counts no more.
+    %% Atoms that the topology may make of names that turn out to be no nodes', 1 to 100,000; default half of `max_nodes'.
+    %% A name that is connected once counts no more, and every ten minutes one is given back, the oldest.
     atom_budget => default | pos_integer(),
+    %% Whether an answer shows all nodes or, as that of AWS Cloud Map, a sample of them; default `all'. A node of a sample is
+    %% wanted until it has not been in an answer for `sampled_expiry', and nobody is pruned.
+    answers => all | sampled,
+    %% Milliseconds, 1000 to 86,400,000; default 600,000. Nodes of incomplete answers are wanted for that long as well.
+    sampled_expiry => pos_integer(),
     %% Whether nodes are disconnected that DNS does not list any more; default `false'.
     prune => boolean(),
     %% Milliseconds that a node must be absent from fresh and complete answers, 1000 to 86,400,000; default 300,000.
@@ -84,8 +93,9 @@
     %% Who has said that there is such a topology: a source of the key `topologies', or whoever called start/1,
     %% start_link/1 or a supervisor of theirs.
     source := caravan_config:source() | caller,
-    %% None where the nodes are a fixed list.
-    query := binary() | none,
+    %% None where the nodes are a fixed list. Of several queries, the keys that tell of answers tell of the one that knows
+    %% least: `last_lookup', `answer_age', `complete'.
+    query := binary() | [binary() | {Basename :: binary(), binary()}, ...] | none,
     %% Who is asked, and by whose word: the option of the topology, its resolver or client, or a source of the key
     %% `nameservers'.
     nameservers := {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()},
@@ -94,11 +104,12 @@
     answer_age := none | non_neg_integer(),
     %% Milliseconds until the next lookup; `now' while one is under way; none without a query.
     next_poll := now | none | non_neg_integer(),
-    %% The nodes of the last good answer and of `nodes', without this one, and whether the answer was complete. Nodes of later answers that are
-    %% not complete are added to a complete one.
+    %% The nodes of the last complete answer and of `nodes', and those that incomplete answers have listed within
+    %% `sampled_expiry', without this one; and whether there was a complete answer.
     wanted := [node()],
     complete := boolean(),
-    %% Whether that answer lists this node under its name: others look for it there.
+    %% Whether the last answer lists this node: others look for it there. Names are compared as DNS does it, without regard
+    %% to case.
     self_listed := boolean(),
     %% Those of the wanted nodes that are connected, that are being connected, and that could not be connected: how
     %% often in a row, why, and in how many milliseconds they are tried again.
@@ -121,7 +132,8 @@
     %% What is left of `atom_budget'; names that were refused, in all and of the last answer.
     atoms_left := non_neg_integer(),
     names_refused := non_neg_integer(),
-    last_refused := #{invalid | max_nodes | atom_budget => non_neg_integer()}
+    %% `unresolved' counts targets without an address.
+    last_refused := #{invalid | max_nodes | atom_budget | unresolved => non_neg_integer()}
 }.
 
 %% @doc Starts a topology that is linked to the caller; none, and `ignore', when its query says so.
@@ -196,7 +208,7 @@ reload() ->
 change(Name, Options) ->
     case check_options(caravan_topology_options:with_name(Name, Options)) of
         {ok, #{query := ignore}} -> {error, {bad_option, query, ignore, "a query; stop/1 ends a topology"}};
-        {ok, Checked} -> caravan_topology:change(Name, Checked);
+        {ok, Checked} -> caravan_topology:change(Name, Checked, infinity);
         {error, _} = Error -> Error
     end.
 
@@ -219,7 +231,11 @@ poll(Name) ->
 %% @doc What the topology knows, wants and does.
 -spec status(atom()) -> status().
 status(Name) ->
-    call(Name, status).
+    status_of(whereis(caravan_topology:registered_name(Name)), Name).
+
+%% A handler of telemetry events runs in the process of the topology, which cannot call itself.
+status_of(Pid, _Name) when Pid =:= self() -> caravan_topology:own_status();
+status_of(_Pid, Name) -> call(Name, status).
 
 %% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of
 %% the topology or not. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or
@@ -273,7 +289,8 @@ unsubscribe(Name) ->
     call(Name, unsubscribe).
 
 %% @doc Keeps a node out for so many milliseconds, up to 2^32 - 1: the topology does not connect to it, and a connection that
-%% there is stays, unless somebody ends it. Another call for the node replaces the time; 0 ends it.
+%% there is stays, unless somebody ends it. Another call for the node replaces the time; 0 ends it. A node that was disconnected by
+%% hand counts as one whose connection did not last, and is left alone for a while after that, unless {@link reconnect/1} ends it.
 %%
 %% ```
 %% ok = caravan_cluster:exclude(app, 'app-4370@10.0.0.1', 600000),

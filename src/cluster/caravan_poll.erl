@@ -8,8 +8,11 @@
 
 -type finding() :: #{
     endpoints := [caravan_node_names:endpoint()],
-    %% Seconds.
+    %% Seconds; of names made of addresses, the least one of the records and of their addresses.
     ttl := non_neg_integer(),
+    %% Records whose target has no address, where the names need one. An answer with such a record is not complete: whoever
+    %% it stands for may be well and connected.
+    unresolved := non_neg_integer(),
     complete := boolean()
 }.
 -type outcome() :: {ok, finding()} | {error, reason()}.
@@ -79,28 +82,49 @@ cancel(#poll{waits_for = {client, _Reference, Task}}) ->
 
 looked_up({ok, #{ttl := Ttl, complete := Complete} = Answer}, #poll{options = #{record := srv} = Options} = Poll) ->
     ok = caravan_glue:learn(Answer),
-    found(srv_endpoints(Answer, Options), #{ttl => Ttl, complete => Complete, endpoints => []}, Poll);
-looked_up({ok, #{records := Records, ttl := Ttl, complete := Complete}}, _Poll) ->
-    {done, {ok, #{ttl => Ttl, complete => Complete, endpoints => [#{ip => Ip} || #{address := Ip} <- Records]}}};
+    found(srv_endpoints(Answer, Options), finding(Ttl, Complete, []), Poll);
+looked_up({ok, #{records := Records, ttl := Ttl, complete := Complete}}, #poll{options = #{record := Record}}) ->
+    Ips = of_record(Record, [Ip || #{address := Ip} <- Records]),
+    {done, {ok, finding(Ttl, Complete, [#{ip => Ip} || Ip <- Ips])}};
 looked_up({error, Reason}, #poll{options = #{record := Record, transport := Transport}, transport = tcp} = Poll)
   when Record =/= srv, Transport =/= tcp, Reason =/= nxdomain, Reason =/= nodata ->
     {more, look_up(udp, Poll)};
 looked_up({error, _} = Error, _Poll) ->
     {done, Error}.
 
-srv_endpoints(#{records := Records, addresses := Addresses}, #{node_name := Template, family := Family}) ->
+finding(Ttl, Complete, Endpoints) ->
+    #{endpoints => Endpoints, ttl => Ttl, unresolved => 0, complete => Complete}.
+
+srv_endpoints(#{records := Records} = Answer, #{node_name := Template, family := Family}) ->
     NeedsIp = caravan_template:uses(ip, Template),
     lists:flatmap(
         fun(#{port := Port, target := Target}) ->
             Endpoint = #{port => Port, target => Target},
-            with_ips(NeedsIp, of_family(Family, maps:get(Target, Addresses, [])), Endpoint)
+            with_ips(NeedsIp, Family, addresses(Target, Answer), Endpoint)
         end,
         Records
     ).
 
-with_ips(false, _Ips, Endpoint) -> [Endpoint];
-with_ips(true, [], Endpoint) -> [{without_ip, Endpoint}];
-with_ips(true, Ips, Endpoint) -> [Endpoint#{ip => Ip} || Ip <- Ips].
+with_ips(false, _Family, _Addresses, Endpoint) -> [Endpoint];
+with_ips(true, Family, {literal, Ip}, Endpoint) -> with_literal(of_family(Family, [Ip]), Endpoint);
+with_ips(true, Family, {glue, Ips, Ttl}, Endpoint) -> with_glue(of_family(Family, Ips), Ttl, Endpoint).
+
+with_literal([], Endpoint) -> [{unresolved, Endpoint}];
+with_literal([Ip], Endpoint) -> [Endpoint#{ip => Ip}].
+
+with_glue([], _Ttl, Endpoint) -> [{without_ip, Endpoint}];
+with_glue(Ips, Ttl, Endpoint) -> [{ttl, Ttl} | [Endpoint#{ip => Ip} || Ip <- Ips]].
+
+%% RFC 2782 wants the name of a host for a target, and some put its address there. Nobody need be asked for that.
+addresses(Target, #{addresses := Addresses, address_ttls := Ttls}) ->
+    case inet:parse_strict_address(binary_to_list(Target)) of
+        {ok, Ip} -> {literal, Ip};
+        {error, einval} -> {glue, maps:get(Target, Addresses, []), maps:get(Target, Ttls, none)}
+    end.
+
+%% Of both families, nodes are reached at those that the distribution speaks.
+of_record(addresses, Ips) -> lists:append([of_family(Family, Ips) || Family <- lists:usort(caravan_listen:families())]);
+of_record(_OneFamily, Ips) -> Ips.
 
 %% The host of a node name that is an address is of the family that the distribution speaks.
 of_family(inet, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 4];
@@ -110,17 +134,25 @@ of_family(inet6, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 8].
 found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
     Without = [Endpoint || {without_ip, Endpoint} <- Endpoints],
     Ready = [Endpoint || #{} = Endpoint <- Endpoints],
-    #{complete := Complete} = Finding,
+    Unresolved = [Endpoint || {unresolved, Endpoint} <- Endpoints],
+    #{ttl := Ttl, complete := Complete} = Finding,
     with_target(
         ask_for_targets(lists:sublist(Without, MaxNodes), Poll),
-        Poll#poll{finding = Finding#{endpoints := Ready, complete := Complete andalso length(Without) =< MaxNodes}}
+        Poll#poll{finding = Finding#{
+            endpoints := Ready,
+            ttl := lists:min([Ttl | [AddressTtl || {ttl, AddressTtl} <- Endpoints]]),
+            unresolved := length(Unresolved),
+            complete := Complete andalso Unresolved =:= [] andalso length(Without) =< MaxNodes
+        }}
     ).
 
 ask_for_targets(Endpoints, #poll{options = #{family := Family}} = Poll) ->
     maps:from_list([ask_for_target(record_type(Family), Endpoint, Poll) || Endpoint <- Endpoints]).
 
+%% A name in a record is absolute (RFC 1035, section 3.1): with a search list it would be looked for below its domains first, and
+%% there might be another machine.
 ask_for_target(Type, #{target := Target} = Endpoint, #poll{options = Options}) ->
-    {caravan_dns:lookup_async(Target, Type, lookup_options(Options)), {Type, Endpoint}}.
+    {caravan_dns:lookup_async(<<Target/binary, $.>>, Type, lookup_options(Options)), {Type, Endpoint}}.
 
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
@@ -128,27 +160,33 @@ record_type(inet6) -> aaaa.
 with_target(Left, #poll{finding = Finding}) when map_size(Left) =:= 0 -> {done, {ok, Finding}};
 with_target(Left, Poll) -> {more, Poll#poll{waits_for = {targets, Left}}}.
 
-target_looked_up({ok, #{records := Records}}, _Type, Endpoint, Left, Poll) ->
-    #poll{options = #{family := Family}, finding = #{endpoints := Endpoints} = Finding} = Poll,
-    Found = [Endpoint#{ip => Ip} || Ip <- of_family(Family, [Ip || #{address := Ip} <- Records])],
-    with_target(Left, Poll#poll{finding = Finding#{endpoints := Found ++ Endpoints}});
-%% The nameservers have said their word: what is left are the hosts file, and a target that is an address.
-target_looked_up({error, _Reason}, addresses, _Endpoint, Left, Poll) ->
-    with_target(Left, Poll);
-target_looked_up({error, Reason}, _Type, Endpoint, Left, Poll)
-  when Reason =:= nxdomain; Reason =:= nodata; Reason =:= badname ->
+target_looked_up({ok, #{records := Records, ttl := Ttl}}, Type, Endpoint, Left, Poll) ->
+    #poll{options = #{family := Family}, finding = #{ttl := Before} = Finding} = Poll,
+    Ips = of_family(Family, [Ip || #{address := Ip} <- Records]),
+    with_target(Left, resolved(Ips, Endpoint, Poll#poll{finding = Finding#{ttl := min(Before, lifetime(Type, Ttl))}}));
+%% The nameservers have said their word: what is left is the hosts file.
+target_looked_up({error, Reason}, Type, Endpoint, Left, Poll)
+  when Type =/= addresses, (Reason =:= nxdomain orelse Reason =:= nodata orelse Reason =:= badname) ->
     {Ref, Asked} = ask_for_target(addresses, Endpoint, Poll),
     with_target(Left#{Ref => Asked}, Poll);
-%% Nobody knows what is missing now.
-target_looked_up({error, _Reason}, _Type, _Endpoint, Left, #poll{finding = Finding} = Poll) ->
-    with_target(Left, Poll#poll{finding = Finding#{complete := false}}).
+target_looked_up({error, _Reason}, _Type, Endpoint, Left, Poll) ->
+    with_target(Left, resolved([], Endpoint, Poll)).
+
+%% A line of the hosts file has no TTL.
+lifetime(addresses, _Ttl) -> infinity;
+lifetime(_Type, Ttl) -> Ttl.
+
+resolved([], _Endpoint, #poll{finding = #{unresolved := Count} = Finding} = Poll) ->
+    Poll#poll{finding = Finding#{unresolved := Count + 1, complete := false}};
+resolved(Ips, Endpoint, #poll{finding = #{endpoints := Endpoints} = Finding} = Poll) ->
+    Poll#poll{finding = Finding#{endpoints := [Endpoint#{ip => Ip} || Ip <- Ips] ++ Endpoints}}.
 
 %% A client gives no difference between "none" and "could not ask", so an empty list is taken as what does no harm.
 client_outcome({ok, []}) ->
     {error, nodata};
 client_outcome({ok, Answer}) ->
     try
-        {ok, #{endpoints => [client_endpoint(Record) || Record <- Answer], ttl => 0, complete => true}}
+        {ok, finding(0, true, [client_endpoint(Record) || Record <- Answer])}
     catch
         error:_ -> {error, {client, {bad_answer, Answer}}}
     end;

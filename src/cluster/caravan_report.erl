@@ -2,155 +2,130 @@
 %% What a topology says of itself, in the log and to telemetry. Only what changes is logged: a steady state is silent.
 -module(caravan_report).
 
--export([ignored/1, not_distributed/1, distributed/1, looked_up/4, found/3, found_once/2, wanted/3, names/3, own_alias/2]).
--export([connect/2, up/3, connected/3, down/5, flaps/2, disconnect/4, function_failed/3]).
+-export([ignored/1, emit/2, log/2, found_once/2, disconnect/4, function_failed/3]).
 -export([format/1]).
 
 -type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
--type outcome() :: none | fresh | {empty, nxdomain | nodata} | {failed, term()}.
-
 %% Its query says that nothing is to be started.
 -spec ignored(atom()) -> ok.
 ignored(Name) ->
     log(debug, ignored, Name, #{}).
 
-%% The topology waits until the node is.
--spec not_distributed(options()) -> ok.
-not_distributed(#{name := Name}) ->
-    log(warning, not_distributed, Name, #{}).
+%% What the deciding core has to say to telemetry. Its names of nodes have passed the budget of atoms.
+-spec emit(caravan_topology_core:report(), options()) -> ok.
+emit({looked_up, {Query, _Basenames}, Outcome, _Before, Measurements}, #{record := Record} = Options) ->
+    event([caravan, lookup, stop], Measurements, (outcome(Outcome))#{query => Query, record => Record}, Options);
+emit({names_refused, Refused}, Options) ->
+    maps:foreach(
+        fun(Reason, Count) -> event([caravan, cluster, names_refused], #{count => Count}, #{reason => Reason}, Options) end,
+        Refused
+    );
+emit({change, Count, AddedNames, RemovedNames}, Options) ->
+    {Added, Removed} = {nodes_of(AddedNames), nodes_of(RemovedNames)},
+    Measurements = #{wanted => Count, added => length(Added), removed => length(Removed)},
+    event([caravan, cluster, change], Measurements, #{added => Added, removed => Removed}, Options);
+emit({attempt, {connected, Node}, Duration}, Options) ->
+    event([caravan, cluster, connect], #{duration => Duration}, #{node => node_of(Node), result => ok}, Options);
+emit({attempt, {failed, Node, Reason, _Novelty}, Duration}, Options) ->
+    Metadata = #{node => node_of(Node), result => error, reason => Reason},
+    event([caravan, cluster, connect], #{duration => Duration}, Metadata, Options);
+emit({up, Node, Members}, Options) ->
+    event([caravan, cluster, node_up], #{connected => Members}, #{node => node_of(Node)}, Options);
+emit({down, Node, Reason, Members}, Options) ->
+    event([caravan, cluster, node_down], #{connected => Members}, #{node => node_of(Node), reason => Reason}, Options);
+emit(_OfTheLog, _Options) ->
+    ok.
+
+event(Name, Measurements, Metadata, #{name := Topology}) ->
+    caravan_telemetry:execute(Name, Measurements, Metadata#{topology => Topology}).
+
+%% What the deciding core has to say in the log.
+-spec log(caravan_topology_core:report(), options()) -> ok.
+log(not_distributed, #{name := Name}) ->
+    log(warning, not_distributed, Name, #{});
+log(distributed, Options) ->
+    asks_epmd(Options);
+log({looked_up, {Query, _Basenames}, Outcome, Before, _Measurements}, Options) ->
+    looked_up(Outcome, Before, Query, Options);
+log({found, Names}, #{name := Name}) ->
+    found(caravan_config:value(debug), Names, Name);
+log({names_refused, Refused}, #{name := Name} = Options) ->
+    maps:foreach(
+        fun(Reason, Count) ->
+            log(warning, names_refused, Name, refusal(Reason, Options, #{reason => Reason, count => Count}))
+        end,
+        Refused
+    );
+log({own_alias, Aliases}, #{name := Name}) ->
+    log(warning, own_alias, Name, #{aliases => nodes_of(Aliases), node => node()});
+log({samples, Count}, #{name := Name}) ->
+    log(warning, samples, Name, #{records => Count});
+log({change, Count, Added, Removed}, #{name := Name}) ->
+    log(info, change, Name, #{wanted => Count, added => nodes_of(Added), removed => nodes_of(Removed)});
+log({attempt, {failed, Node, Reason, new}, _Duration}, #{name := Name}) ->
+    log(warning, connect_failed, Name, #{node => node_of(Node), reason => Reason});
+log({connected, Nodes, Members}, #{name := Name}) ->
+    log(notice, connected, Name, #{nodes => nodes_of(Nodes), connected => Members});
+log({lost, [{Node, Reason, IsWanted, none}], Members}, #{name := Name}) ->
+    log(down_level(IsWanted), node_down, Name, #{node => node_of(Node), reason => Reason, connected => Members});
+log({lost, [{Node, Reason, _IsWanted, {Node, Count, LeftAlone}}], Members}, #{name := Name}) ->
+    Facts = #{node => node_of(Node), reason => Reason, count => Count, left_alone => LeftAlone, connected => Members},
+    log(warning, flapping, Name, Facts);
+log({lost, Losses, Members}, #{name := Name}) ->
+    log(down_level(lists:keymember(true, 3, Losses)), nodes_down, Name, #{
+        nodes => maps:from_list([{node_of(Node), Reason} || {Node, Reason, _, _} <- Losses]),
+        flapping => [node_of(Node) || {Node, _, _, {_, _, _}} <- Losses],
+        connected => Members
+    });
+log({left_out, Counts}, #{name := Name}) ->
+    log(warning, left_out, Name, #{counts => Counts});
+log(_OfTelemetry, _Options) ->
+    ok.
 
 %% Where the port is in the names of nodes, nobody has to ask epmd for it; a node without `-epmd_module' does.
--spec distributed(options()) -> ok.
-distributed(#{name := Name, connect := {net_kernel, connect_node, []}} = Options) ->
+asks_epmd(#{name := Name, connect := {net_kernel, connect_node, []}} = Options) ->
     case net_kernel:epmd_module() =:= erl_epmd andalso caravan_node_names:have_port(Options) of
         true -> log(warning, asks_epmd, Name, #{tool => caravan_tool:tool()});
         false -> ok
     end;
-distributed(_Options) ->
+asks_epmd(_Options) ->
     ok.
-
-%% The end of a poll, and that of the one before.
--spec looked_up(outcome(), outcome(), Measurements :: #{atom() => integer()}, options()) -> ok.
-looked_up(Outcome, Before, Measurements, #{name := Name, query := Query, record := Record} = Options) ->
-    caravan_telemetry:execute(
-        [caravan, lookup, stop],
-        Measurements,
-        maps:merge(outcome(Outcome), #{topology => Name, query => Query, record => Record})
-    ),
-    log_outcome(Outcome, Before, Options).
 
 outcome(fresh) -> #{outcome => fresh};
 outcome({Outcome, Reason}) -> #{outcome => Outcome, reason => Reason}.
 
-log_outcome(Same, Same, _Options) ->
+looked_up(Same, Same, _Query, _Options) ->
     ok;
-log_outcome(fresh, none, _Options) ->
+looked_up(fresh, none, _Query, _Options) ->
     ok;
-log_outcome(fresh, _Before, #{name := Name, query := Query}) ->
+looked_up(fresh, _Before, Query, #{name := Name}) ->
     log(notice, records_again, Name, #{query => Query});
-log_outcome({empty, Reason}, _Before, #{name := Name, query := Query}) ->
+looked_up({empty, Reason}, _Before, Query, #{name := Name}) ->
     log(notice, no_records, Name, #{query => Query, reason => Reason});
-log_outcome({failed, {client, What}}, _Before, #{name := Name, query := Query, dns_client := Client}) ->
+looked_up({failed, {client, What}}, _Before, Query, #{name := Name, dns_client := Client}) ->
     log(warning, client_failed, Name, #{query => Query, dns_client => Client, reason => What});
-log_outcome({failed, Reason}, _Before, #{name := Name, query := Query}) ->
+looked_up({failed, Reason}, _Before, Query, #{name := Name}) ->
     log(warning, lookup_failed, Name, #{query => Query, reason => Reason}).
 
 %% For `config :caravan, debug: true', with every poll.
--spec found(boolean(), [node()], options()) -> ok.
-found(true, Nodes, #{name := Name}) -> log(debug, found, Name, #{nodes => Nodes});
-found(false, _Nodes, _Options) -> ok.
+found({ok, true}, Names, Topology) -> log(debug, found, Topology, #{nodes => nodes_of(Names)});
+found(_NoDebug, _Names, _Topology) -> ok.
+
+refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes};
+refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget};
+refusal(_NoLimit, _Options, Facts) -> Facts.
+
+down_level(true) -> warning;
+down_level(false) -> notice.
+
+node_of(Name) -> binary_to_atom(Name).
+
+nodes_of(Names) -> lists:map(fun node_of/1, Names).
 
 %% By the strategy's find_nodes, without a topology's process.
 -spec found_once([node()], Topology :: atom()) -> ok.
 found_once(Nodes, Name) ->
     log(debug, found_once, Name, #{nodes => Nodes}).
-
--spec wanted([node()], Before :: [node()], options()) -> ok.
-wanted(Same, Same, _Options) ->
-    ok;
-wanted(Wanted, Before, #{name := Name}) ->
-    Added = Wanted -- Before,
-    Removed = Before -- Wanted,
-    caravan_telemetry:execute(
-        [caravan, cluster, change],
-        #{wanted => length(Wanted), added => length(Added), removed => length(Removed)},
-        #{topology => Name, added => Added, removed => Removed}
-    ),
-    log(info, change, Name, #{wanted => length(Wanted), added => Added, removed => Removed}).
-
-%% How many names of the last answer were refused, by reason, and of the one before.
--spec names(#{atom() => non_neg_integer()}, #{atom() => non_neg_integer()}, options()) -> ok.
-names(Refused, Before, Options) ->
-    maps:foreach(
-        fun(Reason, Count) -> names_refused(Reason, Count, maps:get(Reason, Before), Options) end,
-        Refused
-    ).
-
-names_refused(Reason, Count, 0, #{name := Name} = Options) when Count > 0 ->
-    caravan_telemetry:execute([caravan, cluster, names_refused], #{count => Count}, #{
-        topology => Name, reason => Reason
-    }),
-    log(warning, names_refused, Name, refusal(Reason, Options, #{reason => Reason, count => Count}));
-names_refused(_Reason, _Count, _Before, _Options) ->
-    ok.
-
-refusal(invalid, _Options, Facts) -> Facts;
-refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes};
-refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget}.
-
--spec own_alias([node()], options()) -> ok.
-own_alias([], _Options) ->
-    ok;
-own_alias(Aliases, #{name := Name}) ->
-    log(warning, own_alias, Name, #{aliases => Aliases, node => node()}).
-
--spec connect(caravan_connector:event(), options()) -> ok.
-connect({connected, Node, Duration}, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, connect], #{duration => Duration}, #{
-        topology => Name, node => Node, result => ok
-    });
-connect({failed, Node, Reason, Novelty, Duration}, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, connect], #{duration => Duration}, #{
-        topology => Name, node => Node, result => error, reason => Reason
-    }),
-    log_failure(Novelty, Node, Reason, Name).
-
-log_failure(new, Node, Reason, Name) ->
-    log(warning, connect_failed, Name, #{node => Node, reason => Reason});
-log_failure(known, _Node, _Reason, _Name) ->
-    ok.
-
--spec up(node(), Connected :: non_neg_integer(), options()) -> ok.
-up(Node, Connected, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, node_up], #{connected => Connected}, #{
-        topology => Name, node => Node
-    }).
-
-%% One that is lost soon may be one that was restarted; when that goes on there is more to it.
--spec flaps([caravan_connector:flap()], options()) -> ok.
-flaps(Flaps, #{name := Name}) ->
-    lists:foreach(
-        fun({Node, Count, LeftAlone}) -> log(warning, flapping, Name, #{node => Node, count => Count, left_alone => LeftAlone}) end,
-        [Flap || {_, Count, _} = Flap <- Flaps, Count > 1]
-    ).
-
-%% Members that came lately and are there still, of so many.
--spec connected([node()], non_neg_integer(), options()) -> ok.
-connected([], _Count, _Options) ->
-    ok;
-connected(Nodes, Count, #{name := Name}) ->
-    log(notice, connected, Name, #{nodes => lists:sort(Nodes), connected => Count}).
-
-%% Level `warning' for a node that DNS still lists.
--spec down(node(), term(), IsWanted :: boolean(), Connected :: non_neg_integer(), options()) -> ok.
-down(Node, Reason, IsWanted, Connected, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, node_down], #{connected => Connected}, #{
-        topology => Name, node => Node, reason => Reason
-    }),
-    log(down_level(IsWanted), node_down, Name, #{node => Node, reason => Reason, connected => Connected}).
-
-down_level(true) -> warning;
-down_level(false) -> notice.
 
 %% The milliseconds are those for which DNS has not listed the node.
 -spec disconnect(node(), term(), non_neg_integer(), options()) -> ok.
@@ -212,14 +187,25 @@ words(#{event := names_refused, reason := max_nodes, count := Count, limit := Ma
 words(#{event := names_refused, reason := atom_budget, count := Count, limit := Budget}) ->
     {"~b names of the answer are left out: atom_budget, ~b, is used up by names that were no nodes' so far",
         [Count, Budget]};
+words(#{event := names_refused, reason := unresolved, count := Count}) ->
+    {"~b targets of the answer have no address: their nodes are left out", [Count]};
+words(#{event := samples, records := Count}) ->
+    {"each answer lists ~b nodes, and nodes that were gone come back: this nameserver shows a part of them at a time; set "
+     "{answers, sampled}", [Count]};
+words(#{event := left_out, counts := Counts}) ->
+    {"more has happened than has a line of its own: ~ts; status/1 says what is so now", [counted(Counts)]};
 words(#{event := own_alias, aliases := Aliases, node := Node}) ->
     {"DNS lists this node as ~0tp; its name is spelled ~ts, and nobody can connect to it under the other spelling",
         [Aliases, Node]};
 words(#{event := connect_failed, node := Node, reason := Reason}) ->
     {"cannot connect to ~ts: ~ts", [Node, caravan_diagnosis:format(Reason)]};
-words(#{event := flapping, node := Node, count := Count, left_alone := LeftAlone}) ->
-    {"connections to ~ts do not last (~b in a row): it and another node that this one is connected to may not reach each "
-     "other; it is left alone for ~b s", [Node, Count, LeftAlone div 1000]};
+words(#{event := flapping, node := Node, reason := Reason, count := Count, left_alone := LeftAlone, connected := Connected}) ->
+    {"lost ~ts: ~0tp (~b); connections to it do not last (~b in a row): it and another node that this one is connected to may "
+     "not reach each other; it is left alone for ~b s", [Node, Reason, Connected, Count, LeftAlone div 1000]};
+words(#{event := nodes_down, nodes := Nodes, flapping := [], connected := Connected}) ->
+    {"lost ~0tp (~b)", [Nodes, Connected]};
+words(#{event := nodes_down, nodes := Nodes, flapping := Flapping, connected := Connected}) ->
+    {"lost ~0tp (~b); connections to ~0tp do not last, and these nodes are left alone for a while", [Nodes, Connected, Flapping]};
 words(#{event := connected, nodes := Nodes, connected := Count}) ->
     {"connected to ~0tp (~b in all)", [Nodes, Count]};
 words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->
@@ -228,6 +214,16 @@ words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
     {"disconnected ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
 words(Report) ->
     {"~0tp", [Report]}.
+
+counted(Counts) ->
+    lists:join(", ", [io_lib:format("~b ~ts", [Count, happened(Kind)]) || {Kind, Count} <- lists:sort(maps:to_list(Counts))]).
+
+happened(attempt) -> "attempts that failed otherwise than before";
+happened(connected) -> "times that nodes were connected";
+happened(lost) -> "times that nodes were lost";
+happened(looked_up) -> "lookups that ended otherwise than the one before";
+happened(names_refused) -> "answers with names that were left out";
+happened(Other) -> atom_to_binary(Other).
 
 failure(timeout) -> "took too long";
 failure({result, Result}) -> io_lib:format("gave ~0tp", [Result]);

@@ -9,6 +9,7 @@
 -export([format/1]).
 
 %% One that has run for so long has not crashed again: it has crashed anew.
+-define(CHANGE_TIMEOUT_MS, 2000).
 -define(STEADY_MS, 60000).
 
 -record(topology, {
@@ -107,7 +108,7 @@ wait(Name, Reason, #topology{crashes = Crashes} = Topology, Topologies) ->
     Topologies#{Name := Topology#topology{state = {waiting, Timer}}}.
 
 restart_after(1) -> 0;
-restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1).
+restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1, rand:uniform(16#100000000)).
 
 restart(Name, #topology{options = Options, origin = Origin, crashes = Crashes} = Topology, Topologies) ->
     case caravan_topologies_sup:start_child(Options) of
@@ -195,11 +196,11 @@ configure_one({Name, Options}, Topologies) ->
         #{} -> start_configured(caravan_topologies_sup:start_child(Options), Name, Options, Topologies)
     end.
 
-%% One that is about to crash is started again with these options.
+%% One that is about to crash is started again with these options, and one that is stuck keeps nobody else waiting.
 change_running({running, _, _, _}, Name, Options) ->
     {ok, Checked} = caravan_topology_options:check(Options),
     try
-        caravan_topology:change(Name, Checked)
+        caravan_topology:change(Name, Checked, ?CHANGE_TIMEOUT_MS)
     catch
         exit:_ -> ok
     end;

@@ -2,17 +2,58 @@
 %% The options of a topology: each once, with its default and what is allowed.
 -module(caravan_topology_options).
 
--export([check/1, with_name/2]).
+-export([check/1, with_name/2, for_core/1]).
+
+-export_type([query/0]).
+
+%% A name to look up, and the basenames of the nodes that it lists; `own': that of this node.
+-type query() :: {Query :: binary(), [Basename :: binary()] | own}.
 
 -define(MAX_FIXED_NODES, 1000).
+-define(MAX_QUERIES, 16).
 
 %% The options with their defaults, and `family', the address family of the distribution.
 -spec check(caravan_cluster:options()) -> {ok, map()} | {error, caravan_option:error()}.
 check(Options) ->
     case caravan_option:validate(Options, options()) of
-        {ok, Checked} -> with_source_of_nodes(with_defaults(Checked));
+        {ok, Checked} -> with_queries(with_source_of_nodes(with_defaults(Checked)));
         {error, _} = Error -> Error
     end.
+
+with_queries({ok, #{query := Query, node_basename := Default} = Options}) when Query =/= ignore, Query =/= none ->
+    {ok, Options#{queries => lists:usort([{Text, basenames_of(Own, Default)} || {Own, Text} <- elements(Query)])}};
+with_queries({ok, Options}) ->
+    {ok, Options#{queries => []}};
+with_queries({error, _} = Error) ->
+    Error.
+
+elements(Query) when is_binary(Query) -> elements([Query]);
+elements(Queries) -> lists:map(fun element/1, Queries).
+
+element({_Basename, _Text} = Element) -> Element;
+element(Text) -> {default, Text}.
+
+basenames_of(default, Default) -> Default;
+basenames_of(Own, _Default) -> [Own].
+
+%% What the deciding core knows of the options, with names of nodes as binaries. Two queries are the same for it when they
+%% give the same names.
+-spec for_core(map()) -> caravan_topology_core:options().
+for_core(#{nodes := Fixed, exclude := Excluded, queries := Queries} = Options) ->
+    Deciding = [
+        poll_interval, max_connecting, max_nodes, atom_budget, prune, prune_after, prune_max_fraction, answers, sampled_expiry
+    ],
+    (maps:with(Deciding, Options))#{
+        queries => Queries,
+        names_per_record => lists:max([1 | [length(Basenames) || {_Query, Basenames} <- Queries, is_list(Basenames)]]),
+        nodes => lists:map(fun atom_to_binary/1, Fixed),
+        exclude => lists:map(fun atom_to_binary/1, Excluded),
+        listener => caravan_node_names:listener_of(Options),
+        list_nodes => list_nodes(caravan_node_list:is_of_otp(Options))
+    }.
+
+list_nodes(true) -> otp;
+list_nodes(false) -> function.
 
 -spec with_name(atom(), caravan_cluster:options() | term()) -> caravan_cluster:options() | term().
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
@@ -29,19 +70,38 @@ with_source_of_nodes(#{query := ignore} = Options) ->
 with_source_of_nodes(Options) ->
     with_query(Options).
 
-%% `ignore', and what Elixir has for a variable that is not set, is no query: nothing is to be started.
 query() ->
-    {Parse, Allowed} = caravan_option:text(),
-    {fun
-        (Ignored) when Ignored =:= ignore; Ignored =:= nil -> {ok, ignore};
-        (Text) -> Parse(Text)
-    end, {"~ts, or ignore", [Allowed]}}.
+    {fun query/1, {"a non-empty string or binary, a list of up to ~b of these or of {Basename, Query}, or ignore", [?MAX_QUERIES]}}.
+
+%% `ignore', and what Elixir has for a variable that is not set, is no query: nothing is to be started.
+query(Ignored) when Ignored =:= ignore; Ignored =:= nil -> {ok, ignore};
+query([First | _] = Queries) when not is_integer(First), length(Queries) =< ?MAX_QUERIES -> all([one_query(Query) || Query <- Queries]);
+query(Text) -> one_text(Text).
+
+one_query({Basename, Text}) ->
+    case {basename(Basename), one_text(Text)} of
+        {{ok, Own}, {ok, Query}} -> {ok, {Own, Query}};
+        _ -> error
+    end;
+one_query(Text) ->
+    one_text(Text).
+
+one_text(Text) ->
+    {Parse, _Allowed} = caravan_option:text(),
+    Parse(Text).
+
+all(Results) ->
+    case lists:member(error, Results) of
+        true -> error;
+        false -> {ok, [Value || {ok, Value} <- Results]}
+    end.
 
 %% What a client of the user's makes of the query is its own affair.
 with_query(#{dns_client := default, query := Query} = Options) ->
-    case caravan_option:check(query, Query, caravan_option:dns_name()) of
-        {ok, _} -> with_node_name(Options);
-        {error, _} = Error -> Error
+    Checks = [caravan_option:check(query, Text, caravan_option:dns_name()) || {_, Text} <- elements(Query)],
+    case [Error || {error, _} = Error <- Checks] of
+        [] -> with_node_name(Options);
+        [Error | _] -> Error
     end;
 with_query(Options) ->
     with_node_name(Options).
@@ -54,13 +114,15 @@ options() ->
         {nodes, {default, []}, node_names()},
         {exclude, {default, []}, node_names()},
         {node_name, {default, default}, caravan_option:or_default(caravan_option:text())},
-        {record, {default, srv}, caravan_option:one_of([srv, a, aaaa])},
+        {record, {default, srv}, caravan_option:one_of([srv, a, aaaa, addresses])},
         {dns_client, {default, default}, {fun module/1, "default, or a module with get_nodes/1"}},
         {poll_interval, {default, 5000}, caravan_option:integer(100, 3600000)},
         {connect_timeout, {default, 10000}, caravan_option:integer(1, 120000)},
         {max_connecting, {default, 16}, caravan_option:integer(1, 1000)},
         {max_nodes, {default, 1000}, caravan_option:integer(1, 10000)},
         {atom_budget, {default, default}, caravan_option:or_default(caravan_option:integer(1, 100000))},
+        {answers, {default, all}, caravan_option:one_of([all, sampled])},
+        {sampled_expiry, {default, 600000}, caravan_option:integer(1000, 86400000)},
         {prune, {default, false}, caravan_option:boolean()},
         {prune_after, {default, 300000}, caravan_option:integer(1000, 86400000)},
         {prune_max_fraction, {default, 0.34}, {fun fraction/1, "a number above 0, up to 1"}},
@@ -89,10 +151,9 @@ basenames() ->
 
 %% A string is a list, too.
 basenames([First | _] = List) when not is_integer(First) ->
-    Basenames = [basename(Basename) || Basename <- List],
-    case lists:member(error, Basenames) of
-        true -> error;
-        false -> {ok, lists:usort([Basename || {ok, Basename} <- Basenames])}
+    case all([basename(Basename) || Basename <- List]) of
+        {ok, Basenames} -> {ok, lists:usort(Basenames)};
+        error -> error
     end;
 basenames(Text) ->
     case basename(Text) of
@@ -149,41 +210,33 @@ with_defaults(#{record := Record} = Options) ->
 
 family(a) -> inet;
 family(aaaa) -> inet6;
-family(srv) -> caravan_listen:first_family().
+family(_Both) -> caravan_listen:first_family().
 
 with_node_name(#{node_name := Text, record := Record} = Options) ->
-    case template(Text, Record, Options) of
+    case template(Text, Record) of
         {ok, Template} -> {ok, Options#{node_name := Template}};
         error -> {error, {bad_option, node_name, Text, allowed(Record)}}
     end.
 
 %% One that is no template, or gives no node name for any record, is found out here.
-template(Text, Record, Options) ->
-    case caravan_template:parse(Text, [basename, port, target, ip]) of
-        {ok, Template} -> with_one_at(binary:matches(caravan_template:literals(Template), <<"@">>), Template, Record, Options);
+template(Text, Record) ->
+    case caravan_template:parse(Text, caravan_node_names:placeholders()) of
+        {ok, Template} -> with_one_at(binary:matches(caravan_template:literals(Template), <<"@">>), Template, Record);
         error -> error
     end.
 
-with_one_at([_], Template, Record, Options) -> usable(Template, Record, Options);
-with_one_at(_NoneOrMore, _Template, _Record, _Options) -> error.
+with_one_at([_], Template, Record) -> usable(Template, Record);
+with_one_at(_NoneOrMore, _Template, _Record) -> error.
 
-usable(Template, Record, #{node_basename := own} = Options) ->
-    usable(Template, Record, Options#{node_basename := [<<"app">>]});
-usable(Template, Record, #{node_basename := [Basename | _]}) ->
-    Example = maps:with(
-        placeholders(Record),
-        #{basename => Basename, port => <<"4370">>, target => <<"host">>, ip => <<"10.0.0.1">>}
-    ),
-    case [Piece || Piece <- Template, is_atom(Piece), not is_map_key(Piece, Example)] of
-        [] -> named(Template, caravan_nif:node_name(caravan_template:render(Template, Example)));
-        _ -> error
-    end.
+usable(Template, Record) ->
+    Endpoint = maps:with(parts(Record), #{port => 4370, target => <<"host.test">>, ip => {10, 0, 0, 1}}),
+    named(Template, caravan_node_names:name(Endpoint, <<"app">>, Template)).
 
 named(Template, {ok, _}) -> {ok, Template};
 named(_Template, {error, badname}) -> error.
 
-placeholders(srv) -> [basename, port, target, ip];
-placeholders(_Address) -> [basename, ip].
+parts(srv) -> [port, target, ip];
+parts(_Address) -> [ip].
 
-allowed(srv) -> "a node name with {basename}, {port}, {target} or {ip} in it";
+allowed(srv) -> "a node name with {basename}, {port}, {target}, {label}, {domain} or {ip} in it";
 allowed(_Address) -> "a node name with {basename} or {ip} in it; records of addresses have no port or target".

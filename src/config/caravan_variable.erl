@@ -8,9 +8,10 @@
 -export_type([text/0]).
 
 %% What the text of a variable stands for: `range' is `1024-65535'; `port_or_word' a port, `name', `any' or
-%% `env:VARIABLE'; `list_or_word' one word, or elements between commas or blanks; `pairs' is `timeout=500,cache=true'.
+%% `env:VARIABLE'; `list_or_word' one word, or elements between commas or blanks; `queries' is `ignore', a name, or several of
+%% these between commas or blanks; `pairs' is `timeout=500,cache=true'.
 %% `one_topology' is none of these: the topology is made of several variables.
--type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | pairs | one_topology.
+-type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | queries | pairs | one_topology.
 
 -type given() :: {{variable, string()}, Value :: term() | {unreadable, string()}}.
 
@@ -18,7 +19,7 @@
 -spec topology_variables() -> [{atom(), string(), text()}].
 topology_variables() ->
     [
-        {query, "CARAVAN_CLUSTER_QUERY", text_or_none},
+        {query, "CARAVAN_CLUSTER_QUERY", queries},
         {node_basename, "CARAVAN_CLUSTER_BASENAME", list},
         {node_name, "CARAVAN_CLUSTER_NODE_NAME", text_or_none},
         {nodes, "CARAVAN_CLUSTER_NODES", list},
@@ -93,6 +94,10 @@ parse(list_or_word, "system") ->
     system;
 parse(list_or_word, Value) ->
     elements(Value);
+parse(queries, Word) when Word =:= "ignore"; Word =:= "none" ->
+    word(Word);
+parse(queries, Value) ->
+    one_or_many(elements(Value));
 parse(pairs, Value) ->
     pairs([string:split(Element, "=") || Element <- elements(Value)]).
 
@@ -116,6 +121,9 @@ word(Value) ->
 
 elements(Value) ->
     string:lexemes(Value, ", ").
+
+one_or_many([One]) -> One;
+one_or_many(Many) -> Many.
 
 %% A key that is none becomes an atom, too, so that the check of the options names it.
 pairs(Pairs) ->

@@ -6,15 +6,18 @@
 %% ```
 %% {ok, #{records => [#{priority => 1, weight => 1, port => 4370, target => <<"n1.example">>, ttl => 30}],
 %%        addresses => #{<<"n1.example">> => [{10,0,0,1}]},
+%%        address_ttls => #{<<"n1.example">> => 10},
 %%        ttl => 30,
 %%        complete => true}}
 %% '''
 %%
 %% `records' are those of the type asked for: of an SRV lookup as above (RFC 2782), of an A or AAAA lookup
 %% `#{address := inet:ip_address(), ttl := Seconds}'. `addresses' are what the nameserver sent along for the targets
-%% (glue); targets without any are missing. `ttl' is the least one on the way to the records, aliases included, in
-%% seconds. `complete' says whether all records are known to be here, which only TCP can promise: Consul cuts its UDP
-%% answers to their size and does not say so.
+%% (glue), in its order; targets without any are missing. `address_ttls', of an SRV lookup alone, has for each of these
+%% targets the least TTL of its addresses. `ttl' is the least one on the way to the records, aliases included, in
+%% seconds. `complete' says whether all records are known to be here. Only TCP can promise it, for fewer than 1024 SRV
+%% records and less than 65,000 octets: Consul leaves out what is beyond that, and most of an answer over UDP, and does not
+%% say so.
 %%
 %% == Errors ==
 %%
@@ -56,7 +59,8 @@
 }).
 
 -type name() :: string() | binary().
-%% `addresses': A and AAAA records together; IP addresses and names in the hosts file need no nameserver.
+%% `addresses': A and AAAA records together, or those of one family, then not `complete', if half a second later the
+%% other one is not answered. IP addresses and names in the hosts file need no nameserver.
 -type type() :: srv | a | aaaa | addresses.
 -opaque resolver() :: reference().
 %% What is `default' or missing is the resolver's.
@@ -73,16 +77,20 @@
     %% Where to ask: 1 to 16 of `"127.0.0.1:8600"' or `"[::1]:53"'; `system': those of resolv.conf; `default', the
     %% default: `nameservers' of the application's configuration, which is `system' by default.
     nameservers => default | system | [string() | binary(), ...],
-    %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. Each nameserver gets at most a second at a time,
-    %% so that one that is down costs that much and not the whole.
+    %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. Each nameserver gets at most a second at a time, over
+    %% TCP four round trips where that is more, so that one that is down costs that much and not the whole; and nothing
+    %% where it was silent before and another one answers.
     timeout => pos_integer(),
-    %% How often each nameserver is asked over a transport, 1 to 10; default 3.
+    %% How often each nameserver is asked over a transport, 1 to 10; default 3. A lookup that has had nothing but silence then
+    %% asks once more after each eighth of its timeout, while others are asked in its place.
     tries => pos_integer(),
     %% Begin with another nameserver at every lookup, instead of always with the first; default `false'. With the
     %% system's nameservers, `options rotate' in resolv.conf says so too.
     rotate => boolean(),
     %% `udp': UDP with EDNS, TCP when the answer is truncated. `tcp': TCP only. `auto', the default: for SRV records TCP
-    %% first, and UDP when TCP cannot be had; for addresses as `udp'.
+    %% first, and UDP when TCP cannot be had: where TCP is silent after a second, or four round trips, and at once where it
+    %% was silent before; for addresses as `udp'. With the system's nameservers, `auto' is `tcp' where
+    %% resolv.conf has `options use-vc'.
     transport => auto | udp | tcp,
     %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891).
     edns_size => 0 | 512..4096,
@@ -119,6 +127,7 @@
 -type answer() :: #{
     records := [srv_record()] | [address_record()],
     addresses := #{binary() => [inet:ip_address()]},
+    address_ttls => #{binary() => non_neg_integer()},
     ttl := non_neg_integer(),
     complete := boolean()
 }.
@@ -134,7 +143,7 @@
     %% Lookups that shared the query of an equal one, and those answered from the cache.
     coalesced := non_neg_integer(),
     cache_hits := non_neg_integer(),
-    %% Lookups in flight now, and those that are queued.
+    %% Lookups in flight now, and those that wait: for a place, or for an answer that comes late.
     in_flight := non_neg_integer(),
     queued := non_neg_integer(),
     %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; answers truncated

@@ -3,7 +3,7 @@
 %% nameserver may know the targets, and each saved A query counts when a node joins a large cluster.
 -module(caravan_glue).
 
--export([create/0, learn/1, address/2, last_address/2, lacks/2, note_lack/2, family/1]).
+-export([create/0, learn/1, addresses/2, last_addresses/2, lacks/2, note_lack/2, family/1]).
 
 %% Consul's answers have a TTL of 0 by default, which leaves no time to connect.
 -define(MIN_TTL_MS, 10000).
@@ -23,12 +23,19 @@ learn(Answer) ->
 %% A topology may run under a user's supervisor without the application.
 learn(_Answer, undefined) ->
     ok;
-learn(#{addresses := Addresses, ttl := Ttl}, _Table) ->
-    Expires = now_ms() + min(max(Ttl * 1000, ?MIN_TTL_MS), ?MAX_TTL_MS),
-    Entries = [{string:lowercase(Target), Ips, Expires} || {Target, Ips} <- maps:to_list(Addresses)],
+learn(#{addresses := Addresses, address_ttls := Ttls}, _Table) ->
+    Now = now_ms(),
+    Entries = [
+        {string:lowercase(Target), Ips, Now + lifetime(map_get(Target, Ttls))}
+     || {Target, Ips} <- maps:to_list(Addresses)
+    ],
     make_room(length(Entries)),
     true = ets:insert(?MODULE, lists:sublist(Entries, ?MAX_TARGETS)),
     ok.
+
+%% That of the addresses themselves: the host may have another one long before the SRV records expire.
+lifetime(Ttl) ->
+    min(max(Ttl * 1000, ?MIN_TTL_MS), ?MAX_TTL_MS).
 
 make_room(Count) ->
     case ets:info(?MODULE, size) + Count > ?MAX_TARGETS of
@@ -36,31 +43,24 @@ make_room(Count) ->
         false -> true
     end.
 
--spec address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
-address(Host, Family) ->
-    address(Host, Family, fun(Expires) -> Expires > now_ms() end).
+%% In the order in which the nameserver gave them.
+-spec addresses(string(), inet | inet6) -> [inet:ip_address()].
+addresses(Host, Family) ->
+    addresses(Host, Family, fun(Expires) -> Expires > now_ms() end).
 
-%% An address that may have expired, for when nobody can be asked for a newer one.
--spec last_address(string(), inet | inet6) -> {ok, inet:ip_address()} | {error, address}.
-last_address(Host, Family) ->
-    address(Host, Family, fun(_Expires) -> true end).
+%% Addresses that may have expired, for when nobody can be asked for newer ones.
+-spec last_addresses(string(), inet | inet6) -> [inet:ip_address()].
+last_addresses(Host, Family) ->
+    addresses(Host, Family, fun(_Expires) -> true end).
 
 %% Before the application has started there is no table.
-address(Host, Family, IsValid) ->
+addresses(Host, Family, IsValid) ->
     try ets:lookup(?MODULE, key(Host)) of
-        [{_, Ips, Expires}] -> first_of(Family, Ips, IsValid(Expires));
-        [] -> {error, address}
+        [{_, Ips, Expires}] -> [Ip || IsValid(Expires), Ip <- Ips, family(Ip) =:= Family];
+        [] -> []
     catch
-        error:badarg -> {error, address}
+        error:badarg -> []
     end.
-
-first_of(Family, Ips, true) ->
-    case [Ip || Ip <- Ips, family(Ip) =:= Family] of
-        [Ip | _] -> {ok, Ip};
-        [] -> {error, address}
-    end;
-first_of(_Family, _Ips, false) ->
-    {error, address}.
 
 %% Whether the host is known to have no address of the family: where the distribution speaks both, the other one is then
 %% to be tried.

@@ -12,7 +12,7 @@
 -export_type([load_error/0, port_rule/0, port_origin/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 5).
+-define(ABI, 6).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the

@@ -18,16 +18,43 @@ resolve(Host, Family, Budget) ->
     end.
 
 ask(Host, Family, Deadline) ->
-    or_last_glue(first_answer([fun glue/3, fun nameservers/3, fun system/3], Host, Family, Deadline), Host, Family).
-
-%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
-or_last_glue({ok, _} = Found, _Host, _Family) ->
-    Found;
-or_last_glue({error, _} = Error, Host, Family) ->
-    case caravan_glue:last_address(Host, Family) of
-        {ok, _} = Found -> Found;
-        {error, _} -> Error
+    case caravan_address_history:still(Host, Family) of
+        {ok, _} = Given -> Given;
+        none -> giving(find(Host, Family, Deadline), Host, Family)
     end.
+
+giving({ok, Ip} = Found, Host, Family) ->
+    ok = caravan_address_history:given(Host, Family, Ip),
+    Found;
+giving({error, _} = Error, _Host, _Family) ->
+    Error.
+
+%% An address that has failed lately is the last resort: the host may have others, or another one by now.
+find(Host, Family, Deadline) ->
+    case caravan_address_history:choose(Host, caravan_glue:addresses(Host, Family)) of
+        {good, Ip} -> {ok, Ip};
+        _FailedOrNone -> find_anew(Host, Family, Deadline)
+    end.
+
+find_anew(Host, Family, Deadline) ->
+    Told = nameservers(Host, Family, Deadline),
+    case caravan_address_history:choose(Host, Told) of
+        {good, Ip} -> {ok, Ip};
+        _FailedOrNone -> last_resort(Told, system(Host, Family, Deadline), Host, Family)
+    end.
+
+last_resort(Told, {ok, Ips}, Host, _Family) ->
+    {_, Ip} = caravan_address_history:choose(Host, Told ++ Ips),
+    {ok, Ip};
+%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
+last_resort([], {error, _} = Error, Host, Family) ->
+    case caravan_address_history:choose(Host, caravan_glue:last_addresses(Host, Family)) of
+        {_, Ip} -> {ok, Ip};
+        none -> Error
+    end;
+last_resort(Told, {error, _}, Host, _Family) ->
+    {_, Ip} = caravan_address_history:choose(Host, Told),
+    {ok, Ip}.
 
 noting_lack({ok, _} = Found, _Host, _Family) ->
     Found;
@@ -78,42 +105,33 @@ literal({_, _, _, _} = Ip, inet6) -> {ok, inet:ipv4_mapped_ipv6_address(Ip)};
 literal(Ip, inet6) -> {ok, Ip};
 literal(_Ip, inet) -> {error, address}.
 
-first_answer([Last], Host, Family, Deadline) ->
-    Last(Host, Family, Deadline);
-first_answer([Source | Sources], Host, Family, Deadline) ->
-    case Source(Host, Family, Deadline) of
-        {ok, Ip} -> {ok, Ip};
-        {error, _} -> first_answer(Sources, Host, Family, Deadline)
-    end.
-
-glue(Host, Family, _Deadline) ->
-    caravan_glue:address(Host, Family).
-
 %% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
 nameservers(Host, Family, Deadline) ->
     case caravan_config:value(nameservers) of
         {ok, system} ->
-            {error, address};
+            [];
         {ok, Nameservers} ->
             Timeout = max(1, round(caravan_task:remaining(Deadline) * ?NAMESERVER_SHARE)),
             lookup(Host, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
         {error, _} ->
-            {error, address}
+            []
     end.
 
 lookup(Host, Type, Options) ->
     case caravan_dns:lookup(Host, Type, Options) of
-        {ok, #{records := [#{address := Ip} | _]}} -> {ok, Ip};
-        {error, _} -> {error, address}
+        {ok, #{records := Records}} -> [Ip || #{address := Ip} <- Records];
+        {error, _} -> []
     end.
 
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
 
-%% inet:getaddr/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
+%% inet:getaddrs/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
 system(Host, Family, Deadline) ->
-    case caravan_task:call(fun() -> inet:getaddr(Host, Family) end, Deadline) of
-        {ok, Answer} -> Answer;
+    case caravan_task:call(fun() -> inet:getaddrs(Host, Family) end, Deadline) of
+        {ok, {ok, [_ | _]} = Answer} -> Answer;
+        {ok, {ok, []}} -> {error, address};
+        {ok, {error, _} = Error} -> Error;
         timeout -> {error, etimedout};
         _Crashed -> {error, address}
     end.

@@ -2,7 +2,7 @@
 %% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([name/2, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
+-export([name/2, spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
 -export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
@@ -18,10 +18,36 @@ warn_of_ignored_digits(Name, digits_ignored, #{rule := Rule}, Port) when Rule =/
 warn_of_ignored_digits(_Name, _Origin, _Explained, _Port) ->
     ok.
 
+%% DNS does not tell upper case from lower case and knows no dot at the end, OTP does. What topologies make of records is
+%% without either, so that nobody finds a node with another spelling. A short name is made of no record.
+-spec spelling(atom() | string()) -> ok.
+spelling(Name) ->
+    warn_of_spelling(string:split(lists:concat([Name]), "@"), Name).
+
+warn_of_spelling([Before, Host], Name) ->
+    case as_of_records(Host, is_long(Host)) of
+        Host -> ok;
+        Expected -> log(warning, name_spelling, #{name => Name, expected => lists:concat([Before, "@", Expected])})
+    end;
+warn_of_spelling([_NoHost], _Name) ->
+    ok.
+
+is_long(Host) ->
+    lists:any(fun(Character) -> lists:member(Character, ".:") end, Host).
+
+as_of_records(Host, false) ->
+    Host;
+as_of_records(Host, true) ->
+    case inet:parse_ipv6strict_address(Host) of
+        {ok, Ip} -> inet:ntoa(Ip);
+        {error, einval} -> string:lowercase(string:trim(Host, trailing, "."))
+    end.
+
 %% One line at each start of the distribution, so that nobody has to guess; also of a node with a helper's name that runs
 %% the application, since it may be another node with an unlucky name.
 -spec port(atom()) -> ok.
 port(Name) ->
+    ok = spelling(Name),
     tell_of_ports(Name, caravan_listen:port(Name), caravan_listen:actual_port(), caravan_port:explain(Name)).
 
 %% Distribution starts so in tools that are scripts, such as rabbitmqctl: nothing of helpers.
@@ -143,6 +169,12 @@ format(#{event := late_port, port := Port, advertised_port := Late}) ->
         "caravan: the node listens on ~b, and by default_port, port_range and port_in_name as they are now others look "
         "for it at ~b; set them where distribution sees them: vm.args, sys.config or config.exs",
         [Port, Late]
+    };
+format(#{event := name_spelling, name := Name, expected := Expected}) ->
+    {
+        "caravan: this node is called ~ts, and a topology that finds it in DNS looks for ~ts, which is another name to OTP: "
+        "start it as ~ts",
+        [Name, Expected, Expected]
     };
 format(#{event := not_in_epmd, name := Name, port := Port, reason := Reason}) ->
     {"caravan: ~ts, on port ~b, is not registered in epmd (~0tp): ordinary nodes do not find it", [Name, Port, Reason]};

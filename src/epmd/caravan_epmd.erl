@@ -87,18 +87,18 @@ is_booting() ->
 %% another one: nobody would find the node there. The error names the port, the rule that gave it and, on Linux, who
 %% listens there. It ends the boot with one line on standard error; a later net_kernel:start/2 fails, and the log has it.
 -spec listen_port_please(Name :: atom() | string(), Host :: string()) -> {ok, inet:port_number()} | {error, term()}.
-listen_port_please(Name, _Host) ->
+listen_port_please(Name, Host) ->
     try
-        listen_port(Name, caravan_listen:port(Name), is_first_protocol())
+        listen_port(Name, Host, caravan_listen:port(Name), is_first_protocol())
     catch
         Class:Reason -> refuse_crash(Class, Reason)
     end.
 
-listen_port(_Name, {error, Error}, _IsFirst) ->
+listen_port(_Name, _Host, {error, Error}, _IsFirst) ->
     cannot_listen(caravan_announce:bad_listen_port(Error), is_booting());
-listen_port(Name, {Port, Rule} = Listen, IsFirst) ->
+listen_port(Name, Host, {Port, Rule} = Listen, IsFirst) ->
     case caravan_listen:try_port(Port, IsFirst) of
-        ok -> ok = announce_name(IsFirst, Name, Listen), {ok, Port};
+        ok -> ok = announce_name(IsFirst, Name, Host, Listen), {ok, Port};
         {error, eaddrinuse} -> cannot_listen(caravan_announce:port_in_use(Name, Port, Rule), is_booting())
     end.
 
@@ -110,8 +110,16 @@ cannot_listen(Report, IsBooting) ->
 log_unless(true, _Report) -> ok;
 log_unless(false, Report) -> caravan_announce:cannot_listen(Report).
 
-announce_name(true, Name, Listen) -> caravan_announce:name(Name, Listen);
-announce_name(false, _Name, _Listen) -> ok.
+announce_name(true, Name, Host, Listen) ->
+    ok = caravan_announce:name(Name, Listen),
+    tell_of_spelling(Name, Host, Listen, is_booting());
+announce_name(false, _Name, _Host, _Listen) ->
+    ok.
+
+%% As with the port, the application says it after the boot.
+tell_of_spelling(_Name, _Host, {_Port, helper}, _IsBooting) -> ok;
+tell_of_spelling(_Name, _Host, _Listen, true) -> ok;
+tell_of_spelling(Name, Host, _Listen, false) -> safely(fun() -> caravan_announce:spelling(lists:concat([Name, "@", Host])) end, ok).
 
 %% OTP asks and registers for each protocol of `-proto_dist inet_tcp inet6_tcp', and the node has its name after the
 %% first. What is said and registered once is left to that.

@@ -54,7 +54,8 @@ from_srv(_NoTemplate, Port, Name, Host, Family, Deadline) ->
 look_up(Template, Name, Host, Family, Deadline) ->
     Query = caravan_template:render(Template, #{name => list_to_binary(Name), host => list_to_binary(Host)}),
     case caravan_dns:lookup_afresh(Query, srv, at_least_1(Deadline)) of
-        {ok, #{records := [Record | _], addresses := Addresses}} -> endpoint(Record, Addresses, Family, Deadline);
+        {ok, #{records := [Record | _], addresses := Addresses}} ->
+            endpoint(Record, Host, Addresses, Family, Deadline);
         {error, Reason} when Reason =:= nxdomain; Reason =:= nodata; Reason =:= badname -> none;
         {error, _} -> {error, address}
     end.
@@ -62,12 +63,13 @@ look_up(Template, Name, Host, Family, Deadline) ->
 at_least_1(Deadline) ->
     max(1, caravan_task:remaining(Deadline)).
 
-endpoint(#{port := 0}, _Addresses, _Family, _Deadline) ->
+endpoint(#{port := 0}, _Host, _Addresses, _Family, _Deadline) ->
     none;
-endpoint(#{port := Port, target := Target}, Addresses, Family, Deadline) ->
-    case [Ip || Ip <- maps:get(Target, Addresses, []), caravan_glue:family(Ip) =:= Family] of
-        [Ip | _] -> {ok, Ip, Port};
-        [] -> target_address(binary_to_list(Target), Port, Family, Deadline)
+endpoint(#{port := Port, target := Target}, Host, Addresses, Family, Deadline) ->
+    Ips = [Ip || Ip <- maps:get(Target, Addresses, []), caravan_glue:family(Ip) =:= Family],
+    case caravan_address_history:choose(Host, Ips) of
+        {_, Ip} -> {ok, Ip, Port};
+        none -> target_address(binary_to_list(Target), Port, Family, Deadline)
     end.
 
 target_address(Target, Port, Family, Deadline) ->

@@ -21,6 +21,7 @@ defmodule Caravan.DNSTest do
               %{
                 records: [%{priority: 1, weight: 2, port: 4371, target: "n1.test", ttl: 30}],
                 addresses: %{"n1.test" => [{127, 0, 0, 1}]},
+                address_ttls: %{"n1.test" => 30},
                 ttl: 30,
                 complete: true
               }}

@@ -21,6 +21,18 @@ test_a_call_upwards_is_found() {
     "src/base/caravan_topology_registry.erl:$last: calls src/dns/caravan_glue.erl, which does not lie below src/base"
 }
 
+# What the core decides is simulated: it is the same whenever and wherever it is called.
+test_a_look_at_the_world_from_the_deciding_core_is_found() {
+  copy_tree caravan
+  local file=caravan/src/cluster/core/caravan_members.erl last
+  printf 'world() -> {self(), rand:uniform(), maps:size(#{})}.\n' >>$file
+  sed -i '0,/^-export(\[/s//&world\/0, /' $file
+  last=$(wc -l <$file)
+  expect_equal "$(expect_failure caravan/scripts/layers)" "\
+src/cluster/core/caravan_members.erl:$last: calls erlang:self/0, and src/cluster/core is to be without clocks, processes, tables and nodes
+src/cluster/core/caravan_members.erl:$last: calls rand:uniform/0, and src/cluster/core is to be without clocks, processes, tables and nodes"
+}
+
 # It closes cycles, and is what is wrong there.
 test_a_call_upwards_that_closes_a_cycle_is_found_alone() {
   copy_tree caravan
@@ -33,13 +45,13 @@ test_a_call_upwards_that_closes_a_cycle_is_found_alone() {
 
 test_a_call_from_the_border_or_to_elixir_is_found() {
   copy_tree caravan
-  local file=caravan/src/dns/caravan_nif.erl other=caravan/src/cluster/caravan_members.erl
+  local file=caravan/src/dns/caravan_nif.erl other=caravan/src/cluster/caravan_node_list.erl
   printf "up() -> caravan_telemetry:execute([], #{}, #{}).\n" >>$file
   sed -i '0,/^-export(\[/s//&up\/0, /' $file
   printf "up() -> 'Elixir.Caravan':version().\n" >>$other
   sed -i '0,/^-export(\[/s//&up\/0, /' $other
   expect_equal "$(expect_failure caravan/scripts/layers)" "\
-src/cluster/caravan_members.erl:$(wc -l <$other): calls Elixir.Caravan, which does not lie below src/cluster
+src/cluster/caravan_node_list.erl:$(wc -l <$other): calls Elixir.Caravan, which does not lie below src/cluster
 src/dns/caravan_nif.erl:$(wc -l <$file): calls src/base/caravan_telemetry.erl, which does not lie below it"
 }
 

@@ -49,9 +49,7 @@ query() ->
 -spec network() -> caravan_test_network:options().
 network() ->
     Beams = ["caravan_epmd.beam", "caravan_test_topology.beam"],
-    %% Every connection is then one that Caravan has made, and none that global has.
-    #{flags => ["-connect_all", "false"],
-      node => #{code_path => [filename:dirname(code:where_is_file(Beam)) || Beam <- Beams]}}.
+    #{node => #{code_path => [filename:dirname(code:where_is_file(Beam)) || Beam <- Beams]}}.
 
 %% @doc Different names that no node has.
 -spec names(caravan_test_network:network(), pos_integer()) -> [node()].

@@ -4,7 +4,7 @@
 %% erl -noshell -pa EBIN -run caravan_test_runner main JOBS RECORD MODULE...
 %% '''
 %%
-%% Prints the output of each module when that has ended, and at the end how many tests passed. `RECORD' is a file that
+%% Prints the output of each module when that has ended, and at the end which tests failed and how many passed. `RECORD' is a file that
 %% gets a line for each test: its milliseconds, a tab, its name. The modules that took longest by the record of the last
 %% run begin.
 -module(caravan_test_runner).
@@ -28,10 +28,11 @@ main([Jobs, Record | Modules]) ->
     Queue = slowest_first(Modules, read_record(Record)),
     ok = filelib:ensure_dir(Record),
     _ = file:delete(Record),
-    {Totals, Times} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, []}),
+    {Totals, Times, Failed} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, [], []}),
     Lines = [io_lib:format("~b\t~ts~n", [Ms, Name]) || {Ms, Name} <- Times],
     ok = file:write_file(Record, unicode:characters_to_binary(Lines)),
     #{pass := Pass, fail := Fail, skip := Skip} = Totals,
+    _ = [io:format("failed: ~ts~n", [Name]) || Name <- lists:reverse(Failed)],
     io:format("~b passed, ~b failed, ~b skipped~n", [Pass, Fail, Skip]),
     halt(exit_status(Totals)).
 
@@ -54,7 +55,7 @@ run(Queue, Free, Shared, Running, Sums) ->
         {Vm, {exit_status, Status}} ->
             {{Module, Results, Slot, Output}, Others} = maps:take(Vm, Running),
             io:format("==> ~ts~n~ts~n", [Module, Output]),
-            run(Queue, [Slot | Free], Shared, Others, ended(Status, file:consult(Results), Sums));
+            run(Queue, [Slot | Free], Shared, Others, ended(Module, Status, file:consult(Results), Sums));
         {timeout, _, {hangs, Vm}} ->
             ok = kill(Vm),
             run(Queue, Free, Shared, Running, Sums)
@@ -86,15 +87,20 @@ start_vm(Module, Results, Slot, Jobs) ->
     Vm.
 
 paths() ->
-    Modules = [?MODULE, caravan_nif, caravan_demo, caravan_task_tests],
+    Modules = [?MODULE, caravan_nif, caravan_demo, caravan_task_tests, caravan_sim_network],
     lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- Modules]).
 
 %% A VM that ends without the number of its tests has failed, whatever its status; so has a module without a test.
-ended(Status, {ok, Results}, {Totals, Times}) ->
-    Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
-    {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times};
-ended(_Status, {error, _}, {Totals, Times}) ->
-    {add(counts(1, []), Totals), Times}.
+ended(Module, Status, {ok, Results}, {Totals, Times, Failed}) ->
+    #{fail := Fail} = Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
+    Names = failed(Fail, Module, [Name || {failed, Name} <- Results]),
+    {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times, Names ++ Failed};
+ended(Module, _Status, {error, _}, {Totals, Times, Failed}) ->
+    {add(counts(1, []), Totals), Times, failed(1, Module, []) ++ Failed}.
+
+failed(0, _Module, _Names) -> [];
+failed(_Fail, Module, []) -> [Module];
+failed(_Fail, _Module, Names) -> Names.
 
 counts(_Status, [#{pass := 0, fail := 0, skip := 0} = None]) -> None#{fail := 1};
 counts(0, [#{} = Counts]) -> Counts;
@@ -149,13 +155,19 @@ handle_begin(_Kind, _Data, State) ->
 
 %% @private
 handle_end(test, Data, {Module, _File} = State) ->
-    write({test, proplists:get_value(time, Data, 0), test_name(Module, Data)}, State);
+    Name = test_name(Module, Data),
+    failed_test(proplists:get_value(status, Data), Name, write({test, proplists:get_value(time, Data, 0), Name}, State));
 handle_end(group, _Data, State) ->
     State.
 
 %% @private
-handle_cancel(_Kind, _Data, State) ->
+handle_cancel(test, Data, {Module, _File} = State) ->
+    write({failed, test_name(Module, Data)}, State);
+handle_cancel(group, _Data, State) ->
     State.
+
+failed_test({error, _Why}, Name, State) -> write({failed, Name}, State);
+failed_test(_Passed, _Name, State) -> State.
 
 %% A test that was cancelled, as one is that takes too long, has not passed.
 %% @private

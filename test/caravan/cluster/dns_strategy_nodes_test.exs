@@ -79,10 +79,9 @@ defmodule Caravan.Cluster.DnsStrategyNodesTest do
 
   defp record(port), do: {:srv, 0, 1, 1, port, @host}
 
-  # No mesh of global's: every connection is one that the strategy has made.
   defp start(network, server, name) do
     nameservers = :io_lib.format("~0p", [[:caravan_dns_server.nameserver(server)]])
-    flags = [~c"-caravan", ~c"nameservers", nameservers, ~c"-connect_all", ~c"false"]
+    flags = [~c"-caravan", ~c"nameservers", nameservers]
     {^name, node} = boot(network, name, flags)
     {:ok, _} = call(node, :application, :ensure_all_started, [:caravan])
     child = Cluster.Strategy.State.child_spec(:app, @spec_of_10)

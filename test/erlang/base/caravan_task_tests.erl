@@ -42,6 +42,21 @@ next_result(Tasks) ->
             caravan_task:result(Message, maps:get(caravan_task:reference_of(Message), Tasks))
     end.
 
+%% A topology may be killed, and a user's function hang.
+a_function_ends_with_its_owner_test() ->
+    Test = self(),
+    Hang = fun() ->
+        Test ! {runs, self()},
+        receive after infinity -> ok end
+    end,
+    Owner = spawn(fun() ->
+        _ = caravan_task:start(Hang, ?GUARD_MS),
+        receive after infinity -> ok end
+    end),
+    receive {runs, Pid} -> ok end,
+    true = exit(Owner, kill),
+    await_end(Pid).
+
 a_message_that_is_no_end_of_a_task_has_no_reference_test() ->
     [?assertEqual(none, caravan_task:reference_of(Message)) || Message <- [hello, {timeout, make_ref(), look}, {}]].
 

@@ -19,6 +19,7 @@ events_test_() ->
         fun a_disconnect_is_an_event/1,
         fun refused_names_are_an_event_once/1,
         fun a_telemetry_that_fails_disturbs_nobody/1,
+        fun a_handler_may_ask_for_the_status/1,
         fun a_change_is_logged_once_and_a_steady_state_not_at_all/1,
         fun a_failing_node_is_logged_once/1,
         fun log_events_name_their_topology/1,
@@ -70,6 +71,18 @@ await_event(Event, Expected) ->
             end
     after ?GUARD_MS -> error({no_event, Event, Expected})
     end.
+
+%% Handlers run in the process of the topology.
+a_handler_may_ask_for_the_status(Server) ->
+    put_nodes(Server, [4371]),
+    Send = "persistent_term:get(" ++ ?MODULE_STRING ++ ") ! "
+        "{telemetry, Event, Measurements, Metadata#{status => caravan_cluster:status(test_topology)}}, ok",
+    with_telemetry(Send, fun() ->
+        with_topology(Server, #{}, fun(_Peers) ->
+            {_, #{status := Status}} = await_event([caravan, cluster, node_up], #{node => ?A}),
+            ?assertMatch(#{wanted := [?A], connected := [?A]}, Status)
+        end)
+    end).
 
 lookups_are_events(Server) ->
     put_nodes(Server, [4371]),

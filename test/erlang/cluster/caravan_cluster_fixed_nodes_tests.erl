@@ -129,7 +129,7 @@ options_test_() ->
 
 with(Test) ->
     ok = caravan_nif:load(),
-    caravan_test_network:with(#{flags => ["-connect_all", "false"]}, Test).
+    caravan_test_network:with(#{}, Test).
 
 names(Network, Count) ->
     [node_name(Network, "app", free_port()) || _ <- lists:seq(1, Count)].

@@ -189,6 +189,19 @@ variables_make_one_topology_test() ->
         )
     end).
 
+the_query_of_a_variable_may_be_several_or_none_test() ->
+    Query = fun(Text) ->
+        with_variables([{"CARAVAN_CLUSTER_QUERY", Text}], fun() ->
+            {ok, [{default, Options}]} = value(topologies),
+            {_, Query} = lists:keyfind(query, 1, Options),
+            {ok, #{query := Checked}} = caravan_cluster:check_options([{name, default}, {node_basename, "app"} | Options]),
+            {Query, Checked}
+        end)
+    end,
+    ?assertMatch({ignore, _}, Query("ignore")),
+    ?assertMatch({["a.test", "b.test"], [<<"a.test">>, <<"b.test">>]}, Query("a.test, b.test")),
+    ?assertMatch({"a.test", <<"a.test">>}, Query("a.test")).
+
 topologies_that_are_written_beat_the_one_of_variables_test() ->
     with_environment([{topologies, []}], fun() ->
         with_variables([{"CARAVAN_CLUSTER_QUERY", "app.service.consul"}], fun() ->
@@ -208,6 +221,7 @@ a_wrong_variable_of_the_topology_is_named_test_() ->
         end}
      || {Option, Variable, Text} <- [
             {query, "CARAVAN_CLUSTER_QUERY", "a..test"},
+            {query, "CARAVAN_CLUSTER_QUERY", "none"},
             {node_basename, "CARAVAN_CLUSTER_BASENAME", "a.b"},
             {node_name, "CARAVAN_CLUSTER_NODE_NAME", "{name}@{ip}"},
             {record, "CARAVAN_CLUSTER_RECORD", "mx"}

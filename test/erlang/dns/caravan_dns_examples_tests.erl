@@ -11,7 +11,7 @@ examples_test_() ->
 
 every_example_runs(Server) ->
     ok = caravan_dns_server:put(Server, ?NAME, srv, [{srv, 30, 1, 1, 4370, "n1.example"}]),
-    ok = caravan_dns_server:put(Server, "n1.example", a, [{a, 30, {10, 0, 0, 1}}]),
+    ok = caravan_dns_server:put(Server, "n1.example", a, [{a, 10, {10, 0, 0, 1}}]),
     ok = caravan_dns_server:put(Server, "localhost", a, [{a, 30, {127, 0, 0, 1}}]),
     Nameservers = [caravan_dns_server:nameserver(Server)],
     ok = application:set_env(caravan, nameservers, Nameservers),

@@ -9,6 +9,7 @@
 dns_test_() ->
     caravan_dns_fixture:tests([
         fun srv_records_with_glue/1,
+        fun addresses_of_targets_keep_the_order_of_the_reply_and_have_ttls/1,
         fun glue_of_any_number_of_targets/1,
         fun address_records/1,
         fun aliases_are_followed/1,
@@ -52,6 +53,17 @@ srv_records_with_glue(Server) ->
     ),
     ?assertEqual([<<"n1.test">>], maps:keys(Addresses)),
     ?assertEqual([{127, 0, 0, 1}, {127, 0, 0, 2}], lists:sort(maps:get(<<"n1.test">>, Addresses))).
+
+addresses_of_targets_keep_the_order_of_the_reply_and_have_ttls(Server) ->
+    put_service(Server),
+    Ips = [{127, 0, 0, 9}, {127, 0, 0, 1}, {127, 0, 0, 5}],
+    ok = caravan_dns_server:put(Server, "n1.test", a, [{a, Ttl, Ip} || {Ttl, Ip} <- lists:zip([9, 7, 8], Ips)]),
+    ok = caravan_dns_server:put(Server, "n2.test", a, [{a, 0, {127, 0, 0, 2}}]),
+    {ok, #{addresses := Addresses, address_ttls := Ttls, ttl := 30}} = lookup(Server, "app.test", srv),
+    ?assertEqual(#{<<"n1.test">> => Ips, <<"n2.test">> => [{127, 0, 0, 2}]}, Addresses),
+    ?assertEqual(#{<<"n1.test">> => 7, <<"n2.test">> => 0}, Ttls),
+    {ok, Address} = lookup(Server, "n1.test", a),
+    ?assertNot(is_map_key(address_ttls, Address)).
 
 %% Around the size from which maps are hash maps inside, which the VM builds in another way.
 glue_of_any_number_of_targets(Server) ->

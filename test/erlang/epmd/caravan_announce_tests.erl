@@ -38,9 +38,61 @@ every_event_has_a_line_that_names_its_facts_test_() ->
                 ["app", 4371, "another program", "set erl_epmd_port"]},
             {bad_listen_port, #{error => {bad_option, 'NOMAD_PORT_dist', "x", "a port"}}, ['NOMAD_PORT_dist', "a port"]},
             {late_port, #{port => 4370, advertised_port => 4711}, [4370, 4711]},
+            {name_spelling, #{name => 'app@Host-A.Test', expected => "app@host-a.test"}, ['app@Host-A.Test', "app@host-a.test"]},
             {not_in_epmd, #{name => app, port => 4370, reason => econnrefused}, [app, 4370, econnrefused]}
         ]
     ].
+
+a_name_that_no_record_makes_is_warned_of_test_() ->
+    [
+        {atom_to_list(Name), fun() -> ?assertEqual(Expected, warned(Name)) end}
+     || {Name, Expected} <- [
+            {'app-4491@host-a.test', []},
+            {'App_B-4491@host-a.test', []},
+            {'app-4491@10.0.0.1', []},
+            {'app-4491@fd00::1', []},
+            {'app-4491@Laptop', []},
+            {nonode, []},
+            {'app-4491@Host-A.Test', ["app-4491@host-a.test"]},
+            {'app-4491@n2.test.', ["app-4491@n2.test"]},
+            {'app-4491@FD00:0::1', ["app-4491@fd00::1"]}
+        ]
+    ].
+
+warned(Name) ->
+    caravan_test_log:with_reports(warning, fun() ->
+        ok = caravan_announce:spelling(Name),
+        receive
+            {caravan_test_log, #{event := name_spelling, name := Name, expected := Expected}} -> [Expected]
+        after 0 -> []
+        end
+    end).
+
+a_node_warns_of_its_spelling_once_test_() ->
+    [
+        {atom_to_list(Start), {timeout, 60, fun() -> caravan_test_network:with(#{host => "N.Test."}, fun(Network) ->
+            caravan_test_log:with_file(Network, fun(Logging, Log) -> warns_once(Start, Logging, Log) end)
+        end) end}}
+     || Start <- [boot, run_time]
+    ].
+
+warns_once(Start, Network, Log) ->
+    Name = caravan_test_network:node_name(Network, "app", caravan_test_network:free_port()),
+    Node = start(Start, Network, Name),
+    ?assertMatch({exited, 0, _}, caravan_test_node:stop(Node)),
+    [Before, _Host] = string:split(atom_to_list(Name), "@"),
+    Report = #{event => name_spelling, name => Name, expected => Before ++ "@n.test"},
+    ?assertEqual([caravan_test_log:line(caravan_announce, Report)], [Line || {warning, Line} <- Log()]).
+
+start(boot, Network, Name) ->
+    {Name, Node} = caravan_test_network:boot(Network, Name, []),
+    ok = caravan_test_node:call(Node, application, start, [caravan]),
+    Node;
+start(run_time, Network, Name) ->
+    {none, Node} = caravan_test_network:boot(Network, none, []),
+    {ok, _} = caravan_test_node:call(Node, net_kernel, start, [Name, #{name_domain => longnames}]),
+    ok = caravan_test_node:call(Node, application, start, [caravan]),
+    Node.
 
 any_term_is_a_reason_test_() ->
     [

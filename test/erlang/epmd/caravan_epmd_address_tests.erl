@@ -135,3 +135,38 @@ traced_connect(Name) ->
         {trace, Pid, return_from, {caravan_epmd, address_please, 3}, Result} when Pid =/= NetKernel ->
             {Connected, [Result]}
     end.
+
+%% A topology makes the attempts, and finds out which of them lead nowhere.
+start_topology(Node, Server, B) ->
+    ok = put(Server, "app.test", srv, [{srv, 600, 1, 1, caravan_epmd:dist_port(B), "node.test"}]),
+    {ok, _} = call(Node, application, ensure_all_started, [caravan]),
+    {ok, _} = call(Node, caravan_cluster, start, [#{name => app, query => "app.test", node_basename => "b"}]).
+
+of_two_addresses_of_a_target_the_dead_one_is_tried_once_test_() ->
+    ?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
+        put(Server, "node.test", a, [{a, 600, {127, 0, 0, 9}}, {a, 600, ?LOCALHOST}]),
+        {_, NodeA} = boot(Network, "a"),
+        {B, _} = boot(Network, "b"),
+        start_topology(NodeA, Server, B),
+        ok = caravan_test_node:await_peer(NodeA, B),
+        %% The addresses that came along are enough.
+        ?assertEqual([srv], lists:usort(types(Server)))
+    end)).
+
+a_host_with_another_address_is_found_there_long_before_its_ttl_is_over_test_() ->
+    ?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
+        put(Server, "node.test", a, [{a, 600, {127, 0, 0, 9}}]),
+        {_, NodeA} = boot(Network, "a"),
+        {B, _} = boot(Network, "b"),
+        start_topology(NodeA, Server, B),
+        caravan_dns_fixture:await_value({unreachable, econnrefused}, fun() -> reason(NodeA, B) end),
+        put(Server, "node.test", a, [{a, 600, ?LOCALHOST}]),
+        ok = caravan_test_node:await_peer(NodeA, B),
+        ?assertEqual(1, length([srv || srv <- types(Server)]))
+    end)).
+
+reason(NodeA, B) ->
+    case call(NodeA, caravan_cluster, status, [app]) of
+        #{failing := #{B := #{reason := Reason}}} -> Reason;
+        #{} -> none
+    end.

@@ -1,0 +1,94 @@
+%% @private
+%% Whether a node that accepts connections speaks TLS as this one does: net_kernel says no more of a failed handshake
+%% than of another cookie.
+-module(caravan_tls_probe).
+
+-export([is_used/0, try_handshake/4]).
+
+-export_type([outcome/0]).
+
+-type outcome() :: ok | timeout | {tls, Alert :: atom()} | unknown.
+
+%% Of `-ssl_dist_opt', what is a text, an atom or a number there. Of others nobody outside of OTP knows how it reads them.
+-define(OPTIONS, #{
+    "certfile" => text, "cacertfile" => text, "keyfile" => text, "password" => text, "verify" => atom,
+    "secure_renegotiate" => atom, "reuse_sessions" => atom, "crl_check" => atom, "depth" => integer
+}).
+
+%% Whether the distribution of this node goes over TLS.
+-spec is_used() -> boolean().
+is_used() ->
+    case init:get_argument(proto_dist) of
+        {ok, [["inet_tls" ++ _ | _] | _]} -> true;
+        {ok, [["inet6_tls" ++ _ | _] | _]} -> true;
+        _ -> false
+    end.
+
+%% As inet_tls_dist does it, and logs nothing.
+-spec try_handshake(string(), inet:ip_address(), inet:port_number(), Timeout :: pos_integer()) -> outcome().
+try_handshake(Host, Ip, Port, Timeout) ->
+    try client_options() of
+        {ok, Options} -> outcome(ssl:connect(Ip, Port, options(Host, Ip) ++ Options, Timeout));
+        error -> unknown
+    catch
+        _:_ -> unknown
+    end.
+
+options(Host, Ip) ->
+    [
+        caravan_glue:family(Ip), binary, {active, false}, {packet, 4}, {erl_dist, true}, {log_level, none},
+        {server_name_indication, Host}
+    ].
+
+outcome({ok, Socket}) ->
+    _ = ssl:close(Socket),
+    ok;
+outcome({error, timeout}) ->
+    timeout;
+outcome({error, {tls_alert, {Alert, _Text}}}) ->
+    {tls, Alert};
+%% Who does not speak TLS hangs up on its first message.
+outcome({error, closed}) ->
+    {tls, closed};
+outcome({error, _}) ->
+    unknown.
+
+client_options() ->
+    case from_flags(init:get_argument(ssl_dist_opt)) of
+        {ok, Flags} -> {ok, with_version(Flags ++ from_file(ets:whereis(ssl_dist_opts)))};
+        error -> error
+    end.
+
+%% OTP keeps what the file of `-ssl_dist_optfile' said.
+from_file(undefined) -> [];
+from_file(Table) -> lists:append([Options || {client, Options} <- ets:lookup(Table, client)]).
+
+%% inet_tls_dist speaks TLS 1.2 unless it is told otherwise.
+with_version([]) ->
+    [];
+with_version(Options) ->
+    case lists:keymember(versions, 1, Options) of
+        true -> Options;
+        false -> [{versions, ['tlsv1.2']} | Options]
+    end.
+
+from_flags({ok, Arguments}) -> pairs(lists:append(Arguments));
+from_flags(error) -> {ok, []}.
+
+pairs(["client_" ++ Key, Value | Others]) ->
+    option(?OPTIONS, Key, Value, pairs(Others));
+pairs([_ServerOption, _Value | Others]) ->
+    pairs(Others);
+pairs([]) ->
+    {ok, []};
+pairs(_) ->
+    error.
+
+option(#{} = Types, Key, Value, {ok, Options}) when is_map_key(Key, Types) ->
+    {ok, [{list_to_existing_atom(Key), value(map_get(Key, Types), Value)} | Options]};
+option(_Types, _Key, _Value, _Others) ->
+    error.
+
+value(text, Value) -> Value;
+value(atom, Value) -> list_to_existing_atom(Value);
+value(integer, Value) -> list_to_integer(Value).

@@ -1,0 +1,69 @@
+%% @private
+%% Names of one listener. Where a topology has several basenames, each record gives a name for each of them, and at most one
+%% of these is right: when a node is connected under one of them, the others are not tried. A functional state.
+-module(caravan_listeners).
+
+-export([new/1, wanted/2, up/2, down/2, alternatives/2, is_taken/3]).
+
+-export_type([state/0, listener_of/0]).
+
+-type name() :: binary().
+
+%% What the names of one listener have in common; none where each name is a listener of its own.
+-type listener_of() :: none | fun((name()) -> Listener :: term()).
+
+-record(state, {
+    listener_of :: listener_of(),
+    %% The wanted names of each listener.
+    names = #{} :: #{Listener :: term() => [name()]},
+    %% How many nodes are connected at each listener.
+    taken = #{} :: #{Listener :: term() => pos_integer()}
+}).
+
+-opaque state() :: #state{}.
+
+-spec new(listener_of()) -> state().
+new(ListenerOf) ->
+    #state{listener_of = ListenerOf}.
+
+%% These names are wanted, and no others.
+-spec wanted([name()], state()) -> state().
+wanted(_Names, #state{listener_of = none} = State) ->
+    State;
+wanted(Names, #state{listener_of = ListenerOf} = State) ->
+    State#state{names = maps:groups_from_list(ListenerOf, Names)}.
+
+%% A node is connected.
+-spec up(name(), state()) -> state().
+up(_Name, #state{listener_of = none} = State) ->
+    State;
+up(Name, #state{listener_of = ListenerOf, taken = Taken} = State) ->
+    State#state{taken = maps:update_with(ListenerOf(Name), fun(Count) -> Count + 1 end, 1, Taken)}.
+
+%% A node is connected no more.
+-spec down(name(), state()) -> state().
+down(_Name, #state{listener_of = none} = State) ->
+    State;
+down(Name, #state{listener_of = ListenerOf, taken = Taken} = State) ->
+    State#state{taken = one_less(ListenerOf(Name), Taken)}.
+
+one_less(Listener, Taken) ->
+    case Taken of
+        #{Listener := Count} when Count > 1 -> Taken#{Listener := Count - 1};
+        #{} -> maps:remove(Listener, Taken)
+    end.
+
+%% The wanted names of the node's listener, and the node's own.
+-spec alternatives(name(), state()) -> [name()].
+alternatives(Name, #state{listener_of = none}) ->
+    [Name];
+alternatives(Name, #state{listener_of = ListenerOf, names = Names}) ->
+    lists:usort([Name | maps:get(ListenerOf(Name), Names, [])]).
+
+%% Whether another node is connected at the listener of this name, or it is the listener of this node.
+-spec is_taken(name(), Own :: name(), state()) -> boolean().
+is_taken(_Name, _Own, #state{listener_of = none}) ->
+    false;
+is_taken(Name, Own, #state{listener_of = ListenerOf, taken = Taken}) ->
+    Listener = ListenerOf(Name),
+    is_map_key(Listener, Taken) orelse Listener =:= ListenerOf(Own).

@@ -1,0 +1,72 @@
+%% @private
+%% What the log is told of members that come and go. A node that joins a large cluster, or leaves it, is connected to all of it
+%% or loses all of it within a moment, and one line says so. A functional state of the deciding core.
+-module(caravan_news).
+
+-export([new/1, came/3, lost/3, has_line/3, due/3, due_at/1]).
+
+-export_type([state/0, loss/0]).
+
+-type name() :: binary().
+
+%% With the connection that has not lasted, if that is so not for the first time.
+-type loss() :: {name(), Reason :: term(), IsWanted :: boolean(), caravan_flaps:flap() | none}.
+
+-type report() ::
+    {connected, [name(), ...], Members :: non_neg_integer()}
+    | {lost, [loss(), ...], Members :: non_neg_integer()}
+    | {left_out, caravan_line_budget:counts()}.
+
+-record(state, {
+    %% The last one first.
+    newcomers = [] :: [name()],
+    losses = [] :: [loss()],
+    %% When the log is told of them.
+    told_at = none :: integer() | none,
+    lines :: caravan_line_budget:state()
+}).
+
+-opaque state() :: #state{}.
+
+-spec new(Now :: integer()) -> state().
+new(Now) ->
+    #state{lines = caravan_line_budget:new(Now)}.
+
+%% A member is connected.
+-spec came(name(), Now :: integer(), state()) -> state().
+came(Name, Now, #state{newcomers = Newcomers} = State) ->
+    soon(Now, State#state{newcomers = [Name | Newcomers]}).
+
+%% A member was lost.
+-spec lost(loss(), Now :: integer(), state()) -> state().
+lost(Loss, Now, #state{losses = Losses} = State) ->
+    soon(Now, State#state{losses = [Loss | Losses]}).
+
+soon(Now, #state{told_at = none} = State) -> State#state{told_at = Now + caravan_schedule:report_delay()};
+soon(_Now, State) -> State.
+
+%% Whether an event of this kind has a line.
+-spec has_line(Kind :: atom(), Now :: integer(), state()) -> {boolean(), state()}.
+has_line(Kind, Now, #state{lines = Lines} = State) ->
+    {HasLine, Left} = caravan_line_budget:spend(Kind, Now, Lines),
+    {HasLine, State#state{lines = Left}}.
+
+%% What the log is told now. Of those that came, those that are there still.
+-spec due(Now :: integer(), caravan_members:state(), state()) -> {[report()], state()}.
+due(Now, Members, State) ->
+    {OfMembers, Told} = due_of_members(Now, Members, State),
+    {LeftOut, Lines} = caravan_line_budget:summary(Now, Told#state.lines),
+    {[{left_out, LeftOut} || LeftOut =/= none] ++ OfMembers, Told#state{lines = Lines}}.
+
+due_of_members(Now, Members, #state{told_at = At, newcomers = Newcomers, losses = Losses} = State) when is_integer(At), At =< Now ->
+    Came = [Name || Name <- lists:usort(Newcomers), caravan_members:is_member(Name, Members)],
+    Count = caravan_members:count(Members),
+    Reports = [{lost, lists:reverse(Losses), Count} || Losses =/= []] ++ [{connected, Came, Count} || Came =/= []],
+    {Reports, State#state{told_at = none, newcomers = [], losses = []}};
+due_of_members(_Now, _Members, State) ->
+    {[], State}.
+
+%% When due/3 has something to say.
+-spec due_at(state()) -> integer() | none.
+due_at(#state{told_at = At, lines = Lines}) ->
+    caravan_schedule:earlier(At, caravan_line_budget:due_at(Lines)).

@@ -1,0 +1,122 @@
+%% @private
+%% Which connected nodes may be disconnected, since DNS has not listed them for long enough. A functional state of the
+%% deciding core. Times are milliseconds.
+-module(caravan_prune).
+
+-export([new/1, change/2, listed/3, due/5, not_removed/3, absent/2, stats/1]).
+
+-export_type([state/0, options/0, suppression/0]).
+
+-type name() :: binary().
+
+-type options() :: #{
+    prune := boolean(),
+    prune_after := pos_integer(),
+    prune_max_fraction := number(),
+    atom() => term()
+}.
+
+%% Why a node whose time has come stays connected.
+-type suppression() ::
+    %% The last answer was not complete, said that there is none, or did not come.
+    incomplete | empty | failed
+    %% As many as are allowed have gone within `prune_after'.
+    | max_fraction
+    %% Another topology of this node lists it.
+    | listed_elsewhere.
+
+-record(state, {
+    options :: options(),
+    absent = #{} :: #{name() => Since :: integer()},
+    %% When the last fresh and complete answer came, and whether something else has come since.
+    fresh_at = 0 :: integer(),
+    in_doubt = false :: boolean(),
+    %% When a node went, and since when it had been absent then; of `prune_after'.
+    removals = [] :: [{At :: integer(), name(), Since :: integer()}],
+    removed = 0 :: non_neg_integer(),
+    suppressed = #{} :: #{name() => suppression()},
+    suppressions = 0 :: non_neg_integer()
+}).
+
+-opaque state() :: #state{}.
+
+-spec new(options()) -> state().
+new(Options) ->
+    #state{options = Options}.
+
+-spec change(options(), state()) -> state().
+change(Options, State) ->
+    State#state{options = Options}.
+
+%% A fresh and complete answer does not list these connected nodes, and lists all others. Time in which nobody knew, as DNS
+%% could not be asked, is none in which they were absent.
+-spec listed(Absent :: [name()], Now :: integer(), state()) -> state().
+listed(Unlisted, Now, #state{absent = Absent} = State) ->
+    Unknown = unknown_for(Now, State),
+    State#state{
+        absent = maps:from_list([{Name, absent_since(Name, Absent, Unknown, Now)} || Name <- Unlisted]),
+        fresh_at = Now,
+        in_doubt = false
+    }.
+
+unknown_for(Now, #state{in_doubt = true, fresh_at = FreshAt}) -> Now - FreshAt;
+unknown_for(_Now, #state{in_doubt = false}) -> 0.
+
+absent_since(Name, Absent, Unknown, Now) ->
+    case Absent of
+        #{Name := Since} -> Since + Unknown;
+        #{} -> Now
+    end.
+
+%% The nodes to disconnect, after a poll that ended in this way. `IsConnected' tells members that are connected from others,
+%% of which there are `Count'. Other topologies list the nodes `Elsewhere'.
+-spec due(fresh | suppression(), fun((name()) -> boolean()), {Count :: non_neg_integer(), Elsewhere :: [name()]},
+    Now :: integer(), state()) -> {[name()], state()}.
+due(_Outcome, _IsConnected, _Others, _Now, #state{options = #{prune := false}} = State) ->
+    {[], State#state{suppressed = #{}}};
+due(fresh, IsConnected, {Count, Elsewhere}, Now, State) ->
+    #state{options = #{prune_after := After, prune_max_fraction := Fraction}, removals = Removals, absent = Absent} = State,
+    Recent = [Removal || {At, _, _} = Removal <- Removals, Now - At < After],
+    %% Those that went within the time, and are not back, belonged to the cluster that the fraction is of, and so does this node.
+    Gone = lists:usort([Name || {_, Name, _} <- Recent, not IsConnected(Name)]),
+    Limit = trunc(Fraction * (Count + length(Gone) + 1)) - length(Recent),
+    {Kept, Removable} = lists:partition(fun(Name) -> lists:member(Name, Elsewhere) end, overdue(IsConnected, Now, State)),
+    {Removed, TooMany} = lists:split(max(0, min(Limit, length(Removable))), Removable),
+    Suppressed = [{Name, listed_elsewhere} || Name <- Kept] ++ [{Name, max_fraction} || Name <- TooMany],
+    {Removed, suppress(Suppressed, State#state{
+        removals = [{Now, Name, maps:get(Name, Absent)} || Name <- Removed] ++ Recent,
+        removed = State#state.removed + length(Removed),
+        absent = maps:without(Removed, Absent)
+    })};
+due(Suppression, IsConnected, _Others, Now, State) ->
+    {[], suppress([{Name, Suppression} || Name <- overdue(IsConnected, Now, State)], State#state{in_doubt = true})}.
+
+%% The disconnect function has failed: the node, which is connected still, is due again at the next poll.
+-spec not_removed(name(), IsConnected :: boolean(), state()) -> state().
+not_removed(Name, IsConnected, #state{removals = Removals, removed = Removed, absent = Absent} = State) ->
+    case lists:keytake(Name, 2, Removals) of
+        {value, {_At, Name, Since}, Left} ->
+            Again = maps:from_list([{Name, Since} || IsConnected]),
+            State#state{removals = Left, removed = Removed - 1, absent = maps:merge(Absent, Again)};
+        false ->
+            State
+    end.
+
+%% Those that have been missing longest come first.
+overdue(IsConnected, Now, #state{options = #{prune_after := After}, absent = Absent}) ->
+    Overdue = [{Since, Name} || {Name, Since} <- maps:to_list(Absent), Now - Since >= After, IsConnected(Name)],
+    [Name || {_, Name} <- lists:sort(Overdue)].
+
+suppress(Suppressed, #state{suppressions = Count} = State) ->
+    State#state{suppressed = maps:from_list(Suppressed), suppressions = Count + length(Suppressed)}.
+
+%% Connected nodes that DNS does not list, and for how many milliseconds.
+-spec absent(Now :: integer(), state()) -> #{name() => non_neg_integer()}.
+absent(Now, #state{absent = Absent}) ->
+    maps:map(fun(_Name, Since) -> Now - Since end, Absent).
+
+-spec stats(state()) -> #{
+    pruned := non_neg_integer(), suppressed := #{name() => suppression()}, suppressions := non_neg_integer()
+}.
+stats(#state{removed = Removed, suppressed = Suppressed, suppressions = Suppressions}) ->
+    #{pruned => Removed, suppressed => Suppressed, suppressions => Suppressions}.

@@ -1,0 +1,16 @@
+%% @private
+%% What a reason has in common with others of its kind. Pids, references and the like in a reason differ each time, and
+%% whoever remembered them would take each for a new reason.
+-module(caravan_reason_kind).
+
+-export([of_reason/1]).
+
+-spec of_reason(term()) -> term().
+of_reason(Pid) when is_pid(Pid) -> pid;
+of_reason(Reference) when is_reference(Reference) -> reference;
+of_reason(Port) when is_port(Port) -> port;
+of_reason(Fun) when is_function(Fun) -> function;
+of_reason([Head | Tail]) -> [of_reason(Head) | of_reason(Tail)];
+of_reason(Tuple) when is_tuple(Tuple) -> list_to_tuple(of_reason(tuple_to_list(Tuple)));
+of_reason(Map) when is_map(Map) -> {map, of_reason(lists:sort(maps:to_list(Map)))};
+of_reason(Other) -> Other.

@@ -1,0 +1,149 @@
+%% @private
+%% What a topology wants: what each of its queries lists, the nodes of its options, and what was wanted before a crash or a
+%% change of options. A functional state of the deciding core.
+-module(caravan_sources).
+
+-export([new/3, change/4, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
+
+-export_type([state/0]).
+
+-type name() :: binary().
+-type query() :: term().
+
+-record(state, {
+    discoveries :: #{query() => caravan_discovery:state()},
+    %% What was wanted before, and until when only complete answers replace it.
+    carried = #{} :: #{name() => term()},
+    carried_until :: integer(),
+    budget :: caravan_atom_budget:state()
+}).
+
+-opaque state() :: #state{}.
+
+%% For how long what a crashed predecessor wanted stands while no answer is complete.
+-define(CARRIED_MS, 600000).
+
+%% `Restored' is what a predecessor has wanted that has crashed.
+-spec new(caravan_topology_core:options(), Restored :: [name()], Now :: integer()) -> state().
+new(#{queries := Queries, atom_budget := Budget}, Restored, Now) ->
+    #state{
+        discoveries = maps:from_keys(Queries, caravan_discovery:new()),
+        carried = carried(Queries, maps:from_keys(Restored, [])),
+        carried_until = Now + ?CARRIED_MS,
+        budget = caravan_atom_budget:new(Budget)
+    }.
+
+%% Nobody will say what of a former answer still holds.
+carried([], _Names) -> #{};
+carried(_Queries, Names) -> Names.
+
+%% `Wanted' stands until there are answers under the new options, which may be incomplete ones.
+-spec change(caravan_topology_core:options(), Wanted :: #{name() => term()}, Now :: integer(), state()) -> state().
+change(#{queries := Queries, atom_budget := Budget}, Wanted, Now, #state{discoveries = Before, budget = Spent}) ->
+    Kept = maps:map(fun(_Query, Discovery) -> caravan_discovery:change(Discovery) end, maps:with(Queries, Before)),
+    #state{
+        discoveries = maps:merge(maps:from_keys(Queries, caravan_discovery:new()), Kept),
+        carried = carried(Queries, Wanted),
+        carried_until = Now,
+        budget = caravan_atom_budget:change(Budget, Spent)
+    }.
+
+%% The end of a poll. Returns what there is to report of each query.
+-spec polled([{query(), caravan_discovery:outcome()}], Now :: integer(), map(), caravan_topology_core:options(), state()) ->
+    {[{query(), caravan_discovery:report()}], state()}.
+polled(Outcomes, Now, Facts, Options, State) ->
+    {Reports, Next} = lists:mapfoldl(fun(Outcome, Left) -> answered(Outcome, Now, Facts, Options, Left) end, State, Outcomes),
+    {lists:append(Reports), without_carried(Now, Next)}.
+
+answered({Query, Outcome}, Now, Facts, Options, #state{discoveries = Discoveries, budget = Budget} = State) ->
+    #{Query := Before} = Discoveries,
+    {Reports, Left, Discovery} = caravan_discovery:polled(Outcome, Now, Facts#{query => Query, budget => Budget}, Options, Before),
+    {[{Query, Report} || Report <- Reports], State#state{discoveries = Discoveries#{Query := Discovery}, budget = Left}}.
+
+%% What was wanted before stands until every query has an answer that replaces it.
+without_carried(_Now, #state{carried = Carried} = State) when map_size(Carried) =:= 0 ->
+    State;
+without_carried(Now, #state{carried_until = Until} = State) ->
+    case lists:all(fun(Certainty) -> replaces(Certainty, Now >= Until) end, certainties(State)) of
+        true -> State#state{carried = #{}};
+        false -> State
+    end.
+
+replaces(fresh, _IsOver) -> true;
+replaces(incomplete, IsOver) -> IsOver;
+replaces(_NoAnswer, _IsOver) -> false.
+
+%% Without this node.
+-spec wanted(Own :: name(), caravan_topology_core:options(), state()) -> #{name() => []}.
+wanted(Own, #{nodes := Fixed}, #state{discoveries = Discoveries, carried = Carried}) ->
+    OfQueries = [maps:keys(caravan_discovery:wanted(Discovery)) || Discovery <- maps:values(Discoveries)],
+    Others = [Name || Name <- Fixed, not caravan_discovery:is_own_name(Name, Own)],
+    maps:from_keys(lists:append([maps:keys(Carried), Others | OfQueries]), []).
+
+%% Whether wanted/3 is the same of both. It costs nothing where an answer has changed nothing.
+-spec say_the_same(state(), state()) -> boolean().
+say_the_same(#state{carried = Carried, discoveries = Before}, #state{carried = Carried, discoveries = Discoveries}) ->
+    wanted_of(Before) =:= wanted_of(Discoveries);
+say_the_same(_Before, _State) ->
+    false.
+
+wanted_of(Discoveries) ->
+    [caravan_discovery:wanted(Discovery) || Discovery <- maps:values(Discoveries)].
+
+%% What the last poll was worth: nothing is as sure as what is least sure of it.
+-spec certainty(state()) -> none | fresh | incomplete | empty | failed.
+certainty(State) ->
+    All = certainties(State),
+    hd([Certainty || Certainty <- [none, failed, empty, incomplete, fresh], lists:member(Certainty, All)]).
+
+certainties(#state{discoveries = Discoveries}) ->
+    [caravan_discovery:certainty(Discovery) || Discovery <- maps:values(Discoveries)].
+
+%% How the last poll ended, for who says when the next one comes. The first answer changes nothing that was known.
+-spec pace(Before :: state(), IsChanged :: boolean(), state()) -> caravan_schedule:pace().
+pace(Before, IsChanged, #state{discoveries = Discoveries}) ->
+    Failed = lists:min([caravan_discovery:failed_in_a_row(Discovery) || Discovery <- maps:values(Discoveries)]),
+    Ttl = lists:min([caravan_discovery:ttl(Discovery) || Discovery <- maps:values(Discoveries)]),
+    IsFirst = lists:all(fun(Certainty) -> Certainty =:= none end, certainties(Before)),
+    pace_of(Failed, IsChanged andalso not IsFirst, Ttl).
+
+pace_of(Failed, _IsChanged, _Ttl) when Failed > 0 -> {failed, Failed};
+pace_of(_Failed, true, Ttl) -> {changed, Ttl};
+pace_of(_Failed, false, Ttl) -> {steady, Ttl}.
+
+%% A node was connected under one of these names, which are those of one record.
+-spec proven([name()], state()) -> state().
+proven(Names, #state{budget = Budget} = State) ->
+    State#state{budget = caravan_atom_budget:proven(Names, Budget)}.
+
+%% The part of caravan_cluster:status/1 that is known here. Of several queries, keys that tell of answers are those of the one
+%% that knows least.
+-spec status(Now :: integer(), Own :: name(), caravan_topology_core:options(), state()) -> map().
+status(Now, Own, #{nodes := Fixed}, #state{discoveries = Discoveries, budget = Budget}) ->
+    All = [caravan_discovery:status(Now, Discovery) || Discovery <- maps:values(Discoveries)],
+    #{self_listed := IsListed} = Joined = joined(caravan_discovery:status(Now, caravan_discovery:new()), All),
+    Joined#{self_listed := IsListed orelse lists:member(Own, Fixed), atoms_left => caravan_atom_budget:left(Budget)}.
+
+joined(None, []) -> None;
+joined(_None, [First | Others]) -> lists:foldl(fun joined_two/2, First, Others).
+
+joined_two(One, Other) ->
+    #{
+        last_lookup => least_sure(maps:get(last_lookup, One), maps:get(last_lookup, Other)),
+        answer_age => older(maps:get(answer_age, One), maps:get(answer_age, Other)),
+        complete => maps:get(complete, One) andalso maps:get(complete, Other),
+        self_listed => maps:get(self_listed, One) orelse maps:get(self_listed, Other),
+        names_refused => maps:get(names_refused, One) + maps:get(names_refused, Other),
+        last_refused => maps:merge_with(fun(_, A, B) -> A + B end, maps:get(last_refused, One), maps:get(last_refused, Other))
+    }.
+
+least_sure({failed, _} = Failed, _) -> Failed;
+least_sure(_, {failed, _} = Failed) -> Failed;
+least_sure(none, _) -> none;
+least_sure(_, none) -> none;
+least_sure({empty, _} = Empty, _) -> Empty;
+least_sure(_, Other) -> Other.
+
+older(none, _) -> none;
+older(_, none) -> none;
+older(One, Other) -> max(One, Other).

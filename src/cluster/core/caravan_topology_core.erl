@@ -1,0 +1,620 @@
+%% @private
+%% The decisions of a topology: an event and the time go in, actions and the next state come out. It reads no clock, process,
+%% table or node and draws no random number; all of that is given. Names of nodes are binaries, so that thousands of cores run
+%% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
+%%
+%% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
+%% caravan_prune, caravan_news, caravan_schedule. Here they meet.
+-module(caravan_topology_core).
+
+-export([new/5, step/4, wake_at/1, status/2, wanted/1, members/1, is_connected/2, is_line/1]).
+
+-export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0]).
+
+-type name() :: binary().
+
+-type options() :: #{
+    %% What is looked up at each poll. Empty with a fixed list of nodes alone.
+    queries := [query()],
+    nodes := [name()],
+    exclude := [name()],
+    poll_interval := pos_integer(),
+    max_connecting := pos_integer(),
+    max_nodes := pos_integer(),
+    %% How many names one record gives.
+    names_per_record => pos_integer(),
+    atom_budget := pos_integer(),
+    prune := boolean(),
+    prune_after := pos_integer(),
+    prune_max_fraction := number(),
+    answers := all | sampled,
+    sampled_expiry := pos_integer(),
+    listener := caravan_listeners:listener_of(),
+    %% Whether OTP's nodeup and nodedown say who is connected, or a function of the user's.
+    list_nodes := otp | function,
+    atom() => term()
+}.
+-type query() :: term().
+
+%% What the world is like when the event happens.
+-type facts() :: #{
+    own := name(),
+    %% Whether this node is distributed.
+    can_connect := boolean(),
+    %% Nodes that other topologies of this node list.
+    elsewhere := [name()],
+    %% Another number for each event.
+    random := caravan_schedule:random()
+}.
+
+-type event() ::
+    %% The time of wake_at/1 has come.
+    wake
+    %% Somebody wants a look at once.
+    | poll
+    %% The poll that the action `poll' began has ended, after so much native time.
+    | {polled, [{query(), caravan_discovery:outcome()}], Duration :: integer()}
+    | {nodeup, name()}
+    | {nodedown, name(), Reason :: term()}
+    %% The end of the action `list_nodes'.
+    | {listed, [name()]}
+    %% Somebody wants to know who is connected.
+    | refresh
+    %% The end of the action `connect', after so much native time.
+    | {attempted, name(), caravan_connector:result(), Duration :: integer()}
+    %% The end of the action `disconnect'; `failed' when it raised or took too long.
+    | {disconnected, name(), ok | failed}
+    | {exclude, name(), Milliseconds :: non_neg_integer()}
+    | reconnect
+    | {change, options()}.
+
+-type action() ::
+    %% One event `polled' follows, unless `cancel_poll' comes first.
+    poll
+    | cancel_poll
+    %% One event `attempted' follows.
+    | {connect, name()}
+    %% One event `disconnected' follows.
+    | {disconnect, name(), AbsentMs :: non_neg_integer()}
+    %% One event `listed' follows; several actions before it may have one.
+    | list_nodes
+    %% What the topology wants, sorted.
+    | {publish, [name()]}
+    %% For those who are subscribed.
+    | {tell, {up | down, name()}}
+    %% For telemetry, and for the log where that has a line for it.
+    | {report, report()}
+    %% For telemetry alone.
+    | {emit, report()}.
+
+-type report() ::
+    distributed
+    | not_distributed
+    | {looked_up, query(), caravan_cluster:last_lookup(), Before :: caravan_cluster:last_lookup(),
+        #{duration := integer(), endpoints := non_neg_integer()}}
+    | {found, [name()]}
+    | {names_refused, Refused :: #{atom() => pos_integer()}}
+    | {own_alias, [name()]}
+    | {samples, Records :: pos_integer()}
+    | {change, Wanted :: non_neg_integer(), Added :: [name()], Removed :: [name()]}
+    | {attempt, caravan_connector:event(), Duration :: integer()}
+    | {up, name(), Members :: non_neg_integer()}
+    | {down, name(), Reason :: term(), Members :: non_neg_integer()}
+    %% Members that came, and those that were lost, within a moment.
+    | {connected, [name(), ...], Members :: non_neg_integer()}
+    | {lost, [caravan_news:loss(), ...], Members :: non_neg_integer()}
+    | {left_out, caravan_line_budget:counts()}.
+
+-record(state, {
+    options :: options(),
+    own :: name(),
+    %% What has been decided in this step, the last action first.
+    actions = [] :: [action()],
+    %% What the queries, the options and former answers say is wanted, and what comes of that.
+    sources :: caravan_sources:state(),
+    wanted = #{} :: #{name() => []},
+    published = [] :: [name()],
+    %% Unknown until the user's list_nodes has given it.
+    connected = unknown :: unknown | #{name() => []},
+    members = caravan_members:new() :: caravan_members:state(),
+    %% Members that DNS does not list.
+    unlisted = #{} :: #{name() => []},
+    listeners :: caravan_listeners:state(),
+    connector :: caravan_connector:state(),
+    %% Until when an operator keeps a node out.
+    excluded = #{} :: #{name() => integer()},
+    prune :: caravan_prune:state(),
+    %% When a node was pruned last.
+    pruned_at = never :: integer() | never,
+    is_polling = false :: boolean(),
+    look_at = none :: integer() | none,
+    %% Whether that comes sooner since the last answer was a change.
+    is_quick = false :: boolean(),
+    %% Whether the end of a poll waits for the list of nodes.
+    settles = false :: boolean(),
+    %% Whether this node can connect to others now, and what the log has told of that.
+    can_connect = false :: boolean(),
+    distributed = unknown :: unknown | boolean(),
+    news :: caravan_news:state(),
+    %% Connected, as the attempt says, and not in the user's list since; and those that the log has told of.
+    unseen = #{} :: #{name() => since_before | asked},
+    told_unseen = [] :: [name()],
+    %% How many lists of the user's are to come: one is made at a time, and one more after it for all who asked meanwhile.
+    lists_due = 0 :: 0..2
+}).
+
+-opaque state() :: #state{}.
+
+%% For how long a member that is gone and not listed is one still when it comes back: `prune' is for those that come back.
+-define(MEMBER_MEMORY_MS, 3600000).
+
+%% For how long what is lost is lost for the sake of a node that was pruned.
+-define(AFTER_PRUNE_MS, 10000).
+
+%% The state of a topology that starts. `Restored' is what a predecessor wanted that has crashed, and `Connected' who is
+%% connected; with a list_nodes of the user's that is asked.
+-spec new(options(), Restored :: [name()], Connected :: [name()], Now :: integer(), facts()) -> {[action()], state()}.
+new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
+    #{listener := ListenerOf} = Options,
+    State = #state{
+        options = Options,
+        own = Own,
+        sources = caravan_sources:new(Options, Restored, Now),
+        listeners = caravan_listeners:new(ListenerOf),
+        connector = caravan_connector:new(Own, Options),
+        prune = caravan_prune:new(Options),
+        news = caravan_news:new(Now)
+    },
+    Wanting = want(Now, first_connected(Options, Connected, Now, State)),
+    %% What a predecessor, or the configuration, has said is no change.
+    Quiet = Wanting#state{actions = [Action || Action <- Wanting#state.actions, not is_change(Action)]},
+    done(Now, connect(Now, Facts, look(Now, Facts, refresh(publish_again([], Quiet))))).
+
+is_change({report, {change, _, _, _}}) -> true;
+is_change(_Action) -> false.
+
+first_connected(#{list_nodes := otp}, Connected, Now, State) ->
+    lists:foldl(fun(Name, Next) -> up(Name, Now, Next) end, State#state{connected = #{}}, Connected);
+first_connected(#{list_nodes := function}, _Connected, _Now, State) ->
+    State.
+
+-spec step(event(), Now :: integer(), facts(), state()) -> {[action()], state()}.
+step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
+    done(Now, connect(Now, Facts, event(Event, Now, Facts, State)));
+%% The node has become distributed, or is so no more, and has another name.
+step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
+    Renamed = State#state{own = Own, connector = caravan_connector:rename(Own, Connector)},
+    step(Event, Now, Facts, reconsider_all(want(Now, Renamed))).
+
+done(Now, #state{actions = Actions, news = News} = State) ->
+    {Allowed, Left} = lists:mapfoldl(fun(Action, Next) -> in_budget(Action, Now, Next) end, News, lists:reverse(Actions)),
+    {Allowed, State#state{actions = [], news = Left}}.
+
+in_budget({report, Report} = Action, Now, News) ->
+    case is_counted(Report) andalso caravan_news:has_line(element(1, Report), Now, News) of
+        false -> {Action, News};
+        {true, Left} -> {Action, Left};
+        {false, Left} -> {{emit, Report}, Left}
+    end;
+in_budget(Action, _Now, News) ->
+    {Action, News}.
+
+%% Those that come once have no part in it, nor has the summary of those that were left out.
+is_counted({left_out, _}) -> false;
+is_counted({own_alias, _}) -> false;
+is_counted({samples, _}) -> false;
+is_counted(not_distributed) -> false;
+is_counted(Report) -> is_line(Report).
+
+act(Action, #state{actions = Actions} = State) ->
+    State#state{actions = [Action | Actions]}.
+
+report(Report, State) ->
+    act({report, Report}, State).
+
+event(wake, Now, Facts, State) ->
+    look_if_due(Now, Facts, tell_news(Now, readmit(Now, State)));
+event(poll, Now, Facts, State) ->
+    look(Now, Facts, State);
+event({polled, Outcomes, Duration}, Now, Facts, State) ->
+    polled(Outcomes, Duration, Now, Facts, State#state{is_polling = false});
+event({nodeup, Name}, Now, _Facts, #state{options = #{list_nodes := otp}, connected = #{}} = State) ->
+    up(Name, Now, State);
+event({nodeup, _Name}, _Now, _Facts, State) ->
+    refresh(State);
+event({nodedown, Name, Reason}, Now, Facts, State) ->
+    look_after_nodedown(Name, Now, Facts, refresh(down(Name, Reason, Now, Facts, State)));
+event({listed, Names}, Now, Facts, State) ->
+    settled(Now, Facts, tell_of_unseen(listed(Names, Now, Facts, one_list_less(State))));
+event(refresh, _Now, _Facts, State) ->
+    refresh(State);
+event({attempted, Name, Result, Duration}, Now, Facts, State) ->
+    attempted(Name, Result, Duration, Now, Facts, State);
+event({disconnected, _Name, ok}, _Now, _Facts, State) ->
+    State;
+event({disconnected, Name, failed}, _Now, _Facts, #state{prune = Prune} = State) ->
+    State#state{prune = caravan_prune:not_removed(Name, is_connected(Name, State), Prune)};
+event({exclude, Name, Milliseconds}, Now, _Facts, #state{excluded = Excluded} = State) ->
+    reconsider(Name, readmit(Now, State#state{excluded = Excluded#{Name => Now + Milliseconds}}));
+event(reconnect, Now, _Facts, #state{connector = Connector} = State) ->
+    State#state{connector = caravan_connector:all_due(Now, Connector)};
+event({change, Options}, Now, Facts, #state{options = Before} = State) ->
+    look(Now, Facts, refresh_from(Before, change(Options, Now, State))).
+
+%% Who is connected is another question than before.
+refresh_from(#{list_nodes := function}, #state{options = #{list_nodes := otp}} = State) -> act(list_nodes, State);
+refresh_from(_Before, State) -> refresh(State).
+
+%% Looking
+
+%% While the node is not distributed nobody can be connected. OTP tells no process when that changes, so each look sees.
+look(Now, Facts, State) ->
+    look_up(Now, tell_distributed(Facts, State)).
+
+tell_distributed(#{can_connect := Same}, #state{distributed = Same} = State) -> State;
+tell_distributed(#{can_connect := true}, State) -> report(distributed, State#state{distributed = true});
+tell_distributed(#{can_connect := false}, State) -> report(not_distributed, State#state{distributed = false}).
+
+%% One poll at a time: an answer that is on its way is as good as a new one. What is missing is not left to wait for it.
+look_up(_Now, #state{options = #{queries := []}, distributed = true} = State) ->
+    refresh(State#state{look_at = none});
+look_up(Now, #state{options = #{queries := [], poll_interval := Interval}} = State) ->
+    State#state{look_at = Now + Interval};
+look_up(_Now, #state{is_polling = true} = State) ->
+    State;
+look_up(_Now, State) ->
+    act(poll, State#state{is_polling = true, look_at = none}).
+
+look_if_due(Now, Facts, #state{look_at = At} = State) when is_integer(At), At =< Now -> look(Now, Facts, State);
+look_if_due(_Now, _Facts, State) -> State.
+
+%% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
+look_after_nodedown(_Name, _Now, _Facts, #state{is_polling = true} = State) ->
+    State;
+look_after_nodedown(_Name, _Now, _Facts, #state{options = #{queries := []}} = State) ->
+    State;
+look_after_nodedown(Name, Now, #{random := Random}, #state{wanted = Wanted} = State) when is_map_key(Name, Wanted) ->
+    #state{options = #{poll_interval := Interval}, look_at = At} = State,
+    State#state{look_at = caravan_schedule:earlier(Now + caravan_schedule:look_after_nodedown(Interval, Random), At)};
+look_after_nodedown(_Name, _Now, _Facts, State) ->
+    State.
+
+polled(Outcomes, Duration, Now, Facts, #state{sources = Before, published = WantedBefore, options = Options} = State) ->
+    {Reports, Sources} = caravan_sources:polled(Outcomes, Now, Facts#{connected => connected(State)}, Options, Before),
+    Reported = lists:foldl(
+        fun({Query, Report}, Next) -> report(of_query(Report, Query, Duration), Next) end, State#state{sources = Sources}, Reports
+    ),
+    Answered = in_answer(caravan_sources:certainty(Sources), Now, want_again(Before, Now, Reported)),
+    #state{published = Wanted} = Published = publish_again(WantedBefore, Answered),
+    Pace = caravan_sources:pace(Before, Wanted =/= WantedBefore, Sources),
+    schedule(Pace, Now, Facts, settle(Now, Facts, Published)).
+
+of_query({looked_up, Outcome, Before, Endpoints}, Query, Duration) ->
+    {looked_up, Query, Outcome, Before, #{duration => Duration, endpoints => Endpoints}};
+of_query(Report, _Query, _Duration) ->
+    Report.
+
+%% Answers that differ each time, as those of a server that shows samples, make every second look a quick one, and no more.
+schedule({changed, Ttl}, Now, Facts, #state{is_quick = true} = State) ->
+    schedule({steady, Ttl}, Now, Facts, State);
+schedule(Pace, Now, #{random := Random}, #state{options = #{poll_interval := Interval}} = State) ->
+    State#state{
+        look_at = Now + caravan_schedule:next_poll(Interval, Pace, Random), is_quick = element(1, Pace) =:= changed
+    }.
+
+in_answer(Certainty, Now, State) when Certainty =:= fresh; Certainty =:= incomplete ->
+    #state{wanted = Wanted, connector = Connector, members = Members} = State,
+    absences(Certainty, Now, State#state{
+        connector = caravan_connector:keep(Wanted, Now, Connector),
+        members = caravan_members:forget(Now, Members)
+    });
+in_answer(_NoAnswer, _Now, State) ->
+    State.
+
+absences(fresh, Now, #state{prune = Prune, unlisted = Unlisted} = State) ->
+    State#state{prune = caravan_prune:listed(maps:keys(Unlisted), Now, Prune)};
+absences(incomplete, _Now, State) ->
+    State.
+
+%% What has not changed holds still, which counts after a crash.
+publish_again(Same, #state{published = Same} = State) -> act({publish, Same}, State);
+publish_again(_Before, State) -> State.
+
+%% The end of a poll, once it is known who is connected.
+settle(Now, Facts, #state{options = #{list_nodes := otp}} = State) ->
+    prune(Now, Facts, State);
+settle(_Now, _Facts, State) ->
+    refresh(State#state{settles = true}).
+
+settled(Now, Facts, #state{settles = true} = State) -> prune(Now, Facts, State#state{settles = false});
+settled(_Now, _Facts, State) -> State.
+
+prune(Now, #{elsewhere := Elsewhere}, #state{prune = Prune, members = Members} = State) ->
+    Absent = caravan_prune:absent(Now, Prune),
+    IsMember = fun(Name) -> caravan_members:is_member(Name, Members) end,
+    {Names, Next} = caravan_prune:due(caravan_sources:certainty(State#state.sources), IsMember, {caravan_members:count(Members), Elsewhere}, Now, Prune),
+    lists:foldl(
+        fun(Name, Pruned) -> act({disconnect, Name, maps:get(Name, Absent)}, Pruned#state{pruned_at = Now}) end,
+        State#state{prune = Next},
+        Names
+    ).
+
+%% What is wanted
+
+%% What is wanted now, and what follows for each node that is so from now on, or is so no more.
+want(Now, #state{options = Options, sources = Sources, own = Own} = State) ->
+    changed(caravan_sources:wanted(Own, Options, Sources), Now, State).
+
+%% After most polls the sources say what they said before.
+want_again(Before, Now, #state{sources = Sources} = State) ->
+    case caravan_sources:say_the_same(Before, Sources) of
+        true -> State;
+        false -> want(Now, State)
+    end.
+
+changed(Wanted, _Now, #state{wanted = Wanted} = State) ->
+    State;
+changed(Wanted, Now, #state{wanted = Before, options = #{prune_after := Memory}, listeners = Listeners} = State) ->
+    Added = lists:sort(maps:keys(maps:without(maps:keys(Before), Wanted))),
+    Removed = lists:sort(maps:keys(maps:without(maps:keys(Wanted), Before))),
+    Published = lists:sort(maps:keys(Wanted)),
+    Next = act({publish, Published}, report({change, map_size(Wanted), Added, Removed}, State#state{
+        wanted = Wanted, published = Published, listeners = caravan_listeners:wanted(Published, Listeners)
+    })),
+    lists:foldl(fun(Name, Listed) -> listed_now(Name, Now, Listed) end,
+        lists:foldl(fun(Name, Unlisted) -> listed_no_more(Name, Now + Memory, Unlisted) end, Next, Removed),
+        Added).
+
+listed_now(Name, Now, #state{members = Members, unlisted = Unlisted} = State) ->
+    {Change, Next} = caravan_members:listed(Name, is_connected(Name, State), Members),
+    Listed = State#state{members = Next, unlisted = maps:remove(Name, Unlisted)},
+    reconsider(Name, came(Change, Name, Now, Listed)).
+
+listed_no_more(Name, Until, #state{members = Members, unlisted = Unlisted} = State) ->
+    IsMember = caravan_members:is_member(Name, Members),
+    reconsider(Name, State#state{
+        members = caravan_members:unlisted(Name, Until, Members),
+        unlisted = maps:merge(Unlisted, maps:from_list([{Name, []} || IsMember]))
+    }).
+
+%% Who is connected
+
+%% OTP says so by itself.
+refresh(#state{options = #{list_nodes := otp}} = State) -> State;
+refresh(#state{lists_due = Due} = State) -> act(list_nodes, State#state{lists_due = min(2, Due + 1)}).
+
+one_list_less(#state{lists_due = Due} = State) -> State#state{lists_due = max(0, Due - 1)}.
+
+connected(#state{connected = unknown}) -> #{};
+connected(#state{connected = Connected}) -> Connected.
+
+listed(Names, Now, Facts, State) ->
+    Before = connected(State),
+    After = maps:from_keys(Names, []),
+    Gone = lists:foldl(
+        fun(Name, Next) -> down(Name, connection_closed, Now, Facts, Next) end,
+        State#state{connected = Before},
+        lists:sort(maps:keys(maps:without(Names, Before)))
+    ),
+    Came = lists:sort(maps:keys(maps:without(maps:keys(Before), After))),
+    first_list(State, lists:foldl(fun(Name, Next) -> up(Name, Now, Next) end, Gone, Came)).
+
+%% Before the first list nobody knew who was missing.
+first_list(#state{connected = unknown}, State) -> reconsider_all(State);
+first_list(_Known, State) -> State.
+
+up(Name, _Now, #state{connected = #{} = Connected} = State) when is_map_key(Name, Connected) ->
+    State;
+up(Name, Now, #state{connected = Connected, members = Members, listeners = Listeners, connector = Connector} = State) ->
+    IsWanted = is_map_key(Name, State#state.wanted),
+    {Change, NextMembers} = caravan_members:up(Name, IsWanted, Now, Members),
+    IsUnlisted = Change =:= came andalso not IsWanted,
+    Next = State#state{
+        connected = Connected#{Name => []},
+        members = NextMembers,
+        unlisted = maps:merge(State#state.unlisted, maps:from_list([{Name, []} || IsUnlisted])),
+        listeners = caravan_listeners:up(Name, Listeners),
+        connector = caravan_connector:up(Name, Now, Connector),
+        unseen = maps:remove(Name, State#state.unseen),
+        told_unseen = lists:delete(Name, State#state.told_unseen)
+    },
+    came(Change, Name, Now, reconsider_alternatives(Name, Next)).
+
+came(same, _Name, _Now, State) ->
+    State;
+came(came, Name, Now, #state{members = Members, sources = Sources, listeners = Listeners} = State) ->
+    Names = caravan_listeners:alternatives(Name, Listeners),
+    Told = act({tell, {up, Name}}, act({emit, {up, Name, caravan_members:count(Members)}}, State)),
+    Told#state{sources = caravan_sources:proven(Names, Sources), news = caravan_news:came(Name, Now, Told#state.news)}.
+
+down(Name, Reason, Now, #{random := Random}, #state{connected = #{} = Connected} = State) when is_map_key(Name, Connected) ->
+    #state{members = Members, listeners = Listeners, connector = Connector, options = #{prune_after := Memory}} = State,
+    IsWanted = is_map_key(Name, State#state.wanted),
+    {Change, NextMembers} = caravan_members:down(Name, IsWanted, Now + max(Memory, ?MEMBER_MEMORY_MS), Members),
+    {Flaps, NextConnector} = caravan_connector:down(Name, reason(Change, Reason, Now, State), Now, Random, Connector),
+    Next = State#state{
+        connected = maps:remove(Name, Connected),
+        members = NextMembers,
+        unlisted = maps:remove(Name, State#state.unlisted),
+        listeners = caravan_listeners:down(Name, Listeners),
+        connector = NextConnector
+    },
+    went(Change, {Name, Reason, IsWanted, repeated(Flaps)}, Now, reconsider_alternatives(Name, Next));
+down(_Name, _Reason, _Now, _Facts, State) ->
+    State.
+
+%% Of other nodes, such as helpers that come and go, it is no matter for how long they were connected. When this node has pruned
+%% one, or its distribution was stopped, it loses others for that: OTP's `global' has them let both ends of a connection go.
+reason(same, _Reason, _Now, _State) -> own_doing;
+reason(went, net_kernel_terminated, _Now, _State) -> own_doing;
+reason(went, _Reason, Now, #state{pruned_at = At}) when is_integer(At), Now - At < ?AFTER_PRUNE_MS -> own_doing;
+reason(went, Reason, _Now, _State) -> Reason.
+
+%% One that is lost soon may be one that was restarted; when that goes on there is more to it.
+repeated([{_Name, Count, _LeftAlone} = Flap]) when Count > 1 -> Flap;
+repeated(_Flaps) -> none.
+
+went(same, _Loss, _Now, State) ->
+    State;
+went(went, {Name, Reason, _IsWanted, _Flap} = Loss, Now, #state{members = Members, news = News} = State) ->
+    Told = act({tell, {down, Name}}, act({emit, {down, Name, Reason, caravan_members:count(Members)}}, State)),
+    Told#state{news = caravan_news:lost(Loss, Now, News)}.
+
+tell_news(Now, #state{news = News, members = Members} = State) ->
+    {Reports, Next} = caravan_news:due(Now, Members, News),
+    lists:foldl(fun report/2, State#state{news = Next}, Reports).
+
+%% Who is tried
+
+%% A node is offered to the connector while it is wanted and missing, and may be tried.
+reconsider(Name, #state{connector = Connector} = State) ->
+    case is_candidate(Name, State) of
+        true -> State#state{connector = caravan_connector:offer(Name, Connector)};
+        false -> State#state{connector = caravan_connector:withdraw(Name, Connector)}
+    end.
+
+is_candidate(_Name, #state{connected = unknown}) ->
+    false;
+is_candidate(Name, #state{wanted = Wanted, connected = Connected, own = Own, options = #{exclude := Always}} = State) ->
+    is_map_key(Name, Wanted)
+        andalso not is_map_key(Name, Connected)
+        andalso not is_map_key(Name, State#state.excluded)
+        andalso not lists:member(Name, Always)
+        andalso not caravan_discovery:is_own_name(Name, Own)
+        andalso not caravan_listeners:is_taken(Name, Own, State#state.listeners).
+
+reconsider_alternatives(Name, #state{listeners = Listeners} = State) ->
+    lists:foldl(fun reconsider/2, State, caravan_listeners:alternatives(Name, Listeners)).
+
+reconsider_all(#state{wanted = Wanted} = State) ->
+    lists:foldl(fun reconsider/2, State, maps:keys(Wanted)).
+
+%% Nodes whose time of exclusion is over.
+readmit(_Now, #state{excluded = Excluded} = State) when map_size(Excluded) =:= 0 ->
+    State;
+readmit(Now, #state{excluded = Excluded} = State) ->
+    Left = maps:filter(fun(_Name, Until) -> Until > Now end, Excluded),
+    lists:foldl(fun reconsider/2, State#state{excluded = Left}, maps:keys(maps:without(maps:keys(Left), Excluded))).
+
+connect(Now, #{can_connect := true}, #state{connector = Connector} = State) ->
+    {Names, Next} = caravan_connector:start(Now, Connector),
+    Connecting = State#state{connector = Next, can_connect = true},
+    lists:foldl(fun(Name, Started) -> act({connect, Name}, Started) end, Connecting, Names);
+%% Without a query nothing else would see that the node is distributed again.
+connect(Now, #{can_connect := false}, #state{look_at = none, options = #{queries := [], poll_interval := Interval}} = State) ->
+    State#state{can_connect = false, look_at = Now + Interval};
+connect(_Now, #{can_connect := false}, State) ->
+    State#state{can_connect = false}.
+
+attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = Connector} = State) ->
+    {Event, Next} = caravan_connector:ended(Name, Result, Now, Random, Connector),
+    after_attempt(Result, Name, report({attempt, Event, Duration}, State#state{connector = Next})).
+
+%% Most times `nodeup' has come before; a list of the user's knows no such message.
+after_attempt(connected, Name, #state{options = #{list_nodes := function}, unseen = Unseen, lists_due = Due} = State) ->
+    case is_connected(Name, State) of
+        true -> State;
+        false -> refresh(State#state{unseen = Unseen#{Name => which_list(Due)}})
+    end;
+after_attempt(_Result, _Name, State) ->
+    State.
+
+%% A list that is on its way may have been made before the node was connected.
+which_list(0) -> asked;
+which_list(_Due) -> since_before.
+
+%% A node that the attempt connects and that the list never has is tried again and again, and told of once.
+tell_of_unseen(#state{unseen = Unseen, told_unseen = Told} = State) ->
+    New = lists:sort([Name || {Name, asked} <- maps:to_list(Unseen)]) -- Told,
+    lists:foldl(
+        fun(Name, Next) -> report({attempt, {failed, Name, not_listed, new}, 0}, Next) end,
+        State#state{
+            unseen = maps:from_list([{Name, asked} || {Name, since_before} <- maps:to_list(Unseen)]), told_unseen = New ++ Told
+        },
+        New
+    ).
+
+%% Other options
+
+%% What is wanted stands until there are answers under the new options, which may be incomplete ones.
+change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed}} = State) ->
+    Cancelled = cancel_poll(State),
+    reconsider_all(want(Now, Cancelled#state{
+        options = Options,
+        sources = caravan_sources:change(Options, maps:without(Fixed, Wanted), Now, Sources),
+        settles = false,
+        lists_due = 0,
+        listeners = listeners(Options, State),
+        connector = caravan_connector:change(Options, State#state.connector),
+        prune = caravan_prune:change(Options, State#state.prune)
+    })).
+
+cancel_poll(#state{is_polling = true} = State) -> act(cancel_poll, State#state{is_polling = false});
+cancel_poll(State) -> State.
+
+listeners(#{listener := ListenerOf}, #state{published = Wanted} = State) ->
+    lists:foldl(
+        fun caravan_listeners:up/2,
+        caravan_listeners:wanted(Wanted, caravan_listeners:new(ListenerOf)),
+        maps:keys(connected(State))
+    ).
+
+%% When the event `wake' is to come.
+-spec wake_at(state()) -> integer() | none.
+wake_at(#state{look_at = LookAt, news = News, excluded = Excluded} = State) ->
+    lists:foldl(fun caravan_schedule:earlier/2, none, [LookAt, caravan_news:due_at(News), next_start(State) | maps:values(Excluded)]).
+
+%% Nodes whose turn has come are tried at the end of each step, if this node can connect to others.
+next_start(#state{can_connect = true, connector = Connector}) -> caravan_connector:next_start(Connector);
+next_start(#state{can_connect = false}) -> none.
+
+%% The keys of caravan_cluster:status/1 that are known here. Those with a query of their own have the least sure one's.
+-spec status(Now :: integer(), state()) -> map().
+status(Now, #state{options = Options, prune = Prune, connector = Connector} = State) ->
+    Connected = connected(State),
+    lists:foldl(fun maps:merge/2, caravan_sources:status(Now, State#state.own, Options, State#state.sources), [
+        caravan_prune:stats(Prune),
+        #{
+            wanted => State#state.published,
+            connected => lists:sort(maps:keys(maps:with(State#state.published, Connected))),
+            connecting => caravan_connector:connecting(Connector),
+            failing => caravan_connector:failing(Now, Connector),
+            next_poll => next_poll(Now, State),
+            absent => maps:with(maps:keys(Connected), caravan_prune:absent(Now, Prune)),
+            excluded => excluded(Now, Options, State)
+        }
+    ]).
+
+next_poll(_Now, #state{options = #{queries := []}}) -> none;
+next_poll(_Now, #state{is_polling = true}) -> now;
+next_poll(Now, #state{look_at = At}) -> max(0, At - Now).
+
+%% For how many milliseconds more.
+excluded(Now, #{exclude := Always}, #state{excluded = Excluded}) ->
+    maps:merge(maps:map(fun(_Name, Until) -> max(0, Until - Now) end, Excluded), maps:from_keys(Always, infinity)).
+
+%% Sorted, without this node.
+-spec wanted(state()) -> [name()].
+wanted(#state{published = Wanted}) ->
+    Wanted.
+
+%% Sorted.
+-spec members(state()) -> [name()].
+members(#state{members = Members}) ->
+    caravan_members:connected(Members).
+
+%% Whether the node is connected, of the topology or not.
+-spec is_connected(name(), state()) -> boolean().
+is_connected(Name, State) ->
+    is_map_key(Name, connected(State)).
+
+%% Whether the report is a line of the log at level notice or above.
+-spec is_line(report()) -> boolean().
+is_line({looked_up, _Query, Same, Same, _}) -> false;
+is_line({looked_up, _Query, fresh, none, _}) -> false;
+is_line({attempt, {failed, _, _, new}, _}) -> true;
+is_line({attempt, _, _}) -> false;
+is_line({found, _}) -> false;
+is_line({change, _, _, _}) -> false;
+is_line(distributed) -> false;
+is_line(_Report) -> true.
