@@ -47,6 +47,13 @@ class CallingProcess final : public Receiver {
 }  // namespace
 
 ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
+  // A newer version of the library takes over the handles of an older one by this name: a handle of another layout gets
+  // a type of another name.
+  struct Layout {
+    ErlNifPid caller;
+    std::atomic<LookupHandle::State> state;
+  };
+  static_assert(sizeof(LookupHandle) == sizeof(Layout));
   // No destructor: a handle owns nothing, and the VM postpones unloading for types that have one.
   return enif_open_resource_type(env, nullptr, "caravan_lookup", nullptr,
                                  static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);

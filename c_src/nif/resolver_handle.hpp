@@ -10,11 +10,13 @@
 namespace caravan {
 
 // The resource behind what caravan_dns:open/1 gives. It owns nothing: it may outlive the engine it came from, and the
-// library, and be collected by a newer version. So this layout never changes.
+// library, and be collected by a newer version, which takes it over by the name of its type: a handle of another layout
+// gets a type of another name.
 struct ResolverHandle {
   std::uint64_t engine;
   ClientId client;
 };
+static_assert(sizeof(ResolverHandle) == 2 * sizeof(std::uint64_t));
 
 // Opens the resource type; null when the VM refuses.
 ErlNifResourceType* open_resolver_type(ErlNifEnv* env) noexcept;

@@ -336,42 +336,16 @@ with_resolver(Call, Resolver) ->
     end.
 
 with_default(Call) ->
-    with_kept(?DEFAULT, fun open_configured/1, Call).
-
-with_kept(Key, Open, Call) ->
-    case kept(Key, Open) of
-        {ok, Resolver} ->
-            case Call(Resolver) of
-                %% It was of an instance of caravan_nif that has been replaced.
-                {error, closed} -> call_renewed(renew(Key, configured(), Open), Call);
-                Result -> Result
-            end;
-        {error, _} = Error ->
-            Error
-    end.
-
-call_renewed({ok, Resolver}, Call) -> Call(Resolver);
-call_renewed({error, _} = Error, _Call) -> Error.
-
-%% A resolver that is kept is as the configuration is now; a change of it makes another one.
-kept(Key, Open) ->
-    Configured = configured(),
-    case persistent_term:get(Key, none) of
-        {Configured, Resolver} -> {ok, Resolver};
-        _ -> renew(Key, Configured, Open)
-    end.
+    caravan_kept_resolver:with(?DEFAULT, configured(), fun open_configured/0, Call).
 
 configured() ->
     {caravan_config:given(nameservers), caravan_config:given(resolver)}.
 
-renew(Key, Configured, Open) ->
-    case Open(caravan_config:value(resolver)) of
-        {ok, Resolver} ->
-            ok = persistent_term:put(Key, {Configured, Resolver}),
-            {ok, Resolver};
-        {error, _} = Error ->
-            Error
-    end.
+open_configured() ->
+    open_configured(caravan_config:value(resolver)).
+
+open_uncached() ->
+    open_uncached(caravan_config:value(resolver)).
 
 open_configured({ok, Options}) -> with_source(open(Options));
 open_configured({error, _} = Error) -> Error.
@@ -390,7 +364,7 @@ with_source(Opened) ->
 %% As lookup/3 through the default resolver, had that no cache; SRV records come in the order of RFC 2782.
 -spec lookup_afresh(name(), type(), Timeout :: pos_integer()) -> {ok, answer()} | {error, reason() | error()}.
 lookup_afresh(Name, Type, Timeout) ->
-    with_kept(?UNCACHED, fun open_uncached/1, fun(Resolver) ->
+    caravan_kept_resolver:with(?UNCACHED, configured(), fun open_uncached/0, fun(Resolver) ->
         lookup(Name, Type, #{resolver => Resolver, timeout => Timeout, srv_order => true})
     end).
 
@@ -398,7 +372,7 @@ lookup_afresh(Name, Type, Timeout) ->
 %% Whether the configuration makes a resolver.
 -spec check_default() -> ok | {error, closed | error()}.
 check_default() ->
-    case kept(?DEFAULT, fun open_configured/1) of
+    case caravan_kept_resolver:get(?DEFAULT, configured(), fun open_configured/0) of
         {ok, _} -> ok;
         {error, _} = Error -> Error
     end.
@@ -407,9 +381,8 @@ check_default() ->
 %% A handle that stays would keep the library loaded.
 -spec drop_default() -> ok.
 drop_default() ->
-    _ = persistent_term:erase(?DEFAULT),
-    _ = persistent_term:erase(?UNCACHED),
-    ok.
+    ok = caravan_kept_resolver:drop(?DEFAULT),
+    ok = caravan_kept_resolver:drop(?UNCACHED).
 
 with_nameservers({ok, #{nameservers := default} = Options}) ->
     case caravan_config:value(nameservers) of

@@ -148,6 +148,40 @@ code_is_replaced_in_a_running_node_test_() ->
         ?assertMatch({exited, 0, _}, stop(Node))
     end)).
 
+%% With the library unloaded as a whole, what was kept of it is nobody's any more.
+the_default_resolver_comes_back_test_() ->
+    ?NODES(network(#{}, fun(Network) ->
+        {_, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "nameservers", "[\"127.0.0.1:1\"]"]),
+        Lookup = fun() -> call(Node, caravan_dns, lookup, ["n.test", a]) end,
+        Code = fun(Function) -> fun() -> call(Node, code, Function, [caravan_nif]) end end,
+        [Purge, Delete, Reload] = [Code(Function) || Function <- [purge, delete, load_file]],
+        Load = fun() -> call(Node, caravan_nif, load, []) end,
+        Orders = [
+            [Purge, Reload, Purge, Reload, Load],
+            [Purge, Delete, Purge, Load],
+            [Purge, Reload, Load, Purge],
+            [Reload, Purge, Load, Reload, Purge, Load],
+            [Purge, Delete, Load, Purge]
+        ],
+        [begin
+             ?assertEqual({error, connrefused}, Lookup()),
+             Ref = call(Node, caravan_dns, lookup_async, ["n.test", a]),
+             _ = [Step() || Step <- Order],
+             ?assertEqual(ok, call(Node, caravan_dns, cancel, [Ref])),
+             ?assertEqual({error, connrefused}, Lookup())
+         end
+         || Order <- Orders],
+        _ = Purge(),
+        assert_threads(1, list_to_integer(call(Node, os, getpid, [])))
+    end)).
+
+%% Where the machine tells the names of threads. Those of instances that are gone go with the last handle of theirs.
+assert_threads(Count, OsPid) ->
+    case filelib:wildcard(lists:concat(["/proc/", OsPid, "/task/*/comm"])) of
+        [] -> ok;
+        Files -> ?assertEqual(Count, length([File || File <- Files, file:read_file(File) =:= {ok, <<"caravan_dns\n">>}]))
+    end.
+
 the_port_rule_survives_that_test_() ->
     ?NODES(network(#{}, fun(Network) ->
         Flags = ["-caravan", "helper_names", "[\"tool-{number}\"]", "helper_ports", "[61000,61002]", "port_in_name", "dash"],
