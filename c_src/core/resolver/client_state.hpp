@@ -10,7 +10,6 @@
 #include "core/resolver/lookup.hpp"
 #include "core/resolver/reply_cache.hpp"
 #include "core/system/hosts_file.hpp"
-#include "core/system/system_config.hpp"
 
 namespace caravan {
 
@@ -47,7 +46,6 @@ struct ClientState {
   Admission admission;
   HostsFileCache hosts;
   std::optional<ReplyCache> cache;
-  std::shared_ptr<const SystemConfig> system;  // by which the cached replies were got
   // Lookups that equal ones may join.
   std::unordered_set<Lookup*, LookupHash, SameLookup> joinable;
   std::size_t lookups = 0;

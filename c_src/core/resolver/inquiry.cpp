@@ -8,7 +8,7 @@ bool SameInquiry::operator()(const Inquiry& a, const Inquiry& b) const noexcept 
   const auto same_nameservers = [&] {
     return a.nameservers == b.nameservers || (a.nameservers && b.nameservers && *a.nameservers == *b.nameservers);
   };
-  return a.question.type == b.question.type && a.transport == b.transport &&
+  return a.question.type == b.question.type && a.transport == b.transport && a.system == b.system &&
          equal_names(a.question.name, b.question.name) && same_nameservers();
 }
 

@@ -34,6 +34,7 @@ bool can_be_looked_up(const LookupRequest& request);
 
 // What is to be asked, by the request's options, otherwise by those of its client, and at the system's nameservers
 // otherwise over TCP alone if the system uses nothing else. kAddresses: for IPv4.
-Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise, bool system_uses_tcp);
+Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise,
+                   std::shared_ptr<const SystemConfig> system);
 
 }  // namespace caravan

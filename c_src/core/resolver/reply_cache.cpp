@@ -65,11 +65,6 @@ void ReplyCache::put(const Inquiry& inquiry, const Reply& reply, TimePoint now) 
   index_.emplace(inquiry, entries_.begin());
 }
 
-void ReplyCache::clear() noexcept {
-  index_.clear();
-  entries_.clear();
-}
-
 void ReplyCache::erase(Entries::iterator entry) {
   index_.erase(entry->inquiry);
   entries_.erase(entry);

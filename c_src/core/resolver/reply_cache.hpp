@@ -35,8 +35,6 @@ class ReplyCache {
   // `reply` is complete: one that was cut must not keep others from asking for the rest.
   void put(const Inquiry& inquiry, const Reply& reply, TimePoint now);
 
-  void clear() noexcept;
-
   std::size_t size() const noexcept { return entries_.size(); }
 
  private:

@@ -134,7 +134,7 @@ void Worker::accept(LookupRequest& request) {
 }
 
 Inquiry Worker::inquiry_for(const ClientState& state, const LookupRequest& request) {
-  return inquiry_of(request, state.client->options, system_.get(now_)->use_vc);
+  return inquiry_of(request, state.client->options, system_.get(now_));
 }
 
 void Worker::accept_addresses(ClientState& state, LookupRequest& request) {
@@ -199,11 +199,6 @@ bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, const
   if (!state.cache) {
     return false;
   }
-  // Other nameservers may say other things.
-  if (auto system = system_.get(now_); system != state.system) {
-    state.cache->clear();
-    state.system = std::move(system);
-  }
   const auto reply = state.cache->find(inquiry, now_);
   if (!reply) {
     return false;
@@ -216,14 +211,13 @@ bool Worker::answer_from_cache(ClientState& state, const Inquiry& inquiry, const
 void Worker::use_nameservers(ClientState& state, Lookup& lookup) {
   const auto& options = state.client->options;
   lookup.nameservers = lookup.inquiry.nameservers;
+  const auto& system = lookup.inquiry.system;
   bool rotate = options.rotate;
   if (!lookup.nameservers) {
-    const auto system = system_.get(now_);
     lookup.nameservers = {system, &system->nameservers};
     rotate = rotate || system->rotate;
   }
   if (options.search.value_or(!lookup.inquiry.nameservers)) {
-    const auto system = system_.get(now_);
     lookup.search = {system, &system->search};
   }
   if (rotate && !lookup.nameservers->empty()) {
@@ -302,7 +296,8 @@ void Worker::on_result(Lookup& lookup, Reply reply) {
   if (state.cache && !second_best) {
     state.cache->put(lookup.inquiry, reply, now_);
   }
-  const auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
+  auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
+  inquiry.system = system_.get(now_);
   auto [first, others] = close(lookup);
   finish(first, reply);
   const auto late = std::partition(others.begin(), others.end(),

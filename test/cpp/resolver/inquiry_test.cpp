@@ -25,7 +25,7 @@ List nameservers(const std::vector<const char*>& texts) {
 
 Inquiry inquiry(std::string name, RecordType type = RecordType::kSrv, Transport transport = Transport::kUdp,
                 List asked = nullptr) {
-  return {{std::move(name), type}, transport, std::move(asked)};
+  return {{std::move(name), type}, transport, std::move(asked), nullptr};
 }
 
 // What is the same has the same hash, or nobody would find it.
@@ -95,12 +95,24 @@ TEST_CASE("names that differ little seldom have the same hash") {
 
 TEST_CASE("where the system uses TCP alone its nameservers are asked over nothing else by default") {
   LookupRequest request{GENERATE(LookupType::kSrv, LookupType::kA), "app.example", {}, {}};
-  CHECK(inquiry_of(request, {}, true).transport == Transport::kTcp);
-  CHECK(inquiry_of(request, {}, false).transport != Transport::kTcp);
+  const auto usual = std::make_shared<const SystemConfig>();
+  SystemConfig over_tcp;
+  over_tcp.use_vc = true;
+  const auto use_vc = std::make_shared<const SystemConfig>(over_tcp);
+  CHECK(inquiry_of(request, {}, use_vc).transport == Transport::kTcp);
+  CHECK(inquiry_of(request, {}, usual).transport != Transport::kTcp);
   request.options.transport = Transport::kUdp;
-  CHECK(inquiry_of(request, {}, true).transport == Transport::kUdp);
+  CHECK(inquiry_of(request, {}, use_vc).transport == Transport::kUdp);
   request.options = {nameservers({"10.0.0.1"}), {}, {}, {}};
-  CHECK(inquiry_of(request, {}, true).transport != Transport::kTcp);
+  CHECK(inquiry_of(request, {}, use_vc).transport != Transport::kTcp);
+}
+
+TEST_CASE("inquiries under another resolv.conf are not the same") {
+  const LookupRequest request{LookupType::kA, "app.example", {}, {}};
+  const auto before = std::make_shared<const SystemConfig>();
+  const auto since = std::make_shared<const SystemConfig>();
+  CHECK(same(inquiry_of(request, {}, before), inquiry_of(request, {}, before)));
+  CHECK_FALSE(same(inquiry_of(request, {}, before), inquiry_of(request, {}, since)));
 }
 
 }  // namespace
