@@ -95,7 +95,7 @@
     %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891).
     edns_size => 0 | 512..4096,
     %% Whether the search list and `ndots' of resolv.conf apply to names without a dot at the end. `default', the
-    %% default: when the system's nameservers are asked.
+    %% default: when the system's nameservers are asked. `addresses' are all of one name, the first that has any.
     search => default | boolean(),
     %% Where `addresses' are looked for first; default "/etc/hosts".
     hosts_file => none | string() | binary(),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/resolver/search_verdict.hpp"
+
 namespace caravan {
 namespace {
 
@@ -34,13 +36,16 @@ Reply join_replies(const Reply& ipv4, const Reply& ipv6) {
 }
 
 struct AddressJoins::Join {
-  explicit Join(Waiter waiter) noexcept : whole{std::move(waiter)} {}
-
   bool is_answered() const noexcept { return ipv4 && ipv6; }
+  bool has_more_names() const noexcept { return name + 1 < names.size(); }
   // The caller's place is free from here on, whoever still keeps this.
-  void finish() noexcept { std::exchange(whole, Waiter{}).finish(join_replies(*ipv4, *ipv6)); }
+  void finish(const Reply& reply) noexcept { std::exchange(whole, Waiter{}).finish(reply); }
 
   Waiter whole;
+  Inquiry inquiry;
+  std::vector<std::string> names;
+  std::size_t name = 0;  // that is looked up now
+  SearchVerdict verdict;
   std::optional<Reply> ipv4;
   std::optional<Reply> ipv6;
   LookupRef ipv4_lookup = kNoLookup;
@@ -49,38 +54,61 @@ struct AddressJoins::Join {
 
 class AddressJoins::Half final : public Receiver {
  public:
-  Half(AddressJoins& joins, std::shared_ptr<Join> join, std::optional<Reply> Join::*part) noexcept
-      : joins_{joins}, join_{std::move(join)}, part_{part} {}
+  Half(AddressJoins& joins, JoinRef join, std::optional<Reply> Join::*part) noexcept
+      : joins_{joins}, join_{std::move(join)}, part_{part}, name_{join_->name} {}
 
   Interest interest() const noexcept override {
-    return join_->is_answered() ? Interest::kGone : join_->whole.receiver->interest();
+    return is_waiting() ? join_->whole.receiver->interest() : Interest::kGone;
   }
 
   Interest deliver(const Reply& reply) noexcept override {
-    if (join_->is_answered()) {
+    if (!is_waiting()) {
       return Interest::kGone;
     }
     (*join_).*part_ = reply;
     if (join_->is_answered()) {
-      join_->finish();
-    } else if (!reply.error) {
-      joins_.half_answered_.emplace_back(Waiter::Clock::now() + kGrace, join_);
+      joins_.answered(join_);
+    } else if (!reply.error || (reply.error == Error::kNxdomain && join_->has_more_names())) {
+      // A name that does not exist has no records of any type, and another one is to be asked for in time.
+      joins_.half_answered_.push_back({Waiter::Clock::now() + kGrace, join_, name_});
     }
     return Interest::kWaiting;
   }
 
  private:
+  bool is_waiting() const noexcept { return join_->name == name_ && !join_->is_answered(); }
+
   AddressJoins& joins_;
-  std::shared_ptr<Join> join_;
+  JoinRef join_;
   std::optional<Reply> Join::*part_;
+  std::size_t name_;
 };
 
-AddressJoins::Split AddressJoins::split(Waiter whole) {
-  const auto deadline = whole.deadline;
-  const auto timeout = whole.timeout;
-  const auto join = std::make_shared<Join>(std::move(whole));
-  return {Waiter{std::make_unique<Half>(*this, join, &Join::ipv4), {}, deadline, timeout},
-          Waiter{std::make_unique<Half>(*this, join, &Join::ipv6), {}, deadline, timeout}, join};
+AddressJoins::JoinRef AddressJoins::begin(Waiter whole, Inquiry inquiry, std::vector<std::string> names) {
+  auto join = std::make_shared<Join>();
+  join->whole = std::move(whole);
+  join->inquiry = std::move(inquiry);
+  join->names = std::move(names);
+  return join;
+}
+
+AddressJoins::JoinRef AddressJoins::take_unfinished() {
+  if (unfinished_.empty()) {
+    return nullptr;
+  }
+  auto join = std::move(unfinished_.front());
+  unfinished_.pop_front();
+  return join;
+}
+
+AddressJoins::Parts AddressJoins::split(const JoinRef& join) {
+  const auto part = [&](RecordType type, std::optional<Reply> Join::*reply) {
+    Part made{join->inquiry,
+              {std::make_unique<Half>(*this, join, reply), {}, join->whole.deadline, join->whole.timeout}};
+    made.inquiry.question = {join->names[join->name], type};
+    return made;
+  };
+  return {part(RecordType::kA, &Join::ipv4), part(RecordType::kAaaa, &Join::ipv6)};
 }
 
 void AddressJoins::set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexcept {
@@ -88,19 +116,42 @@ void AddressJoins::set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexc
   join.ipv6_lookup = ipv6;
 }
 
+const std::shared_ptr<Client>& AddressJoins::client_of(const Join& join) noexcept { return join.whole.place.client(); }
+
+// Both families of a name have their answers.
+void AddressJoins::answered(const JoinRef& join) {
+  auto reply = join_replies(*join->ipv4, *join->ipv6);
+  if (!reply.error || reply.error == Error::kClosed) {
+    join->finish(reply);
+    return;
+  }
+  join->verdict.add(std::move(reply));
+  if (!join->has_more_names() || join->whole.deadline <= Waiter::Clock::now()) {
+    join->finish(join->verdict.take());
+    return;
+  }
+  ++join->name;
+  join->ipv4.reset();
+  join->ipv6.reset();
+  unfinished_.push_back(join);
+}
+
 std::optional<AddressJoins::TimePoint> AddressJoins::next_end() const noexcept {
-  return half_answered_.empty() ? std::nullopt : std::optional{half_answered_.front().first};
+  return half_answered_.empty() ? std::nullopt : std::optional{half_answered_.front().end};
 }
 
 std::vector<LookupRef> AddressJoins::end_late(TimePoint now) {
   std::vector<LookupRef> late;
-  while (!half_answered_.empty() && half_answered_.front().first <= now) {
-    const auto join = half_answered_.front().second.lock();
+  while (!half_answered_.empty() && half_answered_.front().end <= now) {
+    const auto join = half_answered_.front().join.lock();
+    const bool is_current = join && join->name == half_answered_.front().name;
     half_answered_.pop_front();
-    if (join && !join->is_answered()) {
+    if (is_current && !join->is_answered()) {
+      const auto& known = join->ipv4 ? join->ipv4 : join->ipv6;
+      auto& missing = join->ipv4 ? join->ipv6 : join->ipv4;
       late.push_back(join->ipv4 ? join->ipv6_lookup : join->ipv4_lookup);
-      (join->ipv4 ? join->ipv6 : join->ipv4) = failed_reply(Error::kTimeout);
-      join->finish();
+      missing = known->error ? *known : failed_reply(Error::kTimeout);
+      answered(join);
     }
   }
   return late;

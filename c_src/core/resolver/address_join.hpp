@@ -4,9 +4,11 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "core/resolver/inquiry.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/waiter.hpp"
 
@@ -15,8 +17,10 @@ namespace caravan {
 // What two lookups, for A and AAAA records, say together about the addresses of a name.
 Reply join_replies(const Reply& ipv4, const Reply& ipv6);
 
-// Lookups of addresses, each of which waits for two others. There are servers that never answer for one family: once
-// there are addresses of the other one, it gets a short time more. Owned by one thread.
+// Lookups of addresses. Each waits for two others, for both families of a name; where there is none of either, for
+// those of the next name of the search list: of two names, the addresses may be those of different hosts. There are
+// servers that never answer for one family: once there are addresses of the other one, it gets a short time more. Owned
+// by one thread.
 class AddressJoins {
  public:
   using TimePoint = Waiter::Clock::time_point;
@@ -25,18 +29,30 @@ class AddressJoins {
   static constexpr std::chrono::milliseconds kGrace{500};
 
   struct Join;
-  struct Split {
-    Waiter ipv4;
-    Waiter ipv6;
-    std::shared_ptr<Join> join;
+  using JoinRef = std::shared_ptr<Join>;
+
+  // One of the two, and who waits for it. It is to be finished while this lives.
+  struct Part {
+    Inquiry inquiry;
+    Waiter waiter;
+  };
+  struct Parts {
+    Part ipv4;
+    Part ipv6;
   };
 
-  // Two waiters for the parts of one lookup; when both have their answers, `whole` gets its. They are to be finished
-  // while this lives.
-  Split split(Waiter whole);
+  // A lookup of addresses, of which split() gives the first parts. `inquiry` says whom to ask, and how; `names`, of
+  // which there is one at least, what for, in order.
+  static JoinRef begin(Waiter whole, Inquiry inquiry, std::vector<std::string> names);
 
+  // Those of which the next name is to be looked up; null when there is none.
+  JoinRef take_unfinished();
+
+  Parts split(const JoinRef& join);
   // By which lookups the parts are answered; kNoLookup if it is none that was begun for them.
   static void set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexcept;
+  // Whose lookup it is.
+  static const std::shared_ptr<Client>& client_of(const Join& join) noexcept;
 
   // When end_late() has something to do; nothing when it never has.
   std::optional<TimePoint> next_end() const noexcept;
@@ -45,8 +61,16 @@ class AddressJoins {
 
  private:
   class Half;
+  struct HalfAnswered {
+    TimePoint end;
+    std::weak_ptr<Join> join;
+    std::size_t name;
+  };
 
-  std::deque<std::pair<TimePoint, std::weak_ptr<Join>>> half_answered_;
+  void answered(const JoinRef& join);
+
+  std::deque<HalfAnswered> half_answered_;
+  std::deque<JoinRef> unfinished_;
 };
 
 }  // namespace caravan

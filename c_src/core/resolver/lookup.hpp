@@ -11,6 +11,7 @@
 #include "core/resolver/attempt_plan.hpp"
 #include "core/resolver/inquiry.hpp"
 #include "core/resolver/lookup_ref.hpp"
+#include "core/resolver/search_verdict.hpp"
 #include "core/resolver/waiter.hpp"
 #include "core/wire/dns_name.hpp"
 
@@ -67,10 +68,9 @@ struct Lookup {
 
   std::uint8_t lost_connections = 0;
 
-  // No optional: few lookups need them, and they are large.
-  std::unique_ptr<Reply> partial;        // an answer over UDP that may lack records, should TCP not give them
-  std::unique_ptr<Reply> negative;       // what the candidates so far have said
-  std::optional<Error> candidate_error;  // why the first candidate that could not be asked could not
+  // No optional: few lookups need it, and it is large.
+  std::unique_ptr<Reply> partial;  // an answer over UDP that may lack records, should TCP not give them
+  SearchVerdict verdict;           // of the candidates so far
 
   // The candidate that is asked now.
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }

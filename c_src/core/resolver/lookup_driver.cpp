@@ -341,7 +341,7 @@ void LookupDriver::handle(Arrival& arrival) {
   } else if (reply.truncated) {
     handle_truncated(*lookup, attempt, std::move(reply));
   } else if (reply.error) {
-    candidate_is_negative(*lookup, std::move(reply));
+    next_candidate(*lookup, std::move(reply));
   } else {
     handle_answer(*lookup, attempt, std::move(reply));
   }
@@ -467,35 +467,15 @@ void LookupDriver::candidate_failed(Lookup& lookup, Error error) {
     results_.on_result(lookup, std::move(*lookup.partial));
     return;
   }
-  if (!lookup.candidate_error) {
-    lookup.candidate_error = error;
-  }
-  next_candidate(lookup);
+  next_candidate(lookup, failed_reply(error));
 }
 
-void LookupDriver::candidate_is_negative(Lookup& lookup, Reply reply) {
-  if (!lookup.negative) {
-    lookup.negative = std::make_unique<Reply>(std::move(reply));
-  } else {
-    auto& negative = *lookup.negative;
-    // A name of the search list that exists without such records says more than one that does not exist.
-    if (reply.error == Error::kNodata) {
-      negative.error = reply.error;
-    }
-    // That there is none holds as long as the word on each candidate.
-    negative.ttl = negative.ttl && reply.ttl ? std::optional{std::min(*negative.ttl, *reply.ttl)} : std::nullopt;
-  }
-  next_candidate(lookup);
-}
-
-void LookupDriver::next_candidate(Lookup& lookup) {
+void LookupDriver::next_candidate(Lookup& lookup, Reply reply) {
+  lookup.verdict.add(std::move(reply));
   if (++lookup.candidate < lookup.candidates.size()) {
     ask_candidate(lookup);
-  } else if (lookup.candidate_error) {
-    // "There is none" needs every candidate's word.
-    results_.on_result(lookup, failed_reply(*lookup.candidate_error));
   } else {
-    results_.on_result(lookup, std::move(*lookup.negative));
+    results_.on_result(lookup, lookup.verdict.take());
   }
 }
 

@@ -100,8 +100,8 @@ class LookupDriver final : ReplyObserver {
   void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
   void candidate_failed(Lookup& lookup, Error error);
-  void candidate_is_negative(Lookup& lookup, Reply reply);
-  void next_candidate(Lookup& lookup);
+  // After one that has no answer, for which `reply` says why.
+  void next_candidate(Lookup& lookup, Reply reply);
 
   LookupTable& lookups_;
   ResultObserver& results_;

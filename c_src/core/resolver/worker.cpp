@@ -4,7 +4,11 @@
 #include <iterator>
 #include <limits>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
@@ -35,6 +39,11 @@ bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
   state.client->stats.count(Counter::kCoalesced);
   (*equal)->waiters.others.push_back(std::move(waiter));
   return true;
+}
+
+// By default it is for names that the system's nameservers are asked for.
+bool uses_search_list(const ClientOptions& options, const Inquiry& inquiry) noexcept {
+  return options.search.value_or(!inquiry.nameservers);
 }
 
 void leave(Lookup& lookup) {
@@ -145,11 +154,32 @@ void Worker::accept_addresses(ClientState& state, LookupRequest& request) {
     return;
   }
   auto inquiry = inquiry_for(state, request);
-  auto [ipv4, ipv6, join] = joins_.split(std::move(request.waiter));
-  const auto first = look_up(state, inquiry, std::move(ipv4));
-  inquiry.question.type = RecordType::kAaaa;
-  const auto second = look_up(state, std::move(inquiry), std::move(ipv6));
+  std::vector<std::string> names{request.name};
+  if (uses_search_list(state.client->options, inquiry)) {
+    auto candidates = search_candidates(request.name, inquiry.system->search);
+    if (candidates.size() > 1) {
+      names = std::move(candidates);
+      std::for_each(names.begin(), names.end(), [](std::string& name) { name += '.'; });
+    }
+  }
+  look_up_addresses(state, AddressJoins::begin(std::move(request.waiter), std::move(inquiry), std::move(names)));
+}
+
+void Worker::look_up_addresses(ClientState& state, const AddressJoins::JoinRef& join) {
+  auto [ipv4, ipv6] = joins_.split(join);
+  const auto first = look_up(state, std::move(ipv4.inquiry), std::move(ipv4.waiter));
+  const auto second = look_up(state, std::move(ipv6.inquiry), std::move(ipv6.waiter));
   AddressJoins::set_lookups(*join, first, second);
+}
+
+// Returns false if there was none.
+bool Worker::look_up_next_names() {
+  bool any = false;
+  while (const auto join = joins_.take_unfinished()) {
+    look_up_addresses(state_of(AddressJoins::client_of(*join)), join);
+    any = true;
+  }
+  return any;
 }
 
 LookupRef Worker::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
@@ -217,7 +247,7 @@ void Worker::use_nameservers(ClientState& state, Lookup& lookup) {
     lookup.nameservers = {system, &system->nameservers};
     rotate = rotate || system->rotate;
   }
-  if (options.search.value_or(!lookup.inquiry.nameservers)) {
+  if (uses_search_list(options, lookup.inquiry)) {
     lookup.search = {system, &system->search};
   }
   if (rotate && !lookup.nameservers->empty()) {
@@ -264,7 +294,7 @@ void Worker::admit() {
 void Worker::settle() {
   do {
     admit();
-  } while (driver_.handle_replies());
+  } while (driver_.handle_replies() || look_up_next_names());
 }
 
 void Worker::fire_timers() {
@@ -314,6 +344,8 @@ void Worker::on_result(Lookup& lookup, Reply reply) {
 void Worker::deliver_some() {
   is_behind_ |= !deliveries_.finish_some(kRecordsPerTurn,
                                          [this](const Waiter& waiter, const Reply& reply) { finish(waiter, reply); });
+  // A client that has left is forgotten after this.
+  is_behind_ |= look_up_next_names();
 }
 
 void Worker::finish(const Waiter& waiter, const Reply& reply) {

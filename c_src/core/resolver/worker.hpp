@@ -44,6 +44,8 @@ class Worker final : ResultObserver {
   ClientState& state_of(const std::shared_ptr<Client>& client);
   void accept(LookupRequest& request);
   void accept_addresses(ClientState& state, LookupRequest& request);
+  void look_up_addresses(ClientState& state, const AddressJoins::JoinRef& join);
+  bool look_up_next_names();
   Inquiry inquiry_for(const ClientState& state, const LookupRequest& request);
   // The lookup that was begun for it, if it was not answered at once; kNoLookup when it joined another one.
   LookupRef look_up(ClientState& state, Inquiry inquiry, Waiter waiter);

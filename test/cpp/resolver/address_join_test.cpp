@@ -146,22 +146,31 @@ constexpr LookupRef kIpv4Lookup{4, 1};
 constexpr LookupRef kIpv6Lookup{6, 1};
 
 struct Whole {
-  Whole() {
+  explicit Whole(std::vector<std::string> names = {"n1"}) {
     Waiter whole;
     whole.receiver = std::make_unique<Keeper>(got);
     whole.place = Place::take(client).value();
     whole.timeout = std::chrono::seconds{5};
     whole.deadline = deadline;
-    auto halves = joins.split(std::move(whole));
-    ipv4 = std::move(halves.ipv4);
-    ipv6 = std::move(halves.ipv6);
-    AddressJoins::set_lookups(*halves.join, kIpv4Lookup, kIpv6Lookup);
+    split(AddressJoins::begin(std::move(whole), {}, std::move(names)));
+  }
+
+  void split(const AddressJoins::JoinRef& join) {
+    auto parts = joins.split(join);
+    CHECK(parts.ipv4.inquiry.question.type == RecordType::kA);
+    CHECK(parts.ipv6.inquiry.question.type == RecordType::kAaaa);
+    CHECK(parts.ipv4.inquiry.question.name == parts.ipv6.inquiry.question.name);
+    name = parts.ipv4.inquiry.question.name;
+    ipv4 = std::move(parts.ipv4.waiter);
+    ipv6 = std::move(parts.ipv6.waiter);
+    AddressJoins::set_lookups(*join, kIpv4Lookup, kIpv6Lookup);
   }
 
   Got got;
   AddressJoins joins;
   std::shared_ptr<Client> client = std::make_shared<Client>(ClientOptions{});
   Waiter::Clock::time_point deadline = Waiter::Clock::now() + std::chrono::hours{1};
+  std::string name;
   Waiter ipv4;
   Waiter ipv6;
 };
@@ -209,12 +218,11 @@ TEST_CASE("the place of a split lookup is free when both parts are gone") {
   Waiter whole;
   whole.place = Place::take(client).value();
   AddressJoins joins;
-  auto [ipv4, ipv6, join] = joins.split(std::move(whole));
-  join.reset();
+  auto parts = joins.split(AddressJoins::begin(std::move(whole), {}, {"n1"}));
   CHECK_FALSE(Place::take(client));
-  ipv4 = {};
+  parts.ipv4.waiter = {};
   CHECK_FALSE(Place::take(client));
-  ipv6 = {};
+  parts.ipv6.waiter = {};
   CHECK(Place::take(client));
 }
 
@@ -242,6 +250,87 @@ TEST_CASE("a family without addresses does not hurry the other one") {
   Whole split;
   split.ipv6.finish(failure(GENERATE(Error::kNodata, Error::kNxdomain, Error::kServfail)));
   CHECK_FALSE(split.joins.next_end());
+}
+
+TEST_CASE("without an address of either family the next name is looked up and no further one") {
+  Whole split{{"n1.a.", "n1.b.", "n1.c."}};
+  CHECK(split.name == "n1.a.");
+  split.ipv4.finish(failure(Error::kNxdomain));
+  CHECK_FALSE(split.joins.take_unfinished());
+  split.ipv6.finish(failure(Error::kNxdomain));
+  CHECK(split.ipv6.receiver->interest() == Interest::kGone);
+  const auto join = split.joins.take_unfinished();
+  REQUIRE(join);
+  split.split(join);
+  CHECK(split.name == "n1.b.");
+  split.ipv6.finish(kIpv6);
+  split.ipv4.finish(failure(Error::kNodata));
+  CHECK_FALSE(split.joins.take_unfinished());
+  REQUIRE(split.got.replies.size() == 1);
+  CHECK(address_lines(split.got.replies[0]) == Lines{"2001:db8::1 20"});
+}
+
+TEST_CASE("what no name has is what all of them say") {
+  struct Case {
+    std::vector<Error> said;
+    std::string outcome;
+  };
+  const auto [said, expected] =
+      GENERATE(values<Case>({{{Error::kNxdomain, Error::kNxdomain, Error::kNxdomain}, "nxdomain"},
+                             {{Error::kNxdomain, Error::kNodata, Error::kNxdomain}, "nodata"},
+                             {{Error::kNxdomain, Error::kServfail, Error::kNxdomain}, "servfail"},
+                             {{Error::kTimeout, Error::kServfail, Error::kNxdomain}, "timeout"}}));
+  Whole split{{"n1.a.", "n1.b.", "n1"}};
+  for (const auto error : said) {
+    split.ipv4.finish(failure(Error::kNxdomain));
+    split.ipv6.finish(failure(error));
+    if (const auto join = split.joins.take_unfinished()) {
+      split.split(join);
+    }
+  }
+  REQUIRE(split.got.replies.size() == 1);
+  CHECK(outcome(split.got.replies[0]) == expected);
+}
+
+TEST_CASE("a name that does not exist for one family is soon none for the other one while there are more names") {
+  Whole split{{"n1.a.", "n1.b."}};
+  split.ipv4.finish(failure(Error::kNxdomain));
+  const auto end = split.joins.next_end();
+  REQUIRE(end);
+  CHECK(split.joins.end_late(*end) == std::vector{kIpv6Lookup});
+  const auto join = split.joins.take_unfinished();
+  REQUIRE(join);
+  split.split(join);
+  split.ipv4.finish(failure(Error::kNxdomain));
+  // The last one: nobody waits for another name.
+  CHECK_FALSE(split.joins.next_end());
+  CHECK(split.got.replies.empty());
+}
+
+TEST_CASE("a name that exists is not passed over because one family is slow") {
+  Whole split{{"n1.a.", "n1.b."}};
+  split.ipv6.finish(failure(Error::kNodata));
+  CHECK_FALSE(split.joins.next_end());
+  split.ipv4.finish(kIpv4);
+  REQUIRE(split.got.replies.size() == 1);
+  CHECK(address_lines(split.got.replies[0]) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
+}
+
+TEST_CASE("when the time is over or the resolver closed no further name is looked up") {
+  const bool is_closed = GENERATE(false, true);
+  Whole split{{"n1.a.", "n1.b."}};
+  if (!is_closed) {
+    Waiter whole;
+    whole.receiver = std::make_unique<Keeper>(split.got);
+    whole.deadline = Waiter::Clock::now();
+    split.split(AddressJoins::begin(std::move(whole), {}, {"n1.a.", "n1.b."}));
+  }
+  const auto error = is_closed ? Error::kClosed : Error::kTimeout;
+  split.ipv4.finish(failure(error));
+  split.ipv6.finish(failure(error));
+  CHECK_FALSE(split.joins.take_unfinished());
+  REQUIRE(split.got.replies.size() == 1);
+  CHECK(outcome(split.got.replies[0]) == error_name(error));
 }
 
 TEST_CASE("a lookup whose families both were answered is not ended again") {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -17,6 +18,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+using test::address_lines;
 using test::at;
 using test::Lines;
 using test::MockDnsServer;
@@ -233,6 +235,46 @@ TEST_CASE("a name of the search list that is found ends the search") {
   test::LookupClient client{options};
   CHECK(srv_lines(client.ask(LookupType::kSrv, "app")) == Lines{"0 0 4370 n1.example 30"});
   CHECK(names(server) == Lines{"app.a.example", "app.b.example"});
+}
+
+TEST_CASE("addresses are those of one name of the search list and never of two hosts") {
+  const Environment list{"LOCALDOMAIN", "a.example b.example"};
+  MockDnsServer server{[](auto& exchange) {
+    const auto& query = exchange.query();
+    if (query.name == "app.a.example") {
+      exchange.reply(query.reply().rcode(3));
+    } else if (query.name == "app.b.example" && query.type == RecordType::kAaaa) {
+      exchange.reply(query.reply().aaaa(query.name, 30, "2001:db8::b"));
+    } else if (query.name == "app" && query.type == RecordType::kA) {
+      exchange.reply(query.reply().a(query.name, 30, "10.0.0.1"));
+    } else {
+      exchange.reply(query.reply());
+    }
+  }};
+  auto options = test::once_at(server);
+  options.search = true;
+  test::LookupClient client{options};
+  CHECK(address_lines(client.ask(LookupType::kAddresses, "app")) == Lines{"2001:db8::b 30"});
+  auto asked = names(server);
+  std::sort(asked.begin(), asked.end());
+  CHECK(asked == Lines{"app.a.example", "app.a.example", "app.b.example", "app.b.example"});
+}
+
+TEST_CASE("a search for addresses ends with the resolver") {
+  const Environment list{"LOCALDOMAIN", "a.example b.example"};
+  MockDnsServer server{test::say_nothing};
+  auto options = test::once_at(server);
+  options.search = true;
+  options.timeout = 2 * test::kHangGuard;
+  test::LookupClient client{options};
+  auto answer = client.start(LookupType::kAddresses, "app");
+  client.settle();
+  if (GENERATE(false, true)) {
+    client.close();
+  } else {
+    client.destroy_resolver();
+  }
+  CHECK(outcome(test::await(std::move(answer)).value()) == "closed");
 }
 
 }  // namespace
