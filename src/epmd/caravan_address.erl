@@ -2,25 +2,37 @@
 %% From the host of a node name to an IP address of the family that the distribution speaks.
 -module(caravan_address).
 
--export([resolve/3, resolve_at_once/3]).
+-export([resolve/3, resolve_target/3, resolve_at_once/3]).
 
 %% Of the budget, what the configured nameservers may use before the system is asked.
 -define(NAMESERVER_SHARE, 0.6).
 
--spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) ->
-    {ok, inet:ip_address()} | {error, address | inet:posix()}.
+-type resolved() :: {ok, inet:ip_address()} | {error, address | inet:posix()}.
+
+%% The host of a node name; the budget is in milliseconds.
+-spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) -> resolved().
 resolve(Host, Family, Budget) ->
+    resolve(Host, fun(Name) -> Name end, Family, Budget).
+
+%% The target of an SRV record. A name from the wire is absolute (RFC 1035, section 3.1): below a domain of the search list
+%% there may be another machine of that name.
+-spec resolve_target(string(), inet | inet6, Budget :: pos_integer()) -> resolved().
+resolve_target(Target, Family, Budget) ->
+    resolve(Target, fun(Name) -> Name ++ "." end, Family, Budget).
+
+%% `Query' makes of the name what nameservers and the system are asked for.
+resolve(Host, Query, Family, Budget) ->
     Deadline = erlang:monotonic_time(millisecond) + Budget,
     case parse(Host) of
         {literal, Ip} -> literal(Ip, Family);
-        {name, Name} -> noting_lack(ask(Name, Family, Deadline), Name, Family);
+        {name, Name} -> noting_lack(ask(Name, Query(Name), Family, Deadline), Name, Family);
         invalid -> {error, address}
     end.
 
-ask(Host, Family, Deadline) ->
+ask(Host, Query, Family, Deadline) ->
     case caravan_address_history:still(Host, Family) of
         {ok, _} = Given -> Given;
-        none -> giving(find(Host, Family, Deadline), Host, Family)
+        none -> giving(find(Host, Query, Family, Deadline), Host, Family)
     end.
 
 giving({ok, Ip} = Found, Host, Family) ->
@@ -30,17 +42,17 @@ giving({error, _} = Error, _Host, _Family) ->
     Error.
 
 %% An address that has failed lately is the last resort: the host may have others, or another one by now.
-find(Host, Family, Deadline) ->
+find(Host, Query, Family, Deadline) ->
     case caravan_address_history:choose(Host, caravan_glue:addresses(Host, Family)) of
         {good, Ip} -> {ok, Ip};
-        _FailedOrNone -> find_anew(Host, Family, Deadline)
+        _FailedOrNone -> find_anew(Host, Query, Family, Deadline)
     end.
 
-find_anew(Host, Family, Deadline) ->
-    Told = nameservers(Host, Family, Deadline),
+find_anew(Host, Query, Family, Deadline) ->
+    Told = nameservers(Query, Family, Deadline),
     case caravan_address_history:choose(Host, Told) of
         {good, Ip} -> {ok, Ip};
-        _FailedOrNone -> last_resort(Told, system(Host, Family, Deadline), Host, Family)
+        _FailedOrNone -> last_resort(Told, system_or_hosts(Host, Query, Family, Deadline), Host, Family)
     end.
 
 last_resort(Told, {ok, Ips}, Host, _Family) ->
@@ -106,25 +118,41 @@ literal(Ip, inet6) -> {ok, Ip};
 literal(_Ip, inet) -> {error, address}.
 
 %% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
-nameservers(Host, Family, Deadline) ->
+nameservers(Query, Family, Deadline) ->
     case caravan_config:value(nameservers) of
         {ok, system} ->
             [];
         {ok, Nameservers} ->
             Timeout = max(1, round(caravan_task:remaining(Deadline) * ?NAMESERVER_SHARE)),
-            lookup(Host, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
+            lookup(Query, record_type(Family), #{nameservers => Nameservers, timeout => Timeout});
         {error, _} ->
             []
     end.
 
-lookup(Host, Type, Options) ->
-    case caravan_dns:lookup(Host, Type, Options) of
+lookup(Query, Type, Options) ->
+    case caravan_dns:lookup(Query, Type, Options) of
         {ok, #{records := Records}} -> [Ip || #{address := Ip} <- Records];
         {error, _} -> []
     end.
 
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
+
+%% The system finds no name with a dot at its end in its hosts file; our own lookup does.
+system_or_hosts(Host, Host, Family, Deadline) ->
+    system(Host, Family, Deadline);
+system_or_hosts(_Host, Query, Family, Deadline) ->
+    case system(Query, Family, Deadline) of
+        {ok, _} = Found -> Found;
+        {error, _} = Error -> hosts(Query, Family, Deadline, Error)
+    end.
+
+hosts(Query, Family, Deadline, Error) ->
+    Ips = lookup(Query, addresses, #{timeout => max(1, caravan_task:remaining(Deadline))}),
+    case [Ip || Ip <- Ips, caravan_glue:family(Ip) =:= Family] of
+        [] -> Error;
+        OfFamily -> {ok, OfFamily}
+    end.
 
 %% inet:getaddrs/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
 system(Host, Family, Deadline) ->

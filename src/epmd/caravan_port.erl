@@ -73,7 +73,7 @@ endpoint(#{port := Port, target := Target}, Host, Addresses, Family, Deadline) -
     end.
 
 target_address(Target, Port, Family, Deadline) ->
-    case caravan_address:resolve(Target, Family, at_least_1(Deadline)) of
+    case caravan_address:resolve_target(Target, Family, at_least_1(Deadline)) of
         {ok, Ip} -> {ok, Ip, Port};
         {error, _} -> {error, address}
     end.

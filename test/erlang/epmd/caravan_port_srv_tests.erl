@@ -60,6 +60,33 @@ a_target_that_nobody_knows_is_an_error_test_() ->
         ?assertEqual({error, address}, find("app1", inet))
     end)).
 
+%% A target is absolute: below a domain of the search list there is another machine.
+a_target_is_not_looked_for_in_the_search_list_test_() ->
+    ?TEST(with(#{}, fun(Server, System) ->
+        put(Server, "app1.likes.test", srv, [{srv, 30, 0, 0, 4711, "n.test"}]),
+        put(System, "n.test.corp.test", a, [{a, 30, {127, 0, 0, 8}}]),
+        ok = inet_db:add_search("corp.test"),
+        try
+            ?assertEqual({ok, [{127, 0, 0, 8}]}, inet:getaddrs("n.test", inet)),
+            ?assertEqual({error, address}, find("app1", inet)),
+            put(System, "n.test", a, [{a, 30, {127, 0, 0, 7}}]),
+            ?assertEqual({ok, {127, 0, 0, 7}, 4711, 6}, find("app1", inet))
+        after
+            ok = inet_db:del_search("corp.test")
+        end
+    end)).
+
+a_target_may_be_in_the_hosts_file_test_() ->
+    ?TEST(caravan_test_directory:with(fun(Directory) ->
+        File = filename:join(Directory, "hosts"),
+        ok = file:write_file(File, "127.0.0.7 n.test\n"),
+        Config = [{port_srv, "{name}.likes.test"}, {resolver, #{hosts_file => File}}],
+        with(#{config => Config}, fun(Server, _System) ->
+            put(Server, "app1.likes.test", srv, [{srv, 30, 0, 0, 4711, "n.test"}]),
+            ?assertEqual({ok, {127, 0, 0, 7}, 4711, 6}, find("app1", inet))
+        end)
+    end)).
+
 the_first_priority_is_taken_test_() ->
     ?TEST(with(#{}, fun(Server, _System) ->
         put(Server, "app1.likes.test", srv,
