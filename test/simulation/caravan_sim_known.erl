@@ -77,6 +77,12 @@ all() ->
             faults => [{Minute * ?MINUTE, 40 * ?MINUTE, {deploy, lists:seq(2, 8), 1000, 2000, new_port, 0}} || Minute <- lists:seq(2, 26, 2)],
             ends => 30 * ?MINUTE
         }},
+        %% Each record has a name that is no node's, and there are atoms for half of the names.
+        {green_replaced_with_few_atoms, (several([<<"a">>, <<"b">>], fun(_) -> <<"a">> end, #{atom_budget => 20}))#{
+            size => 20,
+            faults => [{2 * ?MINUTE, 4 * ?MINUTE, {replace, lists:seq(1, 5), lists:seq(21, 25)}}],
+            ends => 5 * ?MINUTE
+        }},
         {own_listener, (several([<<"a">>, <<"b">>, <<"c">>], fun(_) -> <<"b">> end, #{}))#{size => 3}},
         {blue_and_green, (several([<<"a">>, <<"b">>], fun(Host) when Host > 6 -> <<"b">>; (_) -> <<"a">> end, #{}))#{
             size => 6,

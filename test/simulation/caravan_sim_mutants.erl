@@ -41,6 +41,7 @@ all() ->
         %% Several basenames.
         {other_names_of_a_node_eat_the_budget, caravan_topology_core, "caravan_sources:proven(Names, Sources)",
             "caravan_sources:proven([Name | Names -- Names], Sources)"},
+        {other_names_of_a_connected_node_cost_an_atom, caravan_discovery, "maps:without(proven(Records, Facts),", "maps:without(hd([[], proven(Records, Facts)]),"},
         {the_budget_of_atoms_is_not_given_back, caravan_atom_budget, "-define(REFILL_MS, 600000).", "-define(REFILL_MS, 600000000)."},
         {tries_its_own_listener, caravan_listeners, "orelse Listener =:= ListenerOf(Own).", "orelse Listener =:= Own."},
         {tries_other_names_of_connected_nodes, caravan_listeners, "is_map_key(Listener, Taken) orelse", "is_map_key(Own, Taken) orelse"},

@@ -160,10 +160,15 @@ within(Max, Records, #{own := Own, connected := Connected}) ->
 admitted(Names, #{unknown := []}, Now, #{query := Query, budget := Budget}) ->
     {[], Next} = caravan_atom_budget:admit([], Query, Now, Budget),
     {Names, 0, Next};
-admitted(Names, #{unknown := Unknown}, Now, #{query := Query, budget := Budget}) ->
-    New = maps:from_keys(Unknown, []),
+admitted(Names, #{unknown := Unknown, records := Records}, Now, #{query := Query, budget := Budget} = Facts) ->
+    New = maps:without(proven(Records, Facts), maps:from_keys(Unknown, [])),
     {Refused, Next} = caravan_atom_budget:admit([Name || Name <- Names, is_map_key(Name, New)], Query, Now, Budget),
     {Names -- Refused, length(Refused), Next}.
+
+%% The names of records that stand for nodes: what the others of such a record cost is no deceit.
+proven(Records, #{own := Own, connected := Connected}) ->
+    IsNode = fun(Name) -> is_map_key(Name, Connected) orelse is_own_name(Name, Own) end,
+    lists:append([Names || Names <- Records, lists:any(IsNode, Names)]).
 
 %% Of an answer that was cut, or that shows a part, nobody knows that what it leaves out is gone.
 is_complete(_Answer, _Refused, #{answers := sampled}) -> false;

@@ -236,6 +236,18 @@ known_atoms_cost_nothing_test() ->
     {_, Budget, State} = caravan_discovery:polled(answer(names("a")), 0, facts(#{}), options(#{}), new()),
     ?assertEqual({names("a"), 500, 0}, {wanted(State), caravan_atom_budget:left(Budget), status(names_refused, State)}).
 
+%% Whichever name of it came first.
+other_names_of_a_record_that_is_a_nodes_cost_nothing_test() ->
+    Records = [[<<"a@x">>, <<"b@x">>], [<<"c@x">>, <<"d@x">>], [<<"e@x">>, ?OWN]],
+    {_, Budget, State} = caravan_discovery:polled(
+        answer([], #{records => Records, unknown => names("bcde")}),
+        0,
+        facts(#{budget => caravan_atom_budget:new(1), connected => #{<<"a@x">> => []}}),
+        options(#{}),
+        new()
+    ),
+    ?assertEqual({names("abce"), 0}, {wanted(State), caravan_atom_budget:left(Budget)}).
+
 a_name_that_is_a_node_gives_its_atom_back_test() ->
     Answer = answer(names("ab"), #{unknown => names("ab")}),
     {_, Spent, First} = caravan_discovery:polled(
