@@ -5,6 +5,9 @@
 #include <array>
 #include <utility>
 
+#include "core/resolver/datagrams.hpp"
+#include "core/resolver/tcp_stream.hpp"
+
 namespace caravan {
 namespace {
 
@@ -42,7 +45,7 @@ Error status_error(int status) noexcept {
 struct Channel::Pending {
   Channel* channel;
   QueryToken token;
-  Question question;  // over TCP
+  Question question;
 
   // Of the message that has come, which c-ares may have written anew, or taken for none.
   std::span<const std::uint8_t> message(int status, std::span<const std::uint8_t> of_cares) const noexcept;
@@ -50,17 +53,16 @@ struct Channel::Pending {
 
 std::span<const std::uint8_t> Channel::Pending::message(int status,
                                                         std::span<const std::uint8_t> of_cares) const noexcept {
-  auto& stream = channel->stream_;
-  if (!stream) {
-    return of_cares;
-  }
   if (of_cares.size() >= 2) {
-    const auto message = stream->message_with_id(static_cast<std::uint16_t>(of_cares[0] << 8 | of_cares[1]));
+    const auto id = static_cast<std::uint16_t>(of_cares[0] << 8 | of_cares[1]);
+    const auto message = channel->incoming_->message_with_id(id);
     return message.empty() ? of_cares : message;
   }
   // It could not be read, or not be written anew.
-  const bool has_come = status == ARES_EBADRESP || status == ARES_EBADQUERY;
-  return has_come ? stream->message_for(question) : of_cares;
+  if (status == ARES_EBADRESP || status == ARES_EBADQUERY) {
+    return channel->incoming_->message_for(question);
+  }
+  return of_cares;
 }
 
 std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
@@ -110,8 +112,11 @@ bool Channel::initialise() {
   }
   ares_.reset(raw);
   if (endpoint_.tcp) {
-    stream_.emplace().attach(raw);
+    incoming_ = std::make_unique<TcpStream>();
+  } else {
+    incoming_ = std::make_unique<Datagrams>();
   }
+  incoming_->attach(raw);
   // ares_set_servers_csv ignores ports in 1.18.
   return ::ares_set_servers_ports_csv(raw, endpoint_.nameserver.to_string().c_str()) == ARES_SUCCESS;
 }
@@ -141,7 +146,7 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
 }
 
 void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
-  auto pending = std::make_unique<Pending>(Pending{this, token, stream_ ? question : Question{}});
+  auto pending = std::make_unique<Pending>(Pending{this, token, question});
   if (in_flight_++ == 0) {
     busy_since_ = now;
   }
@@ -158,18 +163,15 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
 void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
   reading_at_ = now;
   read_and_write(ready);
-  if (!stream_) {
-    return;
-  }
   // c-ares 1.18 reads a length, or a message, at a time.
-  for (auto unread = stream_->unread(); unread > 0;) {
+  for (auto unread = incoming_->unread(); unread > 0;) {
     read_and_write(ready);
-    const auto before = std::exchange(unread, stream_->unread());
+    const auto before = std::exchange(unread, incoming_->unread());
     if (unread >= before) {
       break;
     }
   }
-  stream_->forget_messages();
+  incoming_->forget_messages();
 }
 
 void Channel::read_and_write(const SocketSet::Ready& ready) noexcept {

@@ -5,13 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/incoming.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/socket_set.hpp"
-#include "core/resolver/tcp_stream.hpp"
 #include "core/system/cares.hpp"
 #include "core/wire/dns_message.hpp"
 #include "core/wire/ip_address.hpp"
@@ -104,9 +103,9 @@ class Channel {
   Clock::time_point last_used_;
   Clock::time_point last_reply_;
   Clock::time_point reading_at_;
-  Clock::time_point busy_since_;     // when something was in flight again
-  std::optional<TcpStream> stream_;  // over TCP
-  AresChannel ares_;                 // reads through `stream_`, and so goes before it
+  Clock::time_point busy_since_;  // when something was in flight again
+  std::unique_ptr<Incoming> incoming_;
+  AresChannel ares_;  // reads through `incoming_`, and so goes before it
 };
 
 }  // namespace caravan

@@ -22,18 +22,10 @@ constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
-// How long an answer over UDP may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3). A server may send a longer one
-// without the TC bit: c-ares 1.18 cuts that to this size.
+// How long an answer over UDP may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
 std::size_t udp_size(const ClientOptions& options) noexcept {
   constexpr std::size_t without_edns = 512;
   return std::max<std::size_t>(options.edns_size, without_edns);
-}
-
-// No record of the answer is here, and the others are to be had over TCP.
-Reply truncated_reply() {
-  auto reply = failed_reply(Error::kNodata);
-  reply.truncated = true;
-  return reply;
 }
 
 bool awaits_tcp(const Lookup& lookup) noexcept {
@@ -307,9 +299,8 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
     return false;
   }
   auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
-  if (reply.error == Error::kBadresp && !token.attempt.tcp && message.size() >= udp_size(options_of(*lookup))) {
-    reply = truncated_reply();
-  }
+  // Others read no more of it than that, and go on over TCP.
+  reply.truncated |= !token.attempt.tcp && !is_failure(reply) && message.size() > udp_size(options_of(*lookup));
   arrivals_.push_back({token, std::move(reply), is_awaited});
   return is_awaited;
 }

@@ -1,16 +1,13 @@
 #include "core/resolver/tcp_stream.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <exception>
 
-#include "core/resolver/socket_set.hpp"
+#include "core/resolver/socket_functions.hpp"
 
 namespace caravan {
 namespace {
@@ -20,37 +17,14 @@ constexpr std::size_t kLengthSize = 2;
 // No connection carries as many questions; a server may have sent any number of messages.
 constexpr std::ptrdiff_t kMaxSearched = 64;
 
-ares_socket_t open_socket(int domain, int type, int protocol, void* /*stream*/) noexcept {
-  Fd fd{::socket(domain, type, protocol)};
-  const int on = 1;
-  if (fd.get() < 0 || !set_descriptor_flags(fd.get()) ||
-      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
-    return ARES_SOCKET_BAD;
-  }
-  return fd.release();
-}
-
-int connect_socket(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, void* /*stream*/) noexcept {
-  return ::connect(fd, address, size);
-}
-
-ares_ssize_t send_octets(ares_socket_t fd, const iovec* parts, int count, void* /*stream*/) noexcept {
-  msghdr message{};
-  message.msg_iov =
-      const_cast<iovec*>(parts);  // NOLINT(cppcoreguidelines-pro-type-const-cast): sendmsg(2) reads it only
-  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
-  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
 }  // namespace
 
 void TcpStream::attach(ares_channel channel) noexcept {
-  // 1.18 wants either all of them or none.
   static constexpr ares_socket_functions functions{
       .asocket =
           [](int domain, int type, int protocol, void* stream) {
             static_cast<TcpStream*>(stream)->clear();
-            return open_socket(domain, type, protocol, stream);
+            return socket_functions::open(domain, type, protocol, stream);
           },
       // What came before the end of the connection has still to be told of.
       .aclose =
@@ -59,12 +33,12 @@ void TcpStream::attach(ares_channel channel) noexcept {
             self.read_ = self.octets_.size();
             return ::close(fd);
           },
-      .aconnect = connect_socket,
+      .aconnect = socket_functions::connect,
       .arecvfrom = [](ares_socket_t fd, void* to, std::size_t size, int /*flags*/, sockaddr* /*from*/,
                       ares_socklen_t* /*from_size*/, void* stream) -> ares_ssize_t {
         return static_cast<TcpStream*>(stream)->read(fd, {static_cast<std::uint8_t*>(to), size});
       },
-      .asendv = send_octets,
+      .asendv = socket_functions::send,
   };
   ::ares_set_socket_functions(channel, &functions, this);
 }

@@ -289,6 +289,16 @@ Reply failed_reply(Error error) {
   return reply;
 }
 
+bool is_reply(std::span<const std::uint8_t> message) noexcept {
+  if (message.size() < kHeaderSize) {
+    return false;
+  }
+  const bool is_response = (message[2] & 0x80U) != 0;
+  const bool is_query_opcode = (message[2] & 0x78U) == 0;
+  const auto questions = message[4] << 8 | message[5];
+  return is_response && is_query_opcode && questions == 1;
+}
+
 bool asks(std::span<const std::uint8_t> message, const Question& question) {
   std::string text;
   DnsReader reader{message, kHeaderSize};

@@ -66,6 +66,9 @@ Reply failed_reply(Error error);
 // Nobody could be asked, as opposed to an answer or the word that there is none.
 inline bool is_failure(const Reply& reply) noexcept { return reply.error && !is_negative_answer(*reply.error); }
 
+// Whether it has the header of a reply to one question (RFC 1035, section 4.1.1).
+bool is_reply(std::span<const std::uint8_t> message) noexcept;
+
 // Whether `message` repeats `question`.
 bool asks(std::span<const std::uint8_t> message, const Question& question);
 

@@ -183,6 +183,21 @@ TEST_CASE("over TCP a reply is reported as it came") {
   CHECK(message == instances(static_cast<std::uint16_t>(message[0] << 8 | message[1]), records, target));
 }
 
+// 1.18 cuts what is longer than was advertised.
+TEST_CASE("over UDP a reply is reported as it came") {
+  Loop loop;
+  const int records = GENERATE(1, 200);
+  const test::WireName target{test::concat({test::label("n1"), test::pointer(16)})};
+  MockDnsServer server{[&](auto& exchange) { exchange.reply(instances(exchange.query().id, records, target)); }};
+  const auto channel = loop.open(server, false);
+  REQUIRE(channel);
+  channel->send(kQuestion, {}, Clock::now());
+  loop.run_until_replies(1);
+  const auto& message = loop.replies.items[0].message;
+  REQUIRE(message.size() > 2);
+  CHECK(message == instances(static_cast<std::uint16_t>(message[0] << 8 | message[1]), records, target));
+}
+
 TEST_CASE("replies that come in one piece over TCP are all reported at once") {
   Loop loop;
   test::Bytes together;
