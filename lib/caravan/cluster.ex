@@ -35,11 +35,11 @@ defmodule Caravan.Cluster do
     * `:query` - the name that has the records, or a list of up to 16 of them, each a name or
       `{basename, name}`. With `:ignore` or `nil` nothing is started. Required without `:nodes`.
     * `:nodes` - nodes that are wanted whatever DNS says, up to 1000. Default: `[]`.
-    * `:exclude` - nodes that are not connected to, though they are wanted. Default: `[]`.
+    * `:exclude` - nodes that this one does not connect to, though they are wanted. Default: `[]`.
     * `:node_basename` - what stands before `-port@target` in the names of the nodes: a string, a
       binary or an atom, of letters, digits, `-` and `_`. With a list of them, a record gives a
       name for each; where `{port}` is in the template, they are taken as names of one listener,
-      and tried until one is connected. Default: that of this node's name.
+      and tried until one is connected. Default: `:default`, that of this node's name.
     * `:record` - the type of the records: `:srv`, `:a`, `:aaaa`, or `:addresses`, which is both A
       and AAAA, of the families that the distribution speaks. Default: `:srv`.
     * `:node_name` - a template for the names of the nodes, with the placeholders `{basename}`,
@@ -51,7 +51,8 @@ defmodule Caravan.Cluster do
   How to look:
 
     * `:resolver`, `:nameservers`, `:timeout`, `:transport` - as in `Caravan.DNS`. Default: those
-      of the default resolver.
+      of the resolver; records of addresses are asked for over TCP first unless `:transport` says
+      otherwise.
     * `:dns_client` - `:default`, a lookup as the options above say; or a module of
       `Caravan.DnsClient`, for which only `:timeout` counts, with a default of 15 s.
       Default: `:default`.
@@ -150,11 +151,12 @@ defmodule Caravan.Cluster do
   defdelegate stop(name), to: :caravan_cluster
 
   @doc """
-  Gives a topology other options, all of them; it looks at once.
+  Gives a topology other options, all of them; it polls at once.
 
   What is left out gets its default, not its former value. Who waits or is subscribed stays so,
-  and what was wanted stands until there is an answer. After a crash the topology is
-  started with its first options.
+  and what was wanted stands until there is an answer, but for names of `:nodes` that it no longer
+  has, and without a query nothing stands. After a crash the topology is started with its first
+  options.
 
   Returns `:ok`, or `{:error, {:bad_option, key, value, allowed}}`, and then nothing has changed.
 
@@ -168,16 +170,18 @@ defmodule Caravan.Cluster do
   defdelegate change(name, options), to: :caravan_cluster
 
   @doc """
-  Keeps a node out for so many milliseconds, 0 to 4294967295: the topology does not connect to it.
+  Keeps the topology from connecting to a node for so many milliseconds, 0 to 4294967295.
 
-  A connection that there is stays, unless somebody ends it. Another call for the node replaces the
-  time; 0 ends it. A node that was disconnected by hand counts as one whose connection did not last,
-  and is left alone for a while after that, unless `reconnect/1` ends it. Returns `:ok`, or `{:error, {:bad_option, :timeout, value, allowed}}`.
+  A connection that there is stays, and the node, or `:global`, may connect it to this one again: to
+  keep it out of a cluster, exclude it on all others and stop its own topology
+  ([clusters.md](docs/clusters.md)). Another call for the node replaces the time; 0 ends it. A node
+  that was disconnected by hand counts as one whose connection did not last, and is left alone for a
+  while after that, unless `reconnect/1` ends it. Returns `:ok`, or
+  `{:error, {:bad_option, :milliseconds, value, allowed}}`.
 
   ## Examples
 
       :ok = Caravan.Cluster.exclude(:app, :"app-4370@10.0.0.1", 600_000)
-      true = Node.disconnect(:"app-4370@10.0.0.1")
 
   """
   @spec exclude(name :: atom(), node(), non_neg_integer()) :: :ok | {:error, term()}
@@ -199,7 +203,8 @@ defmodule Caravan.Cluster do
   Makes the topologies of the configuration as the application's environment is now: starts those
   that are new, stops those that have gone, gives other options to those that have changed.
 
-  Connections stay, and topologies of `start/1` are left alone. Returns `:ok`, or
+  Connections stay, and topologies of `start/1` are left alone; one that the configuration has by
+  then, too, belongs to it from then on. Returns `:ok`, or
   `{:error, :not_started}` when the application is not.
 
   ## Examples
@@ -224,7 +229,7 @@ defmodule Caravan.Cluster do
   defdelegate topologies(), to: :caravan_cluster
 
   @doc """
-  Makes the topology look at once, if there is one. Returns `:ok`.
+  Makes the topology poll at once, if there is one. Returns `:ok`.
 
   ## Examples
 

@@ -1,7 +1,7 @@
 %% @doc Forms a cluster from what DNS says of a name, and keeps it whole.
 %%
 %% A topology looks up `query', makes a node name of each record, by default `{basename}-{port}@{target}', and connects
-%% to the nodes that it is not connected to. It looks again every `poll_interval', also when a node goes down, and
+%% to the nodes that it is not connected to. It polls again every `poll_interval', also when a node goes down, and
 %% more rarely while DNS fails. It disconnects nobody, unless `prune' says so: when DNS fails the last good answer
 %% stands, and when the answer is "none", too.
 %%
@@ -28,12 +28,12 @@
     %% Nodes that are wanted whatever DNS says, up to 1000: alone, as in development, or beside a query, for a node that
     %% boots while DNS is down. Their names are taken as they are written.
     nodes => [node() | string() | binary()],
-    %% Nodes that are not connected to, though they are wanted.
+    %% Nodes that this one does not connect to, though they are wanted.
     exclude => [node() | string() | binary()],
     %% What stands for `{basename}' in the names of the nodes; by default what stands before the `@' of this node's name,
     %% without the port. With several, a record gives a name for each. Where `{port}' is in the template, they are taken as
     %% names for one listener: when one is connected, the others are not tried.
-    node_basename => basename() | [basename(), ...],
+    node_basename => default | basename() | [basename(), ...],
     %% The template of node names. SRV records have `{basename}', `{port}', `{target}', the first label of the target as
     %% `{label}' and what follows it as `{domain}', and `{ip}'; records of addresses have `{basename}' and `{ip}'. `default'
     %% is `"{basename}-{port}@{target}"' for SRV records, `"{basename}@{ip}"' for others.
@@ -41,8 +41,8 @@
     %% What is looked up; default `srv'. With `addresses', A and AAAA: nodes are at the addresses of the families that the
     %% distribution speaks (`-proto_dist').
     record => srv | a | aaaa | addresses,
-    %% As in caravan_dns:lookup/3, with what the resolver has as the default. Addresses, too, are asked for over TCP
-    %% first, as only TCP gives all of them.
+    %% As in caravan_dns:lookup/3, with what the resolver has as the default. Records of addresses, too, are asked for over
+    %% TCP first, as only TCP gives all of them, whatever the resolver has, unless `transport' says otherwise.
     resolver => default | caravan_dns:resolver(),
     nameservers => default | system | [string() | binary(), ...],
     timeout => default | pos_integer(),
@@ -50,7 +50,7 @@
     %% A module with get_nodes/1, which is given the query, a binary, and returns a list of `{Port, Host}', in a process
     %% of its own. An empty list is an empty answer, an exception a failed poll. It may take `timeout', by default 15 s.
     dns_client => default | module(),
-    %% Milliseconds between looks, 100 to 3,600,000, give or take a tenth; default 5000. A quarter of that after a
+    %% Milliseconds between polls, 100 to 3,600,000, give or take a tenth; default 5000. A quarter of that after a
     %% change, no less than the TTL of the answer (an hour at most).
     poll_interval => pos_integer(),
     %% Milliseconds for one node, 1 to 120,000; default 10000.
@@ -60,7 +60,8 @@
     %% Nodes taken from one answer, 1 to 10,000; default 1000.
     max_nodes => pos_integer(),
     %% Atoms that the topology may make of names that turn out to be no nodes', 1 to 100,000; default half of `max_nodes'.
-    %% A name that is connected once counts no more, and every ten minutes one is given back, the oldest.
+    %% A name that is connected once counts no more, and every ten minutes one is given back, the oldest. After a crash the
+    %% topology may make as many again.
     atom_budget => default | pos_integer(),
     %% Whether an answer shows all nodes or, as that of AWS Cloud Map, a sample of them; default `all'. A node of a sample is
     %% wanted until it has not been in an answer for `sampled_expiry', and nobody is pruned.
@@ -108,8 +109,8 @@
     %% `sampled_expiry', without this one; and whether there was a complete answer.
     wanted := [node()],
     complete := boolean(),
-    %% Whether the last answer lists this node: others look for it there. Names are compared as DNS does it, without regard
-    %% to case.
+    %% Whether the last answer lists this node, or `nodes' has it: others look for it there. Names of answers are compared as
+    %% DNS does it, without regard to case.
     self_listed := boolean(),
     %% Those of the wanted nodes that are connected, that are being connected, and that could not be connected: how
     %% often in a row, why, and in how many milliseconds they are tried again.
@@ -187,7 +188,7 @@ stop(Name) ->
 
 %% @doc Makes the topologies of the configuration as the application's environment is now: starts those that are new, stops
 %% those that have gone, and gives other options to those that have changed. Connections stay. Topologies of
-%% {@link start/1} are left alone. OTP calls this after a change of the environment (config_change). Errors: `not_started'.
+%% {@link start/1} are left alone, but one that the configuration has by then belongs to it from then on. OTP calls this after a change of the environment (config_change). Errors: `not_started'.
 %%
 %% ```
 %% ok = application:set_env(caravan, topologies, [{app, [{query, "app.service.consul"}, {node_basename, "app"}]}]),
@@ -198,8 +199,9 @@ reload() ->
     ok = caravan_config_report:changed([topologies]),
     caravan_topologies:reload().
 
-%% @doc Gives a topology other options, all of them; it looks at once. Who waits or is subscribed stays so, and what was
-%% wanted stands until there is an answer. After a crash the topology is started with its first options.
+%% @doc Gives a topology other options, all of them; it polls at once. Who waits or is subscribed stays so, and what was
+%% wanted stands until there is an answer, but for names of `nodes' that it no longer has, and without a query nothing
+%% stands. After a crash the topology is started with its first options.
 %%
 %% ```
 %% ok = caravan_cluster:change(app, #{query => "app.service.consul", node_basename => "app", poll_interval => 1000}).
@@ -223,7 +225,7 @@ topologies() ->
 check_options(Options) ->
     caravan_topology_options:check(Options).
 
-%% @doc Makes the topology look at once, if there is one.
+%% @doc Makes the topology poll at once, if there is one.
 -spec poll(atom()) -> ok.
 poll(Name) ->
     gen_server:cast(caravan_topology:registered_name(Name), poll).
@@ -288,17 +290,17 @@ subscribe(Name) ->
 unsubscribe(Name) ->
     call(Name, unsubscribe).
 
-%% @doc Keeps a node out for so many milliseconds, up to 2^32 - 1: the topology does not connect to it, and a connection that
-%% there is stays, unless somebody ends it. Another call for the node replaces the time; 0 ends it. A node that was disconnected by
+%% @doc Keeps the topology from connecting to a node for so many milliseconds, up to 2^32 - 1. A connection that there is
+%% stays, and the node, or `global', may connect it to this one again: to keep it out of a cluster, exclude it on all others and
+%% stop its own topology (docs/clusters.md). Another call for the node replaces the time; 0 ends it. A node that was disconnected by
 %% hand counts as one whose connection did not last, and is left alone for a while after that, unless {@link reconnect/1} ends it.
 %%
 %% ```
-%% ok = caravan_cluster:exclude(app, 'app-4370@10.0.0.1', 600000),
-%% true = erlang:disconnect_node('app-4370@10.0.0.1').
+%% ok = caravan_cluster:exclude(app, 'app-4370@10.0.0.1', 600000).
 %% '''
 -spec exclude(atom(), node(), non_neg_integer()) -> ok | {error, caravan_option:error()}.
 exclude(Name, Node, Milliseconds) when is_atom(Node) ->
-    case caravan_option:check(timeout, Milliseconds, caravan_option:integer(0, 16#FFFFFFFF)) of
+    case caravan_option:check(milliseconds, Milliseconds, caravan_option:integer(0, 16#FFFFFFFF)) of
         {ok, _} -> call(Name, {exclude, Node, Milliseconds});
         {error, _} = Error -> Error
     end.

@@ -179,7 +179,7 @@ words(#{event := found, nodes := Nodes}) ->
 words(#{event := found_once, nodes := Nodes}) ->
     {"found nodes ~0tp", [Nodes]};
 words(#{event := change, wanted := Count, added := Added, removed := Removed}) ->
-    {"DNS lists ~b others; new: ~0tp, gone: ~0tp", [Count, Added, Removed]};
+    {"other nodes that are wanted: ~b; new: ~0tp, no more: ~0tp", [Count, Added, Removed]};
 words(#{event := names_refused, reason := invalid, count := Count}) ->
     {"~b names of the answer are left out: they are no names of nodes", [Count]};
 words(#{event := names_refused, reason := max_nodes, count := Count, limit := MaxNodes}) ->

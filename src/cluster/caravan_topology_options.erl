@@ -64,7 +64,8 @@ with_name(_Name, Options) -> Options.
 with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
     {ok, Options#{query := none, node_basename := [], node_name := [Text]}};
 with_source_of_nodes(#{query := missing}) ->
-    {error, _} = caravan_option:validate(#{}, [{query, required, query()}]);
+    {Parse, {Allowed, Arguments}} = query(),
+    {error, _} = caravan_option:validate(#{}, [{query, required, {Parse, {Allowed ++ "; or nodes instead of it", Arguments}}}]);
 with_source_of_nodes(#{query := ignore} = Options) ->
     {ok, Options};
 with_source_of_nodes(Options) ->
@@ -149,7 +150,9 @@ module(_) -> error.
 basenames() ->
     {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}.
 
-%% A string is a list, too.
+%% A string is a list, too. As for other options, the atom is the default; the text is a basename.
+basenames(default) ->
+    {ok, own};
 basenames([First | _] = List) when not is_integer(First) ->
     case all([basename(Basename) || Basename <- List]) of
         {ok, Basenames} -> {ok, lists:usort(Basenames)};
@@ -239,4 +242,4 @@ parts(srv) -> [port, target, ip];
 parts(_Address) -> [ip].
 
 allowed(srv) -> "a node name with {basename}, {port}, {target}, {label}, {domain} or {ip} in it";
-allowed(_Address) -> "a node name with {basename} or {ip} in it; records of addresses have no port or target".
+allowed(_Address) -> "a node name with {basename} or {ip} in it; records of addresses have no {port} and no {target}, {label} or {domain}".

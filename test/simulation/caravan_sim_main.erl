@@ -9,25 +9,35 @@
 main() ->
     case options(init:get_plain_arguments(), #{seeds => ?SEEDS, nodes => any, mode => seeds}) of
         {ok, Options} -> halt(status(run(Options)));
-        {error, Argument} -> io:format("scripts/simulate: ~ts?~n", [Argument]), halt(2)
+        {error, What} -> io:format("scripts/simulate: ~ts~n", [What]), halt(2)
     end.
 
 status(ok) -> 0;
 status(failed) -> 1.
 
 options([], Options) -> {ok, Options};
-options(["--seeds", N | Rest], Options) -> options(Rest, Options#{seeds := list_to_integer(N)});
-options(["--nodes", N | Rest], Options) -> options(Rest, Options#{nodes := list_to_integer(N)});
-options(["--seed", N | Rest], Options) -> options(Rest, Options#{mode := {seed, list_to_integer(N)}});
+options(["--seeds", N | Rest], Options) -> number("--seeds", N, 1, Rest, fun(Seeds) -> Options#{seeds := Seeds} end);
+options(["--nodes", N | Rest], Options) -> number("--nodes", N, 2, Rest, fun(Nodes) -> Options#{nodes := Nodes} end);
+options(["--seed", N | Rest], Options) -> number("--seed", N, 0, Rest, fun(Seed) -> Options#{mode := {seed, Seed}} end);
 options(["--scenario", Name | Rest], Options) -> scenario([Known || Known <- caravan_sim_known:names(), atom_to_list(Known) =:= Name], Rest, Options);
 options(["--trace" | Rest], Options) -> options(Rest, Options#{trace => true});
 options(["--mutants" | Rest], Options) -> options(Rest, Options#{mode := mutants});
 options(["--speed" | Rest], Options) -> options(Rest, Options#{mode := speed});
 options(["--named" | Rest], Options) -> options(Rest, Options#{mode := named});
-options([Argument | _], _Options) -> {error, Argument}.
+options(["--scenario"], _Options) -> {error, names()};
+options([Argument | _], _Options) -> {error, [Argument, " is no argument; the first lines of this script have all"]}.
+
+number(Argument, Text, Least, Rest, Options) ->
+    case string:to_integer(Text) of
+        {Number, []} when Number >= Least -> options(Rest, Options(Number));
+        _ -> {error, io_lib:format("~ts wants a number from ~b on", [Argument, Least])}
+    end.
 
 scenario([Name], Rest, Options) -> options(Rest, Options#{mode := {scenario, Name}});
-scenario([], _Rest, _Options) -> {error, ["one of ", lists:join(" ", [atom_to_list(Name) || Name <- caravan_sim_known:names()])]}.
+scenario([], _Rest, _Options) -> {error, names()}.
+
+names() ->
+    ["--scenario wants one of ", lists:join(" ", [atom_to_list(Name) || Name <- caravan_sim_known:names()])].
 
 run(#{mode := {seed, Seed}, nodes := Nodes} = Options) ->
     one(caravan_sim_world:random(Seed, Nodes), Options);
@@ -54,7 +64,6 @@ one(Scenario, Options) ->
 title(#{name := random, seed := Seed, size := Size}) -> io_lib:format("seed ~b, ~b nodes", [Seed, Size]);
 title(#{name := Name}) -> atom_to_list(Name).
 
-%% What a scenario is called.
 %% A process for each scheduler takes one scenario after the other.
 many(Scenarios, Nodes) ->
     Began = erlang:monotonic_time(millisecond),

@@ -3,7 +3,7 @@
 %% change of options. A functional state of the deciding core.
 -module(caravan_sources).
 
--export([new/3, change/4, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
+-export([new/3, change/4, forget_named_by_own/1, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
 
 -export_type([state/0]).
 
@@ -47,6 +47,15 @@ change(#{queries := Queries, atom_budget := Budget}, Wanted, Now, #state{discove
         carried_until = Now,
         budget = caravan_atom_budget:change(Budget, Spent)
     }.
+
+%% Without what the queries have listed whose names are made with the basename of this node; `none' if there is none of
+%% these.
+-spec forget_named_by_own(state()) -> state() | none.
+forget_named_by_own(#state{discoveries = Discoveries} = State) ->
+    case [Query || {_Text, own} = Query <- maps:keys(Discoveries)] of
+        [] -> none;
+        Queries -> State#state{discoveries = maps:merge(Discoveries, maps:from_keys(Queries, caravan_discovery:new()))}
+    end.
 
 %% The end of a poll. Returns what there is to report of each query.
 -spec polled([{query(), caravan_discovery:outcome()}], Now :: integer(), map(), caravan_topology_core:options(), state()) ->

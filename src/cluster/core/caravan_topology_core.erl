@@ -108,6 +108,8 @@
 -record(state, {
     options :: options(),
     own :: name(),
+    %% Whether this node has had a name.
+    was_named :: boolean(),
     %% What has been decided in this step, the last action first.
     actions = [] :: [action()],
     %% What the queries, the options and former answers say is wanted, and what comes of that.
@@ -148,6 +150,9 @@
 %% For how long a member that is gone and not listed is one still when it comes back: `prune' is for those that come back.
 -define(MEMBER_MEMORY_MS, 3600000).
 
+%% What a VM is called that is not distributed.
+-define(NOBODY, <<"nonode@nohost">>).
+
 %% For how long what is lost is lost for the sake of a node that was pruned.
 -define(AFTER_PRUNE_MS, 10000).
 
@@ -159,6 +164,7 @@ new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
     State = #state{
         options = Options,
         own = Own,
+        was_named = Own =/= ?NOBODY,
         sources = caravan_sources:new(Options, Restored, Now),
         listeners = caravan_listeners:new(ListenerOf),
         connector = caravan_connector:new(Own, Options),
@@ -184,7 +190,16 @@ step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
 %% The node has become distributed, or is so no more, and has another name.
 step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
     Renamed = State#state{own = Own, connector = caravan_connector:rename(Own, Connector)},
-    step(Event, Now, Facts, reconsider_all(want(Now, Renamed))).
+    step(Event, Now, Facts, reconsider_all(want(Now, first_named(Now, Renamed)))).
+
+%% Names that are made with the basename of this node were made of none until then: they are nobody's.
+first_named(Now, #state{was_named = false, sources = Sources} = State) ->
+    named_now(Now, caravan_sources:forget_named_by_own(Sources), State#state{was_named = true});
+first_named(_Now, State) ->
+    State.
+
+named_now(_Now, none, State) -> State;
+named_now(Now, Sources, State) -> State#state{sources = Sources, look_at = Now}.
 
 done(Now, #state{actions = Actions, news = News} = State) ->
     {Allowed, Left} = lists:mapfoldl(fun(Action, Next) -> in_budget(Action, Now, Next) end, News, lists:reverse(Actions)),

@@ -146,6 +146,13 @@ messages_of_strangers_are_ignored(Server) ->
         await(wanted, ['app-4371@n.test'])
     end).
 
+the_default_basename_may_be_said_test_() ->
+    {setup, fun caravan_nif:load/0,
+        ?_assertEqual(
+            caravan_cluster:check_options(#{name => a, query => "a.internal"}),
+            caravan_cluster:check_options(#{name => a, query => "a.internal", node_basename => default})
+        )}.
+
 bad_options_test_() ->
     {setup, fun caravan_nif:load/0, [
         ?_assertMatch({error, {bad_option, Key, _, [_ | _]}}, caravan_cluster:start_link(maps:merge(good(), Bad)))

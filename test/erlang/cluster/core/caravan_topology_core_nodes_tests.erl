@@ -69,6 +69,23 @@ it_is_distributed_since_under_another_name_test() ->
     {Next, _} = step(answered([<<"d@x">>, <<"o@x">>]), 10000, facts(#{own => ?A}), Distributed),
     ?assertEqual([<<"d@x">>, <<"o@x">>], connects(Next)).
 
+%% The names of others are made with this node's.
+names_made_of_no_name_are_nobodys_test() ->
+    Alone = not_distributed(<<"nonode@nohost">>),
+    Own = {<<"q">>, own},
+    {_, New} = caravan_topology_core:new(options(#{queries => [Own, {<<"r">>, [<<"a">>]}]}), [], [], 0, Alone),
+    Answers = {polled, [{Own, answer([<<"nonode@x">>])}, {{<<"r">>, [<<"a">>]}, answer([?B])}], 0},
+    {_, State} = step(Answers, 1, Alone, New),
+    ?assertEqual([?B, <<"nonode@x">>], wanted(State)),
+    {Actions, Named} = step({nodeup, ?C}, 2, facts(#{own => ?A}), State),
+    ?assertEqual({[?B], [?B], 2}, {connects(Actions), wanted(Named), wake_at(Named)}),
+    {Looking, Waiting} = step(wake, 2, facts(#{own => ?A}), Named),
+    ?assert(lists:member(poll, Looking)),
+    %% A distribution that is started again is no first name.
+    {_, Stopped} = step({polled, [{Own, answer([<<"a@y">>])}, {{<<"r">>, [<<"a">>]}, answer([?B])}], 0}, 3, Alone, Waiting),
+    {_, Again} = step(refresh, 4, facts(#{own => ?A}), Stopped),
+    ?assertEqual([<<"a@y">>, ?B], wanted(Again)).
+
 a_node_that_is_distributed_no_more_is_told_of_once_test() ->
     State = listing([?A], #{}),
     {Actions, Alone} = step(poll, 1, facts(#{can_connect => false}), State),
