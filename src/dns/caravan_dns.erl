@@ -92,7 +92,8 @@
     %% was silent before; for addresses as `udp'. With the system's nameservers, `auto' is `tcp' where
     %% resolv.conf has `options use-vc'.
     transport => auto | udp | tcp,
-    %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891).
+    %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891). A nameserver
+    %% that refuses EDNS, or has never answered it, is asked without, for ten minutes at a time.
     edns_size => 0 | 512..4096,
     %% Whether the search list and `ndots' of resolv.conf apply to names without a dot at the end. `default', the
     %% default: when the system's nameservers are asked. `addresses' are all of one name, the first that has any.
@@ -147,10 +148,11 @@
     in_flight := non_neg_integer(),
     queued := non_neg_integer(),
     %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; answers truncated
-    %% over UDP and asked for again over TCP.
+    %% over UDP and asked for again over TCP; questions asked without EDNS, since with it they had brought nothing.
     queries := non_neg_integer(),
     retries := non_neg_integer(),
     tcp_fallbacks := non_neg_integer(),
+    edns_fallbacks := non_neg_integer(),
     %% Sockets and connections given up because nothing came back over them.
     channel_rebuilds := non_neg_integer(),
     %% How many answered lookups took less than so many microseconds, and no less than the bound before.

@@ -79,22 +79,19 @@ Channel::~Channel() = default;
 bool Channel::initialise() {
   ares_options options{};
   // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED come to us instead of being turned into "connection refused" (1.18).
-  // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set.
+  // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set: c-ares
+  // would ask without it by itself, and tell nobody.
   options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
   if (endpoint_.tcp) {
     // RFC 7766, section 6.2.3: questions that come one after another share a connection. c-ares would close it when
     // nothing is in flight.
     options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
   }
-  if (endpoint_.edns_size > 0) {
-    options.flags |= ARES_FLAG_EDNS;
-    options.ednspsz = endpoint_.edns_size;
-  }
   options.timeout = kReplyLifetimeMs;
   options.tries = 1;
   options.sock_state_cb = &Channel::on_socket_state;
   options.sock_state_cb_data = this;
-  int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 #ifdef ARES_OPT_QUERY_CACHE
   // On by default since 1.31: it would hide changes for the length of a TTL.
   mask |= ARES_OPT_QUERY_CACHE;
@@ -114,7 +111,7 @@ bool Channel::initialise() {
   if (endpoint_.tcp) {
     incoming_ = std::make_unique<TcpStream>();
   } else {
-    incoming_ = std::make_unique<Datagrams>();
+    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size);
   }
   incoming_->attach(raw);
   // ares_set_servers_csv ignores ports in 1.18.

@@ -41,7 +41,7 @@ class ReplyObserver {
 struct Endpoint {
   Nameserver nameserver;
   bool tcp = false;
-  std::uint16_t edns_size = kMaxEdnsSize;  // 0: no EDNS
+  std::uint16_t edns_size = kMaxEdnsSize;  // over UDP; 0: no EDNS
 
   auto operator<=>(const Endpoint&) const = default;
 };

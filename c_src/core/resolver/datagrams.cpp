@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 
 #include "core/resolver/socket_functions.hpp"
+#include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
@@ -14,6 +16,11 @@ namespace {
 constexpr std::size_t kMaxSize = 65535;
 // What is no reply is passed over, but not for as long as somebody sends it.
 constexpr int kReadAtOnce = 64;
+
+constexpr std::size_t kHeaderSize = 12;
+constexpr std::size_t kAdditionalCount = 11;  // the lower octet of it, in the header
+constexpr std::size_t kMaxQuestionSize = kHeaderSize + kMaxDnsNameWire + 4;
+constexpr std::size_t kOptRecordSize = 11;
 
 }  // namespace
 
@@ -26,9 +33,36 @@ void Datagrams::attach(ares_channel channel) noexcept {
                       ares_socklen_t* from_size, void* datagrams) -> ares_ssize_t {
         return static_cast<Datagrams*>(datagrams)->read(fd, {static_cast<std::uint8_t*>(to), size}, from, from_size);
       },
-      .asendv = socket_functions::send,
+      .asendv = [](ares_socket_t fd, const iovec* parts, int count, void* datagrams) -> ares_ssize_t {
+        return static_cast<const Datagrams*>(datagrams)->send(fd, parts, count);
+      },
   };
   ::ares_set_socket_functions(channel, &functions, this);
+}
+
+// A question, of which c-ares leaves the additional section empty.
+ssize_t Datagrams::send(int fd, const iovec* parts, int count) const noexcept {
+  std::array<std::uint8_t, kMaxQuestionSize + kOptRecordSize> question{};
+  std::size_t size = 0;
+  for (const auto& part : std::span{parts, static_cast<std::size_t>(count)}) {
+    const std::span octets{static_cast<const std::uint8_t*>(part.iov_base), part.iov_len};
+    if (size + octets.size() > kMaxQuestionSize) {
+      return socket_functions::send(fd, parts, count, nullptr);
+    }
+    std::copy(octets.begin(), octets.end(), std::span{question}.subspan(size).begin());
+    size += octets.size();
+  }
+  if (edns_size_ == 0 || size < kHeaderSize) {
+    return socket_functions::send(fd, parts, count, nullptr);
+  }
+  question[kAdditionalCount] = 1;
+  // RFC 6891, section 6.1.2: the root, the type OPT, the size, no flags and no options.
+  const std::array<std::uint8_t, kOptRecordSize> opt{0, 0, 41, static_cast<std::uint8_t>(edns_size_ >> 8),
+                                                     static_cast<std::uint8_t>(edns_size_ & 0xFF)};
+  std::copy(opt.begin(), opt.end(), std::span{question}.subspan(size).begin());
+  const iovec whole{question.data(), size + opt.size()};
+  const auto sent = socket_functions::send(fd, &whole, 1, nullptr);
+  return sent < 0 ? sent : static_cast<ssize_t>(size);
 }
 
 ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept try {

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +17,15 @@ namespace caravan {
 // here.
 //
 // What is no reply does not reach c-ares. To it a question that comes back, as from a host that echoes, is the reply to
-// itself, and some versions give up all that waits at a socket for a datagram that they cannot read. Owned by one
+// itself, and some versions give up all that waits at a socket for a datagram that they cannot read.
+//
+// EDNS is ours, so that a nameserver which does not know it is asked without, and that is remembered. Owned by one
 // thread.
 class Datagrams final : public Incoming {
  public:
+  // The largest reply that a nameserver is told it may send; 0: no EDNS.
+  explicit Datagrams(std::uint16_t edns_size) noexcept : edns_size_{edns_size} {}
+
   void attach(ares_channel channel) noexcept override;
 
   // Of the datagram that c-ares has read last.
@@ -30,8 +36,10 @@ class Datagrams final : public Incoming {
   std::size_t unread() const noexcept override { return 0; }
 
  private:
+  ssize_t send(int fd, const iovec* parts, int count) const noexcept;
   ssize_t read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept;
 
+  std::uint16_t edns_size_;
   std::vector<std::uint8_t> buffer_;
   std::span<const std::uint8_t> last_;
 };

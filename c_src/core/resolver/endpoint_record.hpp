@@ -3,6 +3,8 @@
 #include <chrono>
 #include <optional>
 
+#include "core/resolver/edns_support.hpp"
+
 namespace caravan {
 
 // How a nameserver has answered over one transport lately. Owned by one thread.
@@ -27,6 +29,8 @@ class EndpointRecord {
   // reply until the last time-out. While nobody asks, nobody knows.
   Duration silence() const noexcept;
 
+  EdnsSupport& edns() noexcept { return edns_; }
+
   // Whether it is time to find out if one that is silent is back. Once in a while: a caller that is told so asks.
   bool is_probe_due(TimePoint now) noexcept;
 
@@ -40,6 +44,7 @@ class EndpointRecord {
   std::optional<TimePoint> unanswered_since_;
   TimePoint timed_out_;
   std::optional<TimePoint> probed_;
+  EdnsSupport edns_;
 };
 
 }  // namespace caravan

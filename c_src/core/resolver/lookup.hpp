@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +61,7 @@ struct Lookup {
   Attempt attempt;
   const Channel* channel = nullptr;  // to be compared only: it may be gone
   TimePoint asked;
+  std::uint16_t edns_size = 0;     // 0: without EDNS
   bool doubts_connection = false;  // that the last attempt went over
   // What the attempts without a reply went over. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
@@ -67,6 +69,10 @@ struct Lookup {
   bool is_resting = false;  // listed by the driver as one that has used up its tries
 
   std::uint8_t lost_connections = 0;
+  // Nameservers that are asked without EDNS, since they have refused it, or said nothing to two questions with it.
+  std::bitset<kMaxNameservers> refuse_edns;
+  std::bitset<kMaxNameservers> silent_with_edns;
+  std::bitset<kMaxNameservers> timed_out_with_edns;
 
   // No optional: few lookups need it, and it is large.
   std::unique_ptr<Reply> partial;  // an answer over UDP that may lack records, should TCP not give them

@@ -22,10 +22,11 @@ constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
-// How long an answer over UDP may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
-std::size_t udp_size(const ClientOptions& options) noexcept {
+// How long an answer may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
+std::size_t largest_reply(const Endpoint& endpoint) noexcept {
+  constexpr std::size_t over_tcp = 65535;
   constexpr std::size_t without_edns = 512;
-  return std::max<std::size_t>(options.edns_size, without_edns);
+  return endpoint.tcp ? over_tcp : std::max<std::size_t>(endpoint.edns_size, without_edns);
 }
 
 bool awaits_tcp(const Lookup& lookup) noexcept {
@@ -33,8 +34,10 @@ bool awaits_tcp(const Lookup& lookup) noexcept {
                      [](const Channel* channel) { return channel->endpoint().tcp; });
 }
 
-Endpoint endpoint_of(const Lookup& lookup, Attempt attempt) {
-  return {(*lookup.nameservers)[attempt.server], attempt.tcp, options_of(lookup).edns_size};
+// Of the last attempt.
+Endpoint endpoint_of(const Lookup& lookup) {
+  const auto& [server, tcp] = lookup.attempt;
+  return {(*lookup.nameservers)[server], tcp, lookup.edns_size};
 }
 
 }  // namespace
@@ -109,12 +112,19 @@ AttemptPlan LookupDriver::plan_for(const Lookup& lookup) {
   return {nameservers.size(), transport, options_of(lookup).tries, lookup.first_server};
 }
 
+Endpoint LookupDriver::endpoint_for(const Lookup& lookup, Attempt attempt) {
+  const auto& [server, tcp] = attempt;
+  const bool without_edns = tcp || lookup.refuse_edns[server] || lookup.silent_with_edns[server] ||
+                            record_of(lookup, server, false).edns().is_missing(now_);
+  return {(*lookup.nameservers)[server], tcp, without_edns ? std::uint16_t{0} : options_of(lookup).edns_size};
+}
+
 // Asks a nameserver that is silent whether it is back. No lookup waits for what it says; its record does.
 void LookupDriver::probe(const Lookup& lookup, std::size_t server, bool tcp) {
   if (!record_of(lookup, server, tcp).is_probe_due(now_)) {
     return;
   }
-  const Endpoint endpoint{(*lookup.nameservers)[server], tcp, options_of(lookup).edns_size};
+  const auto endpoint = endpoint_for(lookup, {static_cast<std::uint8_t>(server), tcp});
   auto* channel = channels_.get(endpoint, now_).channel;
   // The last probe: a connection that was silent then may lead nowhere any more.
   if (channel != nullptr && channel->in_flight() > 0 && channels_.retire(endpoint, channel, now_, now_)) {
@@ -216,7 +226,7 @@ void LookupDriver::await_channel(Lookup& lookup, Attempt attempt) {
   abandon(lookup);
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForChannel;
-  waiting_[endpoint_of(lookup, attempt)].push_back(lookup.ref);
+  waiting_[endpoint_for(lookup, attempt)].push_back(lookup.ref);
   lookups_.wake_at(lookup, lookup.deadline());
 }
 
@@ -245,11 +255,13 @@ void LookupDriver::tend() {
 }
 
 std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
-  const auto [channel, error] = get_channel(endpoint_of(lookup, attempt));
+  const auto endpoint = endpoint_for(lookup, attempt);
+  const auto [channel, error] = get_channel(endpoint);
   if (channel == nullptr) {
     return error;
   }
   lookup.attempt = attempt;
+  lookup.edns_size = endpoint.edns_size;
   lookup.channel = channel;
   lookup.asked = now_;
   if (attempt.tcp) {
@@ -300,9 +312,54 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   }
   auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
   // Others read no more of it than that, and go on over TCP.
-  reply.truncated |= !token.attempt.tcp && !is_failure(reply) && message.size() > udp_size(options_of(*lookup));
-  arrivals_.push_back({token, std::move(reply), is_awaited});
+  reply.truncated |= !is_failure(reply) && message.size() > largest_reply(channel.endpoint());
+  if (!message.empty()) {
+    learn_edns(channel, *lookup, token.attempt.server, reply);
+  }
+  arrivals_.push_back({token, std::move(reply), is_awaited, channel.endpoint().edns_size > 0});
   return is_awaited;
+}
+
+void LookupDriver::learn_edns(const Channel& channel, const Lookup& lookup, std::size_t server, const Reply& reply) {
+  if (channel.endpoint().tcp || reply.error == Error::kFormerr) {
+    return;
+  }
+  auto& edns = record_of(channel).edns();
+  if (channel.endpoint().edns_size > 0) {
+    edns.on_answer();
+  } else if (lookup.refuse_edns[server]) {
+    edns.on_answer_after_refusal(now_);
+  } else if (lookup.silent_with_edns[server]) {
+    edns.on_answer_after_silence(now_);
+  }
+}
+
+// RFC 6891, section 7: who does not know EDNS says FORMERR, and is asked again without, which is no try.
+bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
+  const auto attempt = arrival.token.attempt;
+  if (arrival.reply.error != Error::kFormerr || !arrival.had_edns || lookup.refuse_edns[attempt.server]) {
+    return false;
+  }
+  lookup.refuse_edns.set(attempt.server);
+  lookup.plan->repeat(attempt);
+  stats_of(lookup).count(Counter::kEdnsFallbacks);
+  attempt_next(lookup, Cause::kRetry);
+  return true;
+}
+
+// Some nameservers, or what lies on the way to them, say nothing to EDNS. Who has never answered it is asked without
+// after two tries.
+void LookupDriver::note_udp_timeout(Lookup& lookup) {
+  const auto server = lookup.attempt.server;
+  if (lookup.edns_size == 0 || lookup.silent_with_edns[server] ||
+      record_of(lookup, server, false).edns().has_answered()) {
+    return;
+  }
+  if (lookup.timed_out_with_edns[server]) {
+    lookup.silent_with_edns.set(server);
+    stats_of(lookup).count(Counter::kEdnsFallbacks);
+  }
+  lookup.timed_out_with_edns.set(server);
 }
 
 bool LookupDriver::handle_replies() {
@@ -327,6 +384,9 @@ void LookupDriver::handle(Arrival& arrival) {
   lookup->outstanding -= arrival.is_awaited ? 1 : 0;
   auto& reply = arrival.reply;
   const auto attempt = arrival.token.attempt;
+  if (asks_without_edns(*lookup, arrival)) {
+    return;
+  }
   if (is_failure(reply)) {
     handle_failure(*lookup, attempt, *reply.error);
   } else if (reply.truncated) {
@@ -410,6 +470,7 @@ void LookupDriver::wake(Lookup& lookup) {
     ask_over_new_connection(lookup);
   } else if (lookup.waits != Lookup::Wait::kForTcp && lookup.deadline() > now_) {
     give_up_silent_channel(lookup);
+    note_udp_timeout(lookup);
     lookup.plan->time_out(lookup.attempt);
     attempt_next(lookup, Cause::kRetry);
   } else if (lookup.partial) {
@@ -427,7 +488,7 @@ bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Er
   }
   // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
   const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, endpoint_of(lookup, attempt), lookup.channel);
+  return channels_.has_answered_since(since, endpoint_of(lookup), lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
@@ -437,7 +498,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
   if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
-  if (channels_.retire(endpoint_of(lookup, lookup.attempt), lookup.channel, lookup.asked, now_)) {
+  if (channels_.retire(endpoint_of(lookup), lookup.channel, lookup.asked, now_)) {
     stats_of(lookup).count(Counter::kChannelRebuilds);
   }
 }
@@ -445,7 +506,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
 // Unless something has come over this one meanwhile: then the nameserver takes its time.
 void LookupDriver::ask_over_new_connection(Lookup& lookup) {
   give_up_silent_channel(lookup);
-  if (channels_.is_usable(endpoint_of(lookup, lookup.attempt), lookup.channel)) {
+  if (channels_.is_usable(endpoint_of(lookup), lookup.channel)) {
     lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.asked + lookup.attempt_timeout));
   } else {
     lookup.plan->repeat(lookup.attempt);

@@ -69,6 +69,7 @@ class LookupDriver final : ReplyObserver {
     QueryToken token;
     Reply reply;
     bool is_awaited = true;  // else the question was abandoned, and the reply came all the same
+    bool had_edns = false;   // the question
   };
 
   bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
@@ -80,6 +81,10 @@ class LookupDriver final : ReplyObserver {
   AttemptPlan plan_for(const Lookup& lookup);
   EndpointRecord& record_of(const Lookup& lookup, std::size_t server, bool tcp);
   EndpointRecord& record_of(const Channel& channel);
+  Endpoint endpoint_for(const Lookup& lookup, Attempt attempt);
+  void learn_edns(const Channel& channel, const Lookup& lookup, std::size_t server, const Reply& reply);
+  bool asks_without_edns(Lookup& lookup, const Arrival& arrival);
+  void note_udp_timeout(Lookup& lookup);
   void probe(const Lookup& lookup, std::size_t server, bool tcp);
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);

@@ -16,6 +16,7 @@ enum class Counter : std::uint8_t {
   kQueries,          // questions sent to nameservers
   kRetries,          // of them, those sent because earlier ones had brought nothing
   kTcpFallbacks,     // answers truncated over UDP and asked for again over TCP
+  kEdnsFallbacks,    // questions asked without EDNS (RFC 6891), since with it they had brought nothing
   kCoalesced,        // lookups that shared the query of an equal one
   kCacheHits,        // lookups answered from the cache
   kAbandoned,        // lookups whose caller had died
@@ -31,6 +32,7 @@ inline constexpr std::array kCounters{
     CounterInfo{Counter::kQueries, "queries"},
     CounterInfo{Counter::kRetries, "retries"},
     CounterInfo{Counter::kTcpFallbacks, "tcp_fallbacks"},
+    CounterInfo{Counter::kEdnsFallbacks, "edns_fallbacks"},
     CounterInfo{Counter::kCoalesced, "coalesced"},
     CounterInfo{Counter::kCacheHits, "cache_hits"},
     CounterInfo{Counter::kAbandoned, "abandoned"},

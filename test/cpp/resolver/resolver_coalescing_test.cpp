@@ -199,7 +199,7 @@ TEST_CASE("a query is repeated for whoever waits for it") {
   }};
   auto options = test::once_at(server);
   options.tries = 2;
-  // c-ares itself would ask a server again that does not understand EDNS.
+  // FORMERR to a question with EDNS is no word on the question.
   options.edns_size = 0;
   test::LookupClient client{options};
   const auto first_waits = std::make_shared<std::atomic<bool>>(true);

@@ -53,7 +53,7 @@ TEST_CASE("a nameserver is tried as often as one wants") {
   MockDnsServer server{test::fail_with(1)};
   auto options = test::once_at(server);
   options.tries = tries;
-  // c-ares itself would ask a server again that does not understand EDNS.
+  // FORMERR to a question with EDNS is no word on the question.
   options.edns_size = 0;
   test::LookupClient client{options};
   CHECK(outcome(client.ask(kQuestion)) == "formerr");

@@ -42,8 +42,7 @@ struct Counted {
   std::string how;
 };
 
-// Replies that say nothing final and come at once. c-ares itself would ask a server again that does not understand
-// EDNS.
+// Replies that say nothing final and come at once: FORMERR to a question with EDNS would be no word on the question.
 ClientOptions without_edns(ClientOptions options) {
   options.edns_size = 0;
   return options;

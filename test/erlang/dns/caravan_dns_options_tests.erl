@@ -31,7 +31,7 @@ options_test_() ->
         fun max_entries_keeps_the_last_used/1
     ]).
 
-%% FORMERR is asked again at once; no timer has a part in it. Without EDNS, since c-ares repeats such a question itself.
+%% FORMERR is asked again at once; no timer has a part in it. Without EDNS: to a question with it, it is no word on the question.
 tries_counts_the_questions(Server) ->
     ok = caravan_dns_server:put(Server, "bad.test", a, formerr),
     [

@@ -16,6 +16,7 @@ stats_test_() ->
         fun name_that_is_none_is_counted/1,
         fun queries_as_the_nameserver_got_them/1,
         fun repeated_questions_are_retries/1,
+        fun who_does_not_know_edns_is_asked_without/1,
         fun truncated_answers_are_fallbacks/1,
         fun equal_lookups_share_a_question/1,
         fun different_lookups_share_none/1,
@@ -32,7 +33,7 @@ nothing_has_happened_at_first(Server) ->
     Reasons = [nxdomain, nodata, servfail, refused, formerr, notimp, timeout, connrefused, badname, badresp, closed,
                overload, system],
     ?assertEqual(maps:from_keys([ok, cancelled | Reasons], 0), Outcomes),
-    Counters = [abandoned, coalesced, cache_hits, in_flight, queued, queries, retries, tcp_fallbacks,
+    Counters = [abandoned, coalesced, cache_hits, in_flight, queued, queries, retries, tcp_fallbacks, edns_fallbacks,
                 channel_rebuilds],
     ?assertEqual(maps:from_keys(Counters, 0), maps:without([outcomes, latency], Stats)),
     {Bounds, Counts} = lists:unzip(Latency),
@@ -80,12 +81,20 @@ queries_as_the_nameserver_got_them(Server) ->
     #{queries := Queries, retries := Retries} = stats(Resolver),
     ?assertEqual({3, 3, 0}, {Queries, caravan_dns_server:count(Server), Retries}).
 
-%% FORMERR is asked again at once. Without EDNS, since c-ares repeats such a question itself.
+%% FORMERR is asked again at once. Without EDNS: to a question with it, it is no word on the question.
 repeated_questions_are_retries(Server) ->
     ok = caravan_dns_server:put(Server, "n1.test", a, {sequence, [formerr, formerr, []]}),
     Resolver = open(Server, #{edns_size => 0}),
     {error, nodata} = lookup(Resolver, "n1.test"),
     ?assertMatch(#{queries := 3, retries := 2}, stats(Resolver)).
+
+%% RFC 6891, section 7.
+who_does_not_know_edns_is_asked_without(Server) ->
+    ok = caravan_dns_server:put(Server, "n1.test", a, {sequence, [formerr, [{a, 30, {10, 0, 0, 1}}]]}),
+    Resolver = open(Server, #{}),
+    {ok, _} = lookup(Resolver, "n1.test"),
+    ?assertMatch(#{queries := 2, edns_fallbacks := 1}, stats(Resolver)),
+    ?assertMatch([#{edns_size := 4096}, #{edns_size := none}], caravan_dns_server:queries(Server)).
 
 truncated_answers_are_fallbacks(Server) ->
     Records = [{a, 30, {10, 0, 0, N}} || N <- lists:seq(1, 100)],

@@ -1,0 +1,123 @@
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "core/resolver/edns_support.hpp"
+#include "core/resolver/resolver.hpp"
+#include "support/handlers.hpp"
+#include "support/lookup_client.hpp"
+#include "support/reply_text.hpp"
+
+// Nameservers that do not know EDNS (RFC 6891), and networks that do not let it pass.
+namespace caravan {
+namespace {
+
+using test::DnsBuilder;
+using test::Lines;
+using test::MockDnsServer;
+using test::outcome;
+using test::srv_lines;
+using Exchange = MockDnsServer::Exchange;
+
+const Question kQuestion{"app.example", RecordType::kSrv};
+
+// What a nameserver does with EDNS that answers without.
+MockDnsServer::Handler without_edns(MockDnsServer::Handler with_edns) {
+  return [with_edns = std::move(with_edns)](Exchange& exchange) {
+    const auto& query = exchange.query();
+    (query.edns_size ? with_edns : test::answer_with("n1.example"))(exchange);
+  };
+}
+
+// Whether each of the queries had EDNS.
+std::vector<bool> had_edns(const MockDnsServer& server) {
+  std::vector<bool> had;
+  for (const auto& query : server.queries()) {
+    had.push_back(query.edns_size.has_value());
+  }
+  return had;
+}
+
+ClientOptions at(const MockDnsServer& server, std::uint8_t tries) {
+  auto options = test::once_at(server);
+  options.tries = tries;
+  return options;
+}
+
+test::Bytes with_opt(const DnsBuilder& reply) {
+  auto message = reply.build();
+  message[11] = 1;
+  return test::concat({message, test::Bytes{0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0}});
+}
+
+TEST_CASE("who refuses EDNS is asked without and that is remembered") {
+  const bool echoes_opt = GENERATE(false, true);
+  MockDnsServer server{without_edns([echoes_opt](Exchange& exchange) {
+    const auto reply = exchange.query().reply().rcode(1);
+    exchange.reply(echoes_opt ? with_opt(reply) : reply.build());
+  })};
+  test::LookupClient client{at(server, 1)};
+  for (int i = 0; i < 3; ++i) {
+    CHECK(srv_lines(client.ask(kQuestion)) == Lines{"0 0 4370 n1.example 30"});
+  }
+  CHECK(had_edns(server) == std::vector{true, false, false, false});
+  CHECK(client.stats().get(Counter::kEdnsFallbacks) == 1);
+  // What is known of a nameserver is known for all.
+  test::LookupClient other{client, at(server, 1)};
+  CHECK(outcome(other.ask(kQuestion)) == "ok");
+  CHECK(had_edns(server) == std::vector{true, false, false, false, false});
+}
+
+TEST_CASE("who says FORMERR to everything is asked without EDNS once more for each try and known for nothing") {
+  MockDnsServer server{test::fail_with(1)};
+  test::LookupClient client{at(server, 1)};
+  for (int i = 0; i < 2; ++i) {
+    CHECK(outcome(client.ask(kQuestion)) == "formerr");
+  }
+  CHECK(had_edns(server) == std::vector{true, false, true, false});
+}
+
+TEST_CASE("where EDNS is swallowed a lookup is answered without") {
+  // A bare header repeats no question: to c-ares it is no reply.
+  const bool says_formerr = GENERATE(false, true);
+  MockDnsServer server{without_edns([says_formerr](Exchange& exchange) {
+    if (says_formerr) {
+      auto header = exchange.query().reply().rcode(1).build();
+      header.resize(12);
+      header[5] = 0;
+      exchange.reply(header);
+    }
+  })};
+  test::LookupClient client{at(server, 3)};
+  for (unsigned i = 1; i <= EdnsSupport::kSilences; ++i) {
+    CHECK(outcome(client.ask(kQuestion)) == "ok");
+    CHECK(server.queries().size() == 3 * i);
+  }
+  CHECK(client.stats().get(Counter::kEdnsFallbacks) == EdnsSupport::kSilences);
+  CHECK(outcome(client.ask(kQuestion)) == "ok");
+  CHECK(server.queries().size() == 3 * EdnsSupport::kSilences + 1);
+}
+
+TEST_CASE("who has answered a question with EDNS is asked with it whatever is lost") {
+  MockDnsServer server{[asked = 0](Exchange& exchange) mutable {
+    if (++asked == 1 || asked == 4) {
+      test::answer_with("n1.example")(exchange);
+    }
+  }};
+  test::LookupClient client{at(server, 3)};
+  CHECK(outcome(client.ask(kQuestion)) == "ok");
+  CHECK(outcome(client.ask(kQuestion)) == "ok");
+  CHECK(had_edns(server) == std::vector{true, true, true, true});
+}
+
+TEST_CASE("over TCP nobody needs EDNS") {
+  MockDnsServer server{test::answer_with("n1.example")};
+  auto options = at(server, 1);
+  options.transport = Transport::kTcp;
+  test::LookupClient client{options};
+  CHECK(client.ask(kQuestion).complete);
+  CHECK(had_edns(server) == std::vector{false});
+}
+
+}  // namespace
+}  // namespace caravan
