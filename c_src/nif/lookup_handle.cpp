@@ -15,6 +15,12 @@ class CallingProcess final : public Receiver {
  public:
   CallingProcess(HandleReference handle, const Atoms& atoms) noexcept : handle_{std::move(handle)}, atoms_{atoms} {}
 
+  // What the answer is told by; else it is the handle.
+  void use_reference(ERL_NIF_TERM reference) noexcept {
+    own_env_.reset(enif_alloc_env());
+    own_reference_ = enif_make_copy(own_env_.get(), reference);
+  }
+
   Interest interest() const noexcept override {
     if (handle_->state() != LookupHandle::State::kOpen) {
       return Interest::kCancelled;
@@ -29,8 +35,9 @@ class CallingProcess final : public Receiver {
     }
     const MessageEnv env{enif_alloc_env()};
     const auto result = make_lookup_result(env.get(), atoms_, reply);
-    const auto message =
-        enif_make_tuple3(env.get(), atoms_.caravan_dns, enif_make_resource(env.get(), handle_.get()), result);
+    const auto reference =
+        own_env_ ? enif_make_copy(env.get(), own_reference_) : enif_make_resource(env.get(), handle_.get());
+    const auto message = enif_make_tuple3(env.get(), atoms_.caravan_dns, reference, result);
     if (!handle_->begin_delivery()) {
       return Interest::kCancelled;
     }
@@ -42,6 +49,8 @@ class CallingProcess final : public Receiver {
  private:
   HandleReference handle_;
   const Atoms& atoms_;
+  MessageEnv own_env_;  // keeps `own_reference_`; null: there is none
+  ERL_NIF_TERM own_reference_ = 0;
 };
 
 }  // namespace
@@ -59,12 +68,16 @@ ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
                                  static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);
 }
 
-OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine) {
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, std::optional<ERL_NIF_TERM> own) {
   ErlNifPid caller;
   enif_self(env, &caller);
   auto handle = make_resource<LookupHandle>(engine.types.lookup, caller);
   const auto reference = enif_make_resource(env, handle.get());
-  return {reference, std::make_unique<CallingProcess>(std::move(handle), engine.atoms)};
+  auto receiver = std::make_unique<CallingProcess>(std::move(handle), engine.atoms);
+  if (own) {
+    receiver->use_reference(*own);
+  }
+  return {reference, std::move(receiver)};
 }
 
 LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept {

@@ -48,8 +48,9 @@ struct OpenLookup {
   std::unique_ptr<Receiver> receiver;
 };
 
-// A handle for the calling process, and the receiver that sends it the answer.
-OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine);
+// A handle for the calling process, and the receiver that sends it the answer: with the handle in it, or with `own`, a
+// reference of the caller's.
+OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, std::optional<ERL_NIF_TERM> own);
 
 // Null when the term is no handle.
 LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept;

@@ -1,5 +1,6 @@
 #include <erl_nif.h>
 
+#include <chrono>
 #include <memory>
 #include <new>
 #include <optional>
@@ -24,7 +25,7 @@ namespace {
 
 // Raised with the functions below, the form of the port rule and that of answers; caravan_nif.erl passes its own number
 // in load_info, so that a library left over from another version is refused instead of misunderstood.
-constexpr int kAbi = 6;
+constexpr int kAbi = 7;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));
@@ -138,23 +139,31 @@ ERL_NIF_TERM stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return client ? make_stats(env, engine.atoms, client->stats) : make_error(env, engine.atoms, Error::kClosed);
 }
 
-ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+// lookup/7, and lookup/8 with a reference of the caller's.
+ERL_NIF_TERM lookup(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
   auto& engine = engine_of(env);
+  const bool has_reference = argc == 8;
   const auto client = read_resolver(env, engine, argv[0]);
   const auto name = read_binary(env, argv[1]);
   const auto type = read_lookup_type(engine.atoms, argv[2]);
   auto options = read_lookup_options(env, engine.atoms, argv[3], argv[4], argv[5], argv[6]);
-  if (!client || !name || !type || !options) {
+  if (!client || !name || !type || !options || (has_reference && enif_is_ref(env, argv[7]) == 0)) {
     return enif_make_badarg(env);
   }
-  auto [reference, receiver] = open_lookup(env, engine);
+  const auto timeout = options->timeout;
+  auto [reference, receiver] = open_lookup(env, engine, has_reference ? std::optional{argv[7]} : std::nullopt);
   // Of a name that is too long, as much is copied as shows it.
   LookupRequest request{*type, std::string{name->substr(0, kMaxDnsNameText + 2)}, std::move(*options), {}};
   request.waiter.receiver = std::move(receiver);
   if (const auto error = engine.resolver.submit(*client, std::move(request))) {
     return make_error(env, engine.atoms, *error);
   }
-  return enif_make_tuple2(env, engine.atoms.ok, reference);
+  if (!has_reference) {
+    return enif_make_tuple2(env, engine.atoms.ok, reference);
+  }
+  const auto of_client = timeout ? nullptr : engine.resolver.find(*client);
+  const auto in_force = of_client ? of_client->options.timeout : timeout.value_or(std::chrono::milliseconds{0});
+  return enif_make_tuple3(env, engine.atoms.ok, reference, enif_make_int64(env, in_force.count()));
 }
 
 ERL_NIF_TERM cancel(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
@@ -254,6 +263,7 @@ ErlNifFunc functions[] = {
     {"close", 1, guarded<caravan::close>, 0},
     {"stats", 1, guarded<stats>, 0},
     {"lookup", 7, guarded<lookup>, 0},
+    {"lookup", 8, guarded<lookup>, 0},
     {"cancel", 1, guarded<cancel>, 0},
     {"versions", 0, guarded<versions>, 0},
 };

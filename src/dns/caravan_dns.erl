@@ -54,6 +54,9 @@
 
 -define(DEFAULT, {?MODULE, default_resolver}).
 -define(UNCACHED, {?MODULE, uncached_resolver}).
+%% The resolver's thread ends every lookup in time. When it does not, it hangs, as in a file of a dead mount.
+-define(THREAD_HANGS_MS, 2000).
+
 -define(ONLY(Resolver), #{
     resolver => Resolver, nameservers => default, timeout => default, transport => default, srv_order => default
 }).
@@ -171,11 +174,15 @@ lookup(Name, Type) ->
 %% '''
 -spec lookup(name(), type(), options()) -> {ok, answer()} | {error, reason() | error()}.
 lookup(Name, Type, Options) ->
-    case start(Name, Type, Options) of
-        {ok, Ref} ->
-            %% No time-out here: the resolver's thread ends every lookup by its own.
+    %% Made here, so that the compiler sees that no earlier message can match and none is looked at.
+    Ref = make_ref(),
+    case start(Name, Type, Options, Ref) of
+        {ok, Handle, Timeout} ->
             receive
                 {caravan_dns, Ref, Result} -> Result
+            after Timeout + ?THREAD_HANGS_MS ->
+                ok = cancel(Handle, Ref),
+                {error, timeout}
             end;
         {error, _} = Error ->
             Error
@@ -195,7 +202,7 @@ lookup_async(Name, Type) ->
 %% '''
 -spec lookup_async(name(), type(), options()) -> reference().
 lookup_async(Name, Type, Options) ->
-    case start(Name, Type, Options) of
+    case start(Name, Type, Options, own) of
         {ok, Ref} ->
             Ref;
         {error, _} = Error ->
@@ -213,11 +220,15 @@ lookup_async(Name, Type, Options) ->
 %% '''
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
-    try caravan_nif:cancel(Ref) of
+    cancel(Ref, Ref).
+
+%% `Ref' is what the message has in it.
+cancel(Handle, Ref) ->
+    try caravan_nif:cancel(Handle) of
         cancelled -> ok;
         delivered -> flush(Ref, 0);
         %% The message is being sent at this very moment.
-        delivering -> flush(Ref, 1), cancel(Ref)
+        delivering -> flush(Ref, 1), cancel(Handle, Ref)
     catch
         %% A reference of ours that was answered at once, or none at all.
         error:badarg -> flush(Ref, 0)
@@ -288,9 +299,11 @@ stats(Resolver) ->
 format_error({bad_option, _, _, _} = Error) -> caravan_option:format_error(Error);
 format_error(Reason) -> "caravan: the lookup failed: " ++ atom_to_list(Reason).
 
-start(Name, Type, Options) ->
+%% `Ref' is what the message is to have in it; with `own' that is the reference of the lookup.
+start(Name, Type, Options, Ref) ->
     if_loaded(fun() ->
         ask(
+            Ref,
             caravan_option:check(name, Name, caravan_option:text()),
             caravan_option:check(type, Type, caravan_option:one_of([srv, a, aaaa, addresses])),
             checked(Options)
@@ -311,22 +324,28 @@ if_loaded(Call) ->
         error:not_loaded -> {error, closed}
     end.
 
-ask({ok, Name}, {ok, Type}, {ok, #{resolver := default} = Options}) ->
-    with_default(fun(Resolver) -> ask_resolver(Resolver, Name, Type, Options) end);
-ask({ok, Name}, {ok, Type}, {ok, #{resolver := Resolver} = Options}) ->
-    ask_resolver(Resolver, Name, Type, Options);
-ask({error, _} = Error, _, _) ->
+ask(Ref, {ok, Name}, {ok, Type}, {ok, #{resolver := default} = Options}) ->
+    with_default(fun(Resolver) -> ask_resolver(Ref, Resolver, Name, Type, Options) end);
+ask(Ref, {ok, Name}, {ok, Type}, {ok, #{resolver := Resolver} = Options}) ->
+    ask_resolver(Ref, Resolver, Name, Type, Options);
+ask(_, {error, _} = Error, _, _) ->
     Error;
-ask(_, {error, _} = Error, _) ->
+ask(_, _, {error, _} = Error, _) ->
     Error;
-ask(_, _, {error, _} = Error) ->
+ask(_, _, _, {error, _} = Error) ->
     Error.
 
-ask_resolver(Resolver, Name, Type, #{
+ask_resolver(own, Resolver, Name, Type, #{
     nameservers := Nameservers, transport := Transport, timeout := Timeout, srv_order := SrvOrder
 }) ->
     with_resolver(
         fun() -> caravan_nif:lookup(Resolver, Name, Type, Nameservers, Transport, Timeout, SrvOrder) end, Resolver
+    );
+ask_resolver(Ref, Resolver, Name, Type, #{
+    nameservers := Nameservers, transport := Transport, timeout := Timeout, srv_order := SrvOrder
+}) ->
+    with_resolver(
+        fun() -> caravan_nif:lookup(Resolver, Name, Type, Nameservers, Transport, Timeout, SrvOrder, Ref) end, Resolver
     ).
 
 %% All other arguments have been checked when this is called.

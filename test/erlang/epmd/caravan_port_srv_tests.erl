@@ -144,18 +144,18 @@ traced_timeouts(Fun) ->
     Tracee = self(),
     Tracer = spawn_link(fun() -> collect([]) end),
     1 = erlang:trace(Tracee, true, [call, {tracer, Tracer}]),
-    1 = erlang:trace_pattern({caravan_nif, lookup, 7}, true, [global]),
+    1 = erlang:trace_pattern({caravan_nif, lookup, 8}, true, [global]),
     Result = Fun(),
     1 = erlang:trace(Tracee, false, [call]),
     Delivered = erlang:trace_delivered(Tracee),
     receive {trace_delivered, Tracee, Delivered} -> ok end,
-    1 = erlang:trace_pattern({caravan_nif, lookup, 7}, false, [global]),
+    1 = erlang:trace_pattern({caravan_nif, lookup, 8}, false, [global]),
     Tracer ! {give, self()},
     receive {collected, Calls} -> {Result, Calls} after ?HANG_GUARD -> error(no_tracer) end.
 
 collect(Calls) ->
     receive
-        {trace, _, call, {caravan_nif, lookup, [_, _, Type, _, _, Timeout, _]}} -> collect([{Type, Timeout} | Calls]);
+        {trace, _, call, {caravan_nif, lookup, [_, _, Type, _, _, Timeout, _, _]}} -> collect([{Type, Timeout} | Calls]);
         {give, To} -> To ! {collected, lists:reverse(Calls)}
     end.
 
