@@ -1,0 +1,92 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "support/handlers.hpp"
+#include "support/mock_dns_server.hpp"
+#include "support/random_text.hpp"
+
+namespace caravan::test {
+
+// A server whose faults come from a seed, and change while it runs. What it answers is right: the name as the target.
+class FaultyServer {
+ public:
+  enum class Fault : std::uint8_t {
+    kNone,
+    kLossy,  // half of the questions, or of the answers, are lost
+    kSilent,
+    kRefuses,
+    kCloses,   // connections, before the answer; over UDP silence
+    kRepeats,  // answers, also those to earlier questions
+    kCuts,     // messages, anywhere
+    kEchoes,   // the question before the answer
+    kCount,
+  };
+
+  explicit FaultyServer(std::uint32_t seed)
+      : random_{seed}, server_{[this](MockDnsServer::Exchange& exchange) { handle(exchange); }} {}
+
+  void set(Fault fault) noexcept { fault_.store(fault, std::memory_order_relaxed); }
+  const Nameserver& nameserver() const noexcept { return server_.nameserver(); }
+
+ private:
+  static Bytes answer_to(const Query& query) {
+    switch (query.type) {
+      case RecordType::kA:
+        return query.reply().a(query.name, 30, "10.0.0.1").build();
+      case RecordType::kAaaa:
+        return query.reply().aaaa(query.name, 30, "2001:db8::1").build();
+      default:
+        return srv_reply_to(query, query.name).build();
+    }
+  }
+
+  void handle(MockDnsServer::Exchange& exchange) {
+    const auto& query = exchange.query();
+    auto answer = answer_to(query);
+    switch (fault_.load(std::memory_order_relaxed)) {
+      case Fault::kSilent:
+        return;
+      case Fault::kLossy:
+        if (random_.below(2) == 0) {
+          return;
+        }
+        break;
+      case Fault::kRefuses:
+        exchange.reply(query.reply().rcode(5));
+        return;
+      case Fault::kCloses:
+        if (query.tcp) {
+          exchange.close();
+        }
+        return;
+      case Fault::kRepeats:
+        exchange.reply(answer);
+        if (!earlier_.empty()) {
+          exchange.reply(earlier_);
+        }
+        break;
+      case Fault::kCuts:
+        answer.resize(random_.below(answer.size()));
+        break;
+      case Fault::kEchoes:
+        exchange.reply(query.message);
+        break;
+      case Fault::kNone:
+      case Fault::kCount:
+        break;
+    }
+    exchange.reply(answer);
+    earlier_ = std::move(answer);
+  }
+
+  std::atomic<Fault> fault_{Fault::kNone};
+  // Of the server's thread.
+  RandomText random_;
+  Bytes earlier_;
+  MockDnsServer server_;
+};
+
+}  // namespace caravan::test
