@@ -7,12 +7,13 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% The tables belong to this process, so that no crash of a topology takes them along.
+%% The tables belong to this process, so that no crash of a topology takes them along. When caravan_topologies crashes, the
+%% topologies run on, and its successor goes on with them.
 init([]) ->
     ok = caravan_glue:create(),
     ok = caravan_address_history:create(),
     ok = caravan_topology_registry:create(),
-    {ok, {#{strategy => one_for_all, intensity => 10, period => 10}, [
+    {ok, {#{strategy => rest_for_one, intensity => 10, period => 10}, [
         #{id => caravan_topologies_sup, start => {caravan_topologies_sup, start_link, []}, type => supervisor},
         #{id => caravan_topologies, start => {caravan_topologies, start_link, []}}
     ]}}.

@@ -3,7 +3,7 @@
 -module(caravan_topology_registry).
 
 -export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0]).
--export([subscribe/2, unsubscribe/2, subscribers/1]).
+-export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0]).
 
 %% For how long what a topology wanted counts after it has crashed, in milliseconds.
 -define(MEMORY, 600000).
@@ -52,6 +52,21 @@ unsubscribe(Name, Pid) ->
 -spec subscribers(atom()) -> [pid()].
 subscribers(Name) ->
     [Pid || [Pid] <- with_table(fun() -> ets:match(?MODULE, {{subscriber, Name, '$1'}}) end, [])].
+
+%% What whoever keeps topologies running has to know of each after its own crash.
+-spec keep(atom(), term()) -> ok.
+keep(Name, What) ->
+    _ = with_table(fun() -> ets:insert(?MODULE, {{kept, Name}, What}) end, true),
+    ok.
+
+-spec forget(atom()) -> ok.
+forget(Name) ->
+    _ = with_table(fun() -> ets:delete(?MODULE, {kept, Name}) end, true),
+    ok.
+
+-spec kept() -> [{atom(), term()}].
+kept() ->
+    lists:sort([{Name, What} || [Name, What] <- with_table(fun() -> ets:match(?MODULE, {{kept, '$1'}, '$2'}) end, [])]).
 
 -spec names() -> [atom()].
 names() ->

@@ -3,7 +3,7 @@
 %% told of each. A functional state, owned by a topology.
 -module(caravan_audience).
 
--export([new/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
+-export([new/1, renew/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
 
 -export_type([state/0, goal/0]).
 
@@ -32,6 +32,11 @@ new(Topology) ->
     State = #state{topology = Topology, subscribers = Subscribers},
     ok = tell(restarted, State),
     State.
+
+%% The registry is another one, and is told again who is subscribed.
+-spec renew(state()) -> ok.
+renew(#state{topology = Topology, subscribers = Subscribers}) ->
+    lists:foreach(fun(Pid) -> ok = caravan_topology_registry:subscribe(Topology, Pid) end, maps:values(Subscribers)).
 
 %% The caller of gen_server:call/3 is answered by connected/3, or by handle_info/2 when the time is over.
 -spec await(gen_server:from(), goal(), timeout(), state()) -> state().

@@ -158,7 +158,7 @@ child_spec(Options) ->
     }.
 
 given_name(#{name := Name}) -> Name;
-given_name(Options) when is_list(Options) -> proplists:get_value(name, Options);
+given_name(Options) when length(Options) >= 0 -> proplists:get_value(name, Options);
 given_name(_Options) -> undefined.
 
 %% @doc Starts a topology under Caravan's own supervisor, as one of the configuration: one that crashes is started again,
@@ -187,7 +187,8 @@ stop(Name) ->
     caravan_topologies:stop(Name).
 
 %% @doc Makes the topologies of the configuration as the application's environment is now: starts those that are new, stops
-%% those that have gone, and gives other options to those that have changed. Connections stay. Topologies of
+%% those that have gone, and gives other options to those that have changed, also by {@link change/2}. Connections stay. One whose
+%% entry is not allowed runs as it did; the log names it. Topologies of
 %% {@link start/1} are left alone, but one that the configuration has by then belongs to it from then on. OTP calls this after a change of the environment (config_change). Errors: `not_started'.
 %%
 %% ```
@@ -259,7 +260,7 @@ goal() ->
     {fun goal/1, "a number of nodes, or a list of nodes"}.
 
 goal(Count) when is_integer(Count), Count >= 0 -> {ok, Count};
-goal(Nodes) when is_list(Nodes) -> all_atoms(Nodes, lists:all(fun is_atom/1, Nodes));
+goal(Nodes) when length(Nodes) >= 0 -> all_atoms(Nodes, lists:all(fun is_atom/1, Nodes));
 goal(_) -> error.
 
 all_atoms(Nodes, true) -> {ok, Nodes};

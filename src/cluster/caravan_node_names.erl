@@ -76,8 +76,12 @@ bindings({ip, Ip}) -> [{ip, list_to_binary(inet:ntoa(Ip))}];
 bindings({target, Target}) -> [{target, Target} | labels(binary:split(Target, <<".">>))].
 
 %% The part behind the `@' loses its upper case with the check of the whole name.
-labels([Label, Domain]) -> [{label, string:lowercase(Label)}, {domain, Domain}];
+labels([Label, Domain]) -> [{label, << <<(lowercase(Octet))>> || <<Octet>> <= Label >>}, {domain, Domain}];
 labels([_NoDomain]) -> [].
+
+%% As DNS has it (RFC 4343); a client of the user's may give octets that are no text.
+lowercase(Octet) when Octet >= $A, Octet =< $Z -> Octet + 32;
+lowercase(Octet) -> Octet.
 
 %% Whether the names say where their nodes listen.
 -spec have_port(options()) -> boolean().

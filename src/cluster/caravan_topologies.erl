@@ -48,7 +48,22 @@ call(Request) ->
 
 -spec init([]) -> {ok, state()}.
 init([]) ->
-    {ok, configure(configured(), #{})}.
+    %% Topologies under supervisors of users outlive the registry of an application that was stopped.
+    ok = caravan_topology:renew(),
+    {ok, configure(configured(), adopted())}.
+
+%% What a predecessor of this process kept running, and what has crashed since its end.
+adopted() ->
+    lists:foldl(fun adopt/2, #{}, caravan_topology_registry:kept()).
+
+adopt({Name, {Options, Origin}}, Topologies) ->
+    case whereis(caravan_topology:registered_name(Name)) of
+        undefined ->
+            Waiting = #topology{options = Options, origin = Origin, state = {waiting, make_ref()}, crashes = 1},
+            restart(Name, Waiting, Topologies);
+        Pid ->
+            Topologies#{Name => running(Pid, Options, Origin, 0)}
+    end.
 
 handle_call({start, Options}, _From, Topologies) ->
     Name = name(Options),
@@ -70,7 +85,7 @@ started({ok, undefined}, _Name, _Options, Topologies) ->
     {reply, ignore, Topologies};
 started({ok, Pid}, Name, Options, Topologies) ->
     _ = [cancel_timer(Timer) || #{Name := #topology{state = {waiting, Timer}}} <- [Topologies]],
-    {reply, {ok, Pid}, Topologies#{Name => running(Pid, Options, caller, 0)}};
+    {reply, {ok, Pid}, keep(Name, running(Pid, Options, caller, 0), Topologies)};
 started({error, _} = Error, _Name, _Options, Topologies) ->
     {reply, Error, Topologies}.
 
@@ -90,7 +105,7 @@ handle_info(_Unknown, Topologies) ->
 
 %% Somebody has stopped it.
 ended([Name], Reason, Topologies) when Reason =:= normal; Reason =:= shutdown ->
-    maps:remove(Name, Topologies);
+    forget(Name, Topologies);
 ended([Name], Reason, Topologies) ->
     #{Name := #topology{state = {running, _, _, Since}, crashes = Before} = Topology} = Topologies,
     Crashes = crashes(now_ms() - Since, Before),
@@ -105,20 +120,29 @@ wait(Name, Reason, #topology{crashes = Crashes} = Topology, Topologies) ->
     After = restart_after(Crashes),
     ok = log(#{event => topology_crashed, topology => Name, reason => Reason, crashes => Crashes, restart_in => After}),
     Timer = erlang:start_timer(After, self(), {restart, Name}),
-    Topologies#{Name := Topology#topology{state = {waiting, Timer}}}.
+    Topologies#{Name => Topology#topology{state = {waiting, Timer}}}.
 
 restart_after(1) -> 0;
 restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1, rand:uniform(16#100000000)).
 
 restart(Name, #topology{options = Options, origin = Origin, crashes = Crashes} = Topology, Topologies) ->
     case caravan_topologies_sup:start_child(Options) of
-        {ok, Pid} -> Topologies#{Name := running(Pid, Options, Origin, Crashes)};
+        {ok, Pid} -> Topologies#{Name => running(Pid, Options, Origin, Crashes)};
         %% One of that name runs under a supervisor of the user's by now.
         {error, {already_started, _} = Reason} ->
             ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
-            maps:remove(Name, Topologies);
+            forget(Name, Topologies);
         {error, Reason} -> wait(Name, Reason, Topology#topology{crashes = Crashes + 1}, Topologies)
     end.
+
+%% The registry remembers it, should this process end.
+keep(Name, #topology{options = Options, origin = Origin} = Topology, Topologies) ->
+    ok = caravan_topology_registry:keep(Name, {Options, Origin}),
+    Topologies#{Name => Topology}.
+
+forget(Name, Topologies) ->
+    ok = caravan_topology_registry:forget(Name),
+    maps:remove(Name, Topologies).
 
 running(Pid, Options, Origin, Crashes) ->
     #topology{
@@ -130,11 +154,11 @@ end_topology(Name, #topology{state = {running, Pid, Monitor, _}}, Topologies) ->
     true = demonitor(Monitor, [flush]),
     ok = caravan_topologies_sup:stop_child(Pid),
     ok = caravan_topology_registry:withdraw(Name),
-    maps:remove(Name, Topologies);
+    forget(Name, Topologies);
 end_topology(Name, #topology{state = {waiting, Timer}}, Topologies) ->
     ok = cancel_timer(Timer),
     ok = caravan_topology_registry:withdraw_crashed(Name),
-    maps:remove(Name, Topologies).
+    forget(Name, Topologies).
 
 cancel_timer(Timer) ->
     _ = erlang:cancel_timer(Timer),
@@ -142,32 +166,34 @@ cancel_timer(Timer) ->
 
 %% The configuration
 
+%% Those that are wanted, and the names of those that are left as they are, since what the configuration has for them is not
+%% allowed.
 configured() ->
     configured(caravan_config:value(topologies)).
 
 configured({ok, Entries}) ->
-    {_, Good} = lists:foldl(fun entry/2, {[], []}, Entries),
-    lists:reverse(Good);
+    {Names, Good} = lists:foldl(fun entry/2, {[], []}, Entries),
+    {lists:reverse(Good), [Name || {bad, Name} <- Names]};
 configured({error, Error}) ->
     ok = log(#{event => bad_topologies, error => Error}),
-    [].
+    {[], all}.
 
 %% One that cannot be started is reported and left out: a typo in one keeps neither the node from booting nor the others
 %% from running.
 entry({Name, Options}, {Names, Good}) when is_atom(Name), is_map(Options); is_atom(Name), is_list(Options) ->
     Named = caravan_topology_options:with_name(Name, Options),
-    case {lists:member(Name, Names), caravan_topology_options:check(Named)} of
+    case {lists:keymember(Name, 2, Names), caravan_topology_options:check(Named)} of
         {true, _} ->
             ok = reject(none, bad_entry(Name, "each name of a topology once")),
             {Names, Good};
         {false, {ok, #{query := ignore}}} ->
             ok = caravan_report:ignored(Name),
-            {[Name | Names], Good};
+            {[{good, Name} | Names], Good};
         {false, {ok, _}} ->
-            {[Name | Names], [{Name, Named} | Good]};
+            {[{good, Name} | Names], [{Name, Named} | Good]};
         {false, {error, Error}} ->
             ok = reject(Name, caravan_config:topology_error(Error)),
-            {[Name | Names], Good}
+            {[{bad, Name} | Names], Good}
     end;
 entry(Other, {Names, Good}) ->
     ok = reject(none, bad_entry(Other, "{Name, Options}")),
@@ -179,20 +205,25 @@ bad_entry(Value, Allowed) ->
 reject(Name, Error) ->
     log(#{event => bad_topology, topology => Name, error => Error}).
 
-configure(Wanted, Topologies) ->
+configure({Wanted, Left}, Topologies) ->
     Unwanted = [
         Named
-     || {Name, #topology{origin = configuration}} = Named <- maps:to_list(Topologies), not lists:keymember(Name, 1, Wanted)
+     || {Name, #topology{origin = configuration}} = Named <- maps:to_list(Topologies),
+        not lists:keymember(Name, 1, Wanted),
+        not is_left(Name, Left)
     ],
-    Left = lists:foldl(fun({Name, Topology}, Map) -> end_topology(Name, Topology, Map) end, Topologies, Unwanted),
-    lists:foldl(fun configure_one/2, Left, Wanted).
+    Others = lists:foldl(fun({Name, Topology}, Map) -> end_topology(Name, Topology, Map) end, Topologies, Unwanted),
+    lists:foldl(fun configure_one/2, Others, Wanted).
 
+is_left(_Name, all) -> true;
+is_left(Name, Names) -> lists:member(Name, Names).
+
+%% One whose options are as they were may have been given others by caravan_cluster:change/2.
 configure_one({Name, Options}, Topologies) ->
     case Topologies of
-        #{Name := #topology{options = Options}} -> Topologies;
         #{Name := Topology} ->
             ok = change_running(Topology#topology.state, Name, Options),
-            Topologies#{Name := Topology#topology{options = Options, origin = configuration}};
+            keep(Name, Topology#topology{options = Options, origin = configuration}, Topologies);
         #{} -> start_configured(caravan_topologies_sup:start_child(Options), Name, Options, Topologies)
     end.
 
@@ -200,7 +231,7 @@ configure_one({Name, Options}, Topologies) ->
 change_running({running, _, _, _}, Name, Options) ->
     {ok, Checked} = caravan_topology_options:check(Options),
     try
-        caravan_topology:change(Name, Checked, ?CHANGE_TIMEOUT_MS)
+        caravan_topology:configure(Name, Checked, ?CHANGE_TIMEOUT_MS)
     catch
         exit:_ -> ok
     end;
@@ -208,7 +239,7 @@ change_running({waiting, _}, _Name, _Options) ->
     ok.
 
 start_configured({ok, Pid}, Name, Options, Topologies) ->
-    Topologies#{Name => running(Pid, Options, configuration, 0)};
+    keep(Name, running(Pid, Options, configuration, 0), Topologies);
 %% It runs under a supervisor of the user's.
 start_configured({error, Reason}, Name, _Options, Topologies) ->
     ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
@@ -230,7 +261,7 @@ format(#{event := bad_topologies, error := Error}) ->
 format(#{event := bad_topology, topology := none, error := Error}) ->
     {"~ts; the others are started", [caravan_option:format_error(Error)]};
 format(#{event := bad_topology, topology := Name, error := Error}) ->
-    {"~ts; topology ~ts is not started", [caravan_option:format_error(Error), Name]};
+    {"~ts; topology ~ts is not started, or runs as it did", [caravan_option:format_error(Error), Name]};
 format(#{event := topology_crashed, topology := Name, crashes := Crashes, restart_in := After}) ->
     {"caravan ~ts: has crashed (~b in a row) and is started again in ~b ms", [Name, Crashes, After]};
 format(#{event := topology_not_started, topology := Name, reason := Reason}) ->

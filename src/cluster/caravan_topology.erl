@@ -5,8 +5,10 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, registered_name/1, own_status/0]).
+-export([start_link/1, change/3, configure/3, renew/0, registered_name/1, own_status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
+
+-define(PREFIX, "caravan_cluster.").
 
 -record(state, {
     options :: map(),
@@ -35,10 +37,21 @@ start_link(#{name := Name} = Options) ->
 change(Name, Options, Timeout) ->
     gen_server:call(registered_name(Name), {change, Options}, Timeout).
 
+%% As change/3, but that nothing happens where the options are these already.
+-spec configure(atom(), map(), timeout()) -> ok.
+configure(Name, Options, Timeout) ->
+    gen_server:call(registered_name(Name), {configure, Options}, Timeout).
+
+%% Makes all topologies of this node say again what they want, as to a registry that is new.
+-spec renew() -> ok.
+renew() ->
+    Topologies = [Name || Name <- registered(), lists:prefix(?PREFIX, atom_to_list(Name))],
+    lists:foreach(fun(Name) -> ok = gen_server:cast(Name, renew) end, Topologies).
+
 %% One more atom for each that is used as a name.
 -spec registered_name(atom()) -> atom().
 registered_name(Name) ->
-    list_to_atom("caravan_cluster." ++ atom_to_list(Name)).
+    list_to_atom(?PREFIX ++ atom_to_list(Name)).
 
 %% The status for a caller within the process of the topology, such as a handler of its telemetry events.
 -spec own_status() -> map().
@@ -89,14 +102,21 @@ handle_call({exclude, Node, Milliseconds}, _From, State) ->
     {reply, ok, step({exclude, text(Node), Milliseconds}, State)};
 handle_call(reconnect, _From, State) ->
     {reply, ok, step(reconnect, State)};
-handle_call({change, Options}, _From, #state{node_list = List} = State) ->
-    Changed = State#state{options = Options, node_list = caravan_node_list:change(Options, List)},
-    {reply, ok, step({change, caravan_topology_options:for_core(Options)}, Changed)};
+handle_call({configure, Options}, _From, #state{options = Options} = State) ->
+    {reply, ok, State};
+handle_call({configure, Options}, _From, State) ->
+    {reply, ok, changed(Options, State)};
+handle_call({change, Options}, _From, State) ->
+    {reply, ok, changed(Options, State)};
 handle_call(_Unknown, _From, State) ->
     {reply, {error, unknown_request}, State}.
 
 handle_cast(poll, State) ->
     {noreply, step(poll, State)};
+handle_cast(renew, #state{options = #{name := Name}, core = Core, audience = Audience} = State) ->
+    ok = caravan_topology_registry:publish(Name, nodes_of(caravan_topology_core:wanted(Core))),
+    ok = caravan_audience:renew(Audience),
+    {noreply, State};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
@@ -112,6 +132,10 @@ handle_info({nodedown, Node, Info}, #state{node_list = List} = State) when is_at
 handle_info(Info, State) ->
     {noreply, ended(caravan_task:reference_of(Info), Info, State)}.
 
+changed(Options, #state{node_list = List} = State) ->
+    Changed = State#state{options = Options, node_list = caravan_node_list:change(Options, List)},
+    step({change, caravan_topology_options:for_core(Options)}, Changed).
+
 %% The message is the end of an attempt or of a disconnect function, or of something else.
 ended(Reference, Info, #state{attempts = Attempts} = State) when is_map_key(Reference, Attempts) ->
     {Attempt, Left} = maps:take(Reference, Attempts),
@@ -123,9 +147,11 @@ ended(Reference, Info, #state{disconnects = Disconnects} = State) when is_map_ke
 ended(_Reference, Info, #state{lookups = Lookups} = State) ->
     looked_up(maps:to_list(Lookups), Info, State).
 
-disconnected({ok, Result}, Node, AbsentMs, #state{options = Options} = State) ->
-    ok = caravan_report:disconnect(Node, Result, AbsentMs, Options),
+disconnected({ok, true}, Node, AbsentMs, #state{options = Options} = State) ->
+    ok = caravan_report:disconnect(Node, true, AbsentMs, Options),
     step({disconnected, text(Node), ok}, State#state{disconnect_fails = false});
+disconnected({ok, Result}, Node, AbsentMs, State) ->
+    disconnected({result, Result}, Node, AbsentMs, State);
 disconnected(Failure, Node, _AbsentMs, #state{options = Options, disconnect_fails = Told} = State) ->
     _ = [ok = caravan_report:function_failed(disconnect, Failure, Options) || not Told],
     step({disconnected, text(Node), failed}, State#state{disconnect_fails = true}).

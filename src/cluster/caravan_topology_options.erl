@@ -153,7 +153,7 @@ basenames() ->
 %% A string is a list, too. As for other options, the atom is the default; the text is a basename.
 basenames(default) ->
     {ok, own};
-basenames([First | _] = List) when not is_integer(First) ->
+basenames([First | _] = List) when not is_integer(First), length(List) > 0 ->
     case all([basename(Basename) || Basename <- List]) of
         {ok, Basenames} -> {ok, lists:usort(Basenames)};
         error -> error
@@ -196,7 +196,7 @@ fraction(_) -> error.
 mfargs() ->
     {fun mfargs/1, "{Module, Function, Arguments}"}.
 
-mfargs({Module, Function, Arguments} = MFArgs) when is_atom(Module), is_atom(Function), is_list(Arguments) ->
+mfargs({Module, Function, Arguments} = MFArgs) when is_atom(Module), is_atom(Function), length(Arguments) >= 0 ->
     {ok, MFArgs};
 mfargs(_) ->
     error.

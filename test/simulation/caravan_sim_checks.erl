@@ -280,7 +280,8 @@ left(_Peer, #seen{taken = Taken}) ->
     Taken.
 
 answered({Query, {ok, #{records := Records} = Answer}}, Now, #seen{last = Last, complete = Complete} = Vm) ->
-    Answered = sampled(Records, Now, Vm#seen{last = Last#{Query => {fresh, Now, Records}}}),
+    Outlasting = outlasting(maps:get(Query, Last, none), Now, Vm),
+    Answered = sampled(Records, Now, Outlasting#seen{last = Last#{Query => {fresh, Now, Records}}}),
     case is_complete(Answer, Vm#seen.options) of
         true -> kept(Records, Now, Answered#seen{complete = Complete#{Query => Records}, answered_at = Now});
         false -> Answered#seen{in_doubt = true}
@@ -331,6 +332,12 @@ keeps_what_is_wanted(Removed, Now, #seen{complete = Complete, answered_at = At, 
 %% Whether there is an answer that may take something away: of one query, and of all where a crash has left a word.
 is_known(#seen{crashes = 0, complete = Complete}) -> map_size(Complete) > 0;
 is_known(#seen{options = #{queries := Queries}, complete = Complete}) -> map_size(Complete) =:= length(Queries).
+
+%% Time in which nobody knew does not count.
+outlasting({Outcome, At, _Records}, Now, #seen{sampled = Sampled} = Vm) when Outcome =/= fresh, is_integer(At) ->
+    Vm#seen{sampled = maps:map(fun(_Peer, Listed) -> Listed + Now - At end, Sampled)};
+outlasting(_Last, _Now, Vm) ->
+    Vm.
 
 sampled(Records, Now, #seen{options = #{answers := sampled}, sampled = Sampled} = Vm) ->
     Vm#seen{sampled = maps:merge(Sampled, maps:from_keys(lists:append(Records), Now))};

@@ -132,7 +132,7 @@ answered(Answer, Now, #{own := Own, connected := Connected} = Facts, Options, St
         failed = 0,
         ttl = Ttl,
         answered_at = Now,
-        names = wanted(Listed, Complete, Now, Connected, Options, State),
+        names = wanted(Listed, Complete, Now, Connected, Options, outlasting(Now, State)),
         complete = Complete orelse State#state.complete,
         answer_complete = Complete,
         records = Records,
@@ -193,6 +193,17 @@ is_same(<<>>, <<".">>) -> true;
 is_same(_, _) -> false.
 
 is_letter(Letter) -> Letter >= $a andalso Letter =< $z.
+
+%% Time in which nobody knew, as DNS could not be asked or said that there is none, is none in which a name was not listed.
+outlasting(_Now, #state{last_lookup = Last} = State) when Last =:= fresh; Last =:= none ->
+    State;
+outlasting(Now, #state{answered_at = At, names = Names} = State) when is_integer(At) ->
+    State#state{names = maps:map(fun(_Name, Until) -> later(Until, Now - At) end, Names)};
+outlasting(_Now, State) ->
+    State.
+
+later(infinity, _Unknown) -> infinity;
+later(Until, Unknown) -> Until + Unknown.
 
 %% What an incomplete answer leaves out may still be there. It adds to what is known, within bounds.
 wanted(Listed, true, _Now, _Connected, _Options, _State) ->

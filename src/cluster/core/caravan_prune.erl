@@ -72,8 +72,8 @@ absent_since(Name, Absent, Unknown, Now) ->
 %% of which there are `Count'. Other topologies list the nodes `Elsewhere'.
 -spec due(fresh | suppression(), fun((name()) -> boolean()), {Count :: non_neg_integer(), Elsewhere :: [name()]},
     Now :: integer(), state()) -> {[name()], state()}.
-due(_Outcome, _IsConnected, _Others, _Now, #state{options = #{prune := false}} = State) ->
-    {[], State#state{suppressed = #{}}};
+due(Outcome, _IsConnected, _Others, _Now, #state{options = #{prune := false}, in_doubt = InDoubt} = State) ->
+    {[], State#state{suppressed = #{}, in_doubt = InDoubt orelse Outcome =/= fresh}};
 due(fresh, IsConnected, {Count, Elsewhere}, Now, State) ->
     #state{options = #{prune_after := After, prune_max_fraction := Fraction}, removals = Removals, absent = Absent} = State,
     Recent = [Removal || {At, _, _} = Removal <- Removals, Now - At < After],

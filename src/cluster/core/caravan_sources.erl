@@ -73,10 +73,15 @@ answered({Query, Outcome}, Now, Facts, Options, #state{discoveries = Discoveries
 without_carried(_Now, #state{carried = Carried} = State) when map_size(Carried) =:= 0 ->
     State;
 without_carried(Now, #state{carried_until = Until} = State) ->
-    case lists:all(fun(Certainty) -> replaces(Certainty, Now >= Until) end, certainties(State)) of
+    Certainties = certainties(State),
+    case lists:all(fun(Certainty) -> replaces(Certainty, Now >= Until) end, Certainties) of
         true -> State#state{carried = #{}};
-        false -> State
+        false -> State#state{carried_until = carried_until(lists:member(failed, Certainties), Now, Until)}
     end.
+
+%% While DNS cannot be asked, nothing expires.
+carried_until(true, Now, Until) -> max(Now + ?CARRIED_MS, Until);
+carried_until(false, _Now, Until) -> Until.
 
 replaces(fresh, _IsOver) -> true;
 replaces(incomplete, IsOver) -> IsOver;

@@ -130,6 +130,8 @@
     pruned_at = never :: integer() | never,
     is_polling = false :: boolean(),
     look_at = none :: integer() | none,
+    %% Whether a wanted node has gone down since the poll began.
+    looks_again = false :: boolean(),
     %% Whether that comes sooner since the last answer was a change.
     is_quick = false :: boolean(),
     %% Whether the end of a poll waits for the list of nodes.
@@ -284,8 +286,9 @@ look_if_due(Now, Facts, #state{look_at = At} = State) when is_integer(At), At =<
 look_if_due(_Now, _Facts, State) -> State.
 
 %% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
-look_after_nodedown(_Name, _Now, _Facts, #state{is_polling = true} = State) ->
-    State;
+%% The answer that is on its way may be older than that.
+look_after_nodedown(Name, _Now, _Facts, #state{is_polling = true, wanted = Wanted} = State) ->
+    State#state{looks_again = State#state.looks_again orelse is_map_key(Name, Wanted)};
 look_after_nodedown(_Name, _Now, _Facts, #state{options = #{queries := []}} = State) ->
     State;
 look_after_nodedown(Name, Now, #{random := Random}, #state{wanted = Wanted} = State) when is_map_key(Name, Wanted) ->
@@ -302,7 +305,13 @@ polled(Outcomes, Duration, Now, Facts, #state{sources = Before, published = Want
     Answered = in_answer(caravan_sources:certainty(Sources), Now, want_again(Before, Now, Reported)),
     #state{published = Wanted} = Published = publish_again(WantedBefore, Answered),
     Pace = caravan_sources:pace(Before, Wanted =/= WantedBefore, Sources),
-    schedule(Pace, Now, Facts, settle(Now, Facts, Published)).
+    look_again(Now, Facts, schedule(Pace, Now, Facts, settle(Now, Facts, Published))).
+
+look_again(Now, #{random := Random}, #state{looks_again = true, options = #{poll_interval := Interval}, look_at = At} = State) ->
+    After = caravan_schedule:look_after_nodedown(Interval, Random),
+    State#state{looks_again = false, look_at = caravan_schedule:earlier(Now + After, At)};
+look_again(_Now, _Facts, State) ->
+    State.
 
 of_query({looked_up, Outcome, Before, Endpoints}, Query, Duration) ->
     {looked_up, Query, Outcome, Before, #{duration => Duration, endpoints => Endpoints}};

@@ -6,7 +6,7 @@
 -import(caravan_test_log, [assert_no_report/1, next_report/1]).
 -import(caravan_test_topology, [put_nodes/2]).
 
--export([slow/1, raise/1, give/1, yes/1]).
+-export([slow/1, raise/1, refuse/1, give/1, yes/1]).
 
 -define(GUARD_MS, 30000).
 -define(A, 'app-4371@n.test').
@@ -17,6 +17,7 @@ functions_test_() ->
         fun a_list_of_nodes_that_fails_is_named_once_until_it_works/1,
         fun a_node_that_is_connected_and_never_listed_is_named_once/1,
         fun a_disconnect_that_fails_is_named/1,
+        fun a_disconnect_that_does_not_work_has_failed/1,
         fun a_client_that_is_no_module_is_named/1
     ]).
 
@@ -113,6 +114,25 @@ a_disconnect_that_fails_is_named(Server) ->
         )
     end),
     persistent_term:erase(Key).
+
+%% Such as one of libcluster, which says that it did not work.
+a_disconnect_that_does_not_work_has_failed(Server) ->
+    put_nodes(Server, [4371]),
+    Key = {?MODULE, list},
+    ok = persistent_term:put(Key, [?A]),
+    Overrides = #{
+        list_nodes => {?MODULE, give, [Key]}, disconnect => {?MODULE, refuse, []},
+        prune => true, prune_after => 1000, prune_max_fraction => 1
+    },
+    with_topology(Server, Overrides, fun() ->
+        _ = caravan_test_topology:await(test_topology, connected, [?A]),
+        put_nodes(Server, [4372]),
+        ?assertMatch(#{option := disconnect, failure := {result, false}}, next_report(function_failed)),
+        ?assertMatch(#{pruned := 0}, caravan_cluster:status(test_topology))
+    end),
+    persistent_term:erase(Key).
+
+refuse(_Node) -> false.
 
 a_client_that_is_no_module_is_named(Server) ->
     with_topology(Server, #{dns_client => no_module}, fun() ->

@@ -174,7 +174,7 @@ a_node_is_excluded_for_a_while(Server) ->
         _ = caravan_test_topology:looks(test_topology, 3),
         ok = caravan_cluster:exclude(test_topology, ?A, 1),
         ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS)),
-        ?assertMatch({error, {bad_option, timeout, -1, _}}, caravan_cluster:exclude(test_topology, ?A, -1))
+        ?assertMatch({error, {bad_option, milliseconds, -1, _}}, caravan_cluster:exclude(test_topology, ?A, -1))
     end).
 
 a_reconnect_ends_every_backoff(Server) ->

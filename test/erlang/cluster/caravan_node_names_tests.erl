@@ -8,6 +8,7 @@ names_test_() ->
         fun a_port_of_zero_matters_where_the_names_have_it/0,
         fun targets_of_consul_and_kubernetes_make_names/0,
         fun a_template_says_what_names_are_like/0,
+        fun octets_that_are_no_text_make_no_name/0,
         fun each_basename_gives_a_name/0,
         fun a_record_keeps_the_names_that_are_names/0,
         fun what_makes_no_name_is_left_out_and_counted/0,
@@ -32,6 +33,11 @@ of_finding(Finding, Overrides) ->
     #{queries := [Query]} = Options = options(Overrides),
     {ok, Answer} = caravan_node_names:of_outcome({ok, Finding}, Query, Options),
     Answer.
+
+%% A client of the user's may give any.
+octets_that_are_no_text_make_no_name() ->
+    Answer = of_endpoints(srv([{4370, <<255, ".test">>}, {4371, <<"n1.test">>}]), #{}),
+    ?assertMatch(#{records := [[<<"app-4371@n1.test">>]], invalid := 1}, Answer).
 
 srv(Records) ->
     [#{port => Port, target => Target} || {Port, Target} <- Records].

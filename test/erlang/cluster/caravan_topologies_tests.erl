@@ -21,7 +21,11 @@ topologies_test_() ->
         fun one_that_waits_gives_way_to_one_of_its_name/1,
         fun unknown_calls_and_casts_crash_nothing/1,
         fun a_reload_makes_the_topologies_as_they_are_configured/1,
-        fun one_bad_entry_leaves_the_others/1
+        fun one_bad_entry_leaves_the_others/1,
+        fun an_entry_that_has_become_bad_leaves_its_topology/1,
+        fun a_reload_takes_back_a_change/1,
+        fun the_keeper_of_topologies_may_crash/1,
+        fun a_topology_of_a_supervisor_is_known_to_an_application_that_starts_again/1
     ]).
 
 start(Server, Overrides) ->
@@ -146,6 +150,84 @@ one_that_waits_gives_way_to_one_of_its_name(Server) ->
         ?assertEqual([test_topology], caravan_cluster:topologies()),
         ok = gen_server:stop(Pid)
     end).
+
+configured(Server, Overrides) ->
+    Options = maps:merge(caravan_test_topology:options(Server), caravan_test_peers:options(caravan_test_peers:new())),
+    maps:remove(name, maps:merge(Options, Overrides)).
+
+an_entry_that_has_become_bad_leaves_its_topology(Server) ->
+    put_nodes(Server, [4371]),
+    Good = configured(Server, #{}),
+    ok = application:set_env(caravan, topologies, [{test_topology, Good}]),
+    try
+        caravan_test_log:with_reports(error, fun() ->
+            ok = caravan_cluster:reload(),
+            _ = await(test_topology, wanted, [?A]),
+            Pid = whereis('caravan_cluster.test_topology'),
+            ok = application:set_env(caravan, topologies, [{test_topology, Good#{pol_interval => 1}}]),
+            ok = caravan_cluster:reload(),
+            ?assertMatch(#{event := bad_topology, topology := test_topology}, next_report()),
+            ok = application:set_env(caravan, topologies, #{}),
+            ok = caravan_cluster:reload(),
+            ?assertMatch(#{event := bad_topologies}, next_report()),
+            ?assertEqual(Pid, whereis('caravan_cluster.test_topology')),
+            ok = application:set_env(caravan, topologies, []),
+            ok = caravan_cluster:reload(),
+            ?assertEqual(undefined, whereis('caravan_cluster.test_topology'))
+        end)
+    after
+        ok = application:unset_env(caravan, topologies),
+        ok = caravan_cluster:reload()
+    end.
+
+a_reload_takes_back_a_change(Server) ->
+    Options = configured(Server, #{}),
+    ok = application:set_env(caravan, topologies, [{test_topology, Options}]),
+    try
+        ok = caravan_cluster:reload(),
+        ok = caravan_cluster:change(test_topology, Options#{query => "another.test"}),
+        ?assertMatch(#{query := <<"another.test">>}, caravan_cluster:status(test_topology)),
+        ok = caravan_cluster:reload(),
+        ?assertMatch(#{query := <<"app.test">>}, caravan_cluster:status(test_topology))
+    after
+        ok = application:unset_env(caravan, topologies),
+        ok = caravan_cluster:reload()
+    end.
+
+%% The process that starts topologies again when they crash.
+the_keeper_of_topologies_may_crash(Server) ->
+    put_nodes(Server, [4371]),
+    Pid = start(Server, #{}),
+    _ = await(test_topology, wanted, [?A]),
+    {ok, _} = caravan_cluster:subscribe(test_topology),
+    Keeper = whereis(caravan_topologies),
+    true = exit(Keeper, kill),
+    Successor = fun() -> whereis(caravan_topologies) end,
+    _ = caravan_dns_fixture:await_value(true, fun() -> is_pid(Successor()) andalso Successor() =/= Keeper end),
+    ?assertEqual({error, {already_started, Pid}}, caravan_cluster:start((caravan_test_topology:options(Server)))),
+    ?assertMatch(#{wanted := [?A]}, caravan_cluster:status(test_topology)),
+    %% It starts the topology again as before.
+    ok = kill(test_topology),
+    ?assertEqual(restarted, next_restart()),
+    ok = await_up(test_topology),
+    ok = caravan_cluster:unsubscribe(test_topology),
+    ok = caravan_cluster:stop(test_topology).
+
+next_restart() ->
+    case next_message() of
+        restarted -> restarted;
+        _Node -> next_restart()
+    end.
+
+%% Its registry goes with the application.
+a_topology_of_a_supervisor_is_known_to_an_application_that_starts_again(_Server) ->
+    Peers = caravan_test_peers:options(caravan_test_peers:new()),
+    {ok, Pid} = caravan_cluster:start_link(maps:merge(Peers, #{name => test_topology, nodes => [?A]})),
+    ok = application:stop(caravan),
+    ok = application:start(caravan),
+    _ = caravan_dns_fixture:await_value([test_topology], fun() -> caravan_cluster:topologies() end),
+    ?assert(lists:member(?A, caravan_topology_registry:listed_elsewhere())),
+    ok = gen_server:stop(Pid).
 
 unknown_calls_and_casts_crash_nothing(Server) ->
     Pid = start(Server, #{}),

@@ -99,6 +99,15 @@ samples_are_joined_and_expire_test() ->
     ?assertEqual(names("bcd"), wanted(Sample("d", ?EXPIRY, Second))),
     ?assertEqual(names("d"), wanted(Sample("d", 2 * ?EXPIRY - 1, Second))).
 
+%% Nobody knew meanwhile.
+an_outage_is_no_time_in_which_a_name_was_not_listed_test() ->
+    Sample = fun(Letters, Now, State) -> next(answer(names(Letters)), Now, #{}, #{answers => sampled}, State) end,
+    Out = next({error, servfail}, ?EXPIRY, Sample("ab", 0, new())),
+    Back = Sample("c", 10 * ?EXPIRY, Out),
+    ?assertEqual(names("abc"), wanted(Back)),
+    ?assertEqual(names("abc"), wanted(Sample("c", 11 * ?EXPIRY - 1, Back))),
+    ?assertEqual(names("c"), wanted(Sample("c", 11 * ?EXPIRY, Back))).
+
 %% Equal samples say that their nodes are still there.
 equal_samples_prolong_test() ->
     Sample = fun(Now, State) -> next(answer(names("a")), Now, #{}, #{answers => sampled}, State) end,

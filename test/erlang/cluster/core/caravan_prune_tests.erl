@@ -76,6 +76,15 @@ the_clock_stands_while_nobody_knows_test() ->
      || Outcome <- [incomplete, empty, failed]
     ].
 
+%% Also while pruning is off.
+an_outage_before_pruning_was_switched_on_does_not_count_test() ->
+    Off = absent_since_0([<<"a@x">>], #{prune => false}),
+    {[], _, Doubtful} = due(failed, [<<"a@x">>], ?AFTER div 2, Off),
+    On = caravan_prune:change(#{prune => true, prune_after => ?AFTER, prune_max_fraction => 1}, Doubtful),
+    Again = caravan_prune:listed([<<"a@x">>], 10 * ?AFTER, On),
+    ?assertMatch({[], _, _}, due(fresh, [<<"a@x">>], 11 * ?AFTER - 1, Again)),
+    ?assertMatch({[<<"a@x">>], _, _}, due(fresh, [<<"a@x">>], 11 * ?AFTER, Again)).
+
 no_more_than_a_fraction_goes_within_the_time_test() ->
     %% Nine others and this node: a half is five.
     Names = [<<C, "@x">> || C <- "abcdefghi"],

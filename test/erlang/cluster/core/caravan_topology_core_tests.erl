@@ -39,6 +39,19 @@ there_is_one_poll_at_a_time_test() ->
     {[poll], Again} = step(poll, 2, Idle),
     ?assertMatch({[], _}, step(poll, 3, Again)).
 
+%% The answer that is on its way may be older, and hold for long.
+a_node_that_goes_down_during_a_poll_is_looked_for_after_it_test() ->
+    State = connected([?A], #{}),
+    At = 120000,
+    Looking = next(poll, At, State),
+    Listing = {polled, [{q, answer([?A], #{ttl => 300})}], 0},
+    Steady = next(Listing, At, Looking),
+    ?assert(status(next_poll, At, Steady) >= 300000),
+    Down = next(Listing, At, next({nodedown, ?A, net_tick_timeout}, At, Looking)),
+    ?assert(status(next_poll, At, Down) =< 5500),
+    %% Once.
+    ?assert(status(next_poll, At, looked(Listing, At, Down)) >= 290000).
+
 a_change_of_options_cancels_the_poll_and_looks_anew_test() ->
     {Looking, _} = step({change, options(#{})}, 1, started(#{})),
     ?assertEqual([cancel_poll, poll], [Action || Action <- Looking, Action =:= poll orelse Action =:= cancel_poll]),
