@@ -24,6 +24,13 @@ void age(Reply& reply, std::uint32_t seconds) noexcept {
   }
 }
 
+// The text of a copy has no room to spare.
+std::size_t octets_of(const Inquiry& inquiry, const Reply& reply) noexcept {
+  return sizeof(Inquiry) + sizeof(Reply) + inquiry.question.name.size() + reply.text.size() +
+         reply.srv.size() * sizeof(SrvRecord) + reply.addresses.size() * sizeof(AddressRecord) +
+         reply.glue.size() * sizeof(Glue);
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> ReplyCache::lifetime(const Reply& reply) const noexcept {
@@ -58,14 +65,17 @@ void ReplyCache::put(const Inquiry& inquiry, const Reply& reply, TimePoint now) 
   if (!seconds || limits_.entries == 0) {
     return;
   }
-  if (entries_.size() >= limits_.entries) {
+  const auto octets = octets_of(inquiry, reply);
+  while (!entries_.empty() && (entries_.size() >= limits_.entries || octets_ + octets > kMaxOctets)) {
     erase(std::prev(entries_.end()));
   }
-  entries_.push_front({inquiry, reply, now, now + std::chrono::seconds{*seconds}});
+  octets_ += octets;
+  entries_.push_front({inquiry, reply, now, now + std::chrono::seconds{*seconds}, octets});
   index_.emplace(inquiry, entries_.begin());
 }
 
 void ReplyCache::erase(Entries::iterator entry) {
+  octets_ -= entry->octets;
   index_.erase(entry->inquiry);
   entries_.erase(entry);
 }

@@ -27,6 +27,9 @@ class ReplyCache {
     std::uint32_t max_negative_ttl = 60;
   };
 
+  // Of all that is remembered, about. Answers of a thousand records have some hundred thousand.
+  static constexpr std::size_t kMaxOctets = std::size_t{64} * 1024 * 1024;
+
   explicit ReplyCache(Limits limits) noexcept : limits_{limits} {}
 
   // What was said, its TTLs lowered by the time since.
@@ -43,6 +46,7 @@ class ReplyCache {
     Reply reply;
     TimePoint stored;
     TimePoint expires;
+    std::size_t octets;
   };
   using Entries = std::list<Entry>;  // the one asked for last comes first
 
@@ -50,6 +54,7 @@ class ReplyCache {
   void erase(Entries::iterator entry);
 
   Limits limits_;
+  std::size_t octets_ = 0;  // of all entries
   Entries entries_;
   std::unordered_map<Inquiry, Entries::iterator, InquiryHash, SameInquiry> index_;
 };

@@ -166,7 +166,7 @@ class Decoder {
     srv.port = reader.u16();
     srv.ttl = record.ttl;
     srv.target = reader.name(reply_.text);
-    if (reader.failed() || reader.position() != record.data + record.data_size) {
+    if (reader.failed() || reply_.text.size() > kMaxNamesText || reader.position() != record.data + record.data_size) {
       broken_ = true;
       return;
     }

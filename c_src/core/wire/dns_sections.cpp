@@ -47,9 +47,9 @@ class Parser {
     sections_.authoritative = (flags & kAuthoritative) != 0;
     sections_.truncated = (flags & kTruncated) != 0;
     sections_.recursion_available = (flags & kRecursionAvailable) != 0;
-    sections_.answers = read_records(counts[1]);
-    sections_.authority = read_records(counts[2]);
-    sections_.additional = read_records(counts[3]);
+    sections_.answers = read_records(counts[1], true);
+    sections_.authority = read_records(counts[2], false);
+    sections_.additional = read_records(counts[3], true);
     // A truncated message may end anywhere: what was read before counts.
     if (reader_.failed() && !sections_.truncated) {
       return std::nullopt;
@@ -66,7 +66,7 @@ class Parser {
     return !reader_.failed() && question_class == kClassIn;
   }
 
-  std::vector<DnsRecord> read_records(std::uint16_t count) {
+  std::vector<DnsRecord> read_records(std::uint16_t count, bool with_owners) {
     std::vector<DnsRecord> records;
     records.reserve(std::min<std::size_t>(count, (message_.size() - reader_.position()) / kLeastRecordBytes));
     for (std::uint16_t i = 0; i < count; ++i) {
@@ -87,8 +87,8 @@ class Parser {
       } else if (record_class == kClassIn && is_known(type)) {
         // RFC 2181, section 8: a TTL with the top bit set counts as zero.
         const std::uint32_t valid_ttl = ttl > 0x7FFFFFFFU ? 0 : ttl;
-        records.push_back(
-            {read_owner(owner), static_cast<RecordType>(type), valid_ttl, data, size, reader_.position() - owner});
+        records.push_back({with_owners ? read_owner(owner) : TextRef{}, static_cast<RecordType>(type), valid_ttl, data,
+                           size, reader_.position() - owner});
       }
     }
     return records;
@@ -100,6 +100,10 @@ class Parser {
     const auto pointer = reader.pointer();
     if (pointer && pointer == owner_pointer_) {
       return owner_;
+    }
+    if (text_.size() > kMaxNamesText) {
+      sections_.broken = true;
+      return {};
     }
     owner_ = reader.name(text_);
     owner_pointer_ = reader.failed() ? std::nullopt : pointer;

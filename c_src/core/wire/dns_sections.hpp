@@ -18,7 +18,7 @@ inline constexpr std::uint16_t kClassIn = 1;
 
 // A record whose data are still octets of the message.
 struct DnsRecord {
-  TextRef owner;
+  TextRef owner;  // empty in the authority section, of which nobody asks whose records they are
   RecordType type = RecordType::kA;
   std::uint32_t ttl = 0;
   std::size_t data = 0;  // where they begin
@@ -43,6 +43,10 @@ struct DnsSections {
   std::vector<DnsRecord> authority;
   std::vector<DnsRecord> additional;
 };
+
+// How much text the names of a message may have. Escapes and compression make up to eighty octets of text of one in the
+// message, which only those use who want to cost time and memory.
+inline constexpr std::size_t kMaxNamesText = std::size_t{512} * 1024;
 
 // Appends the names to `text`. Nothing when the message is no response to one question, or ends before what it counts
 // without being truncated.

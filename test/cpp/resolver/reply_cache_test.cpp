@@ -225,6 +225,20 @@ TEST_CASE("what may not be kept takes the place of what was") {
   CHECK_FALSE(has(cache, "a"));
 }
 
+TEST_CASE("large answers are remembered up to a number of octets and the oldest goes") {
+  ReplyCache cache{{}};
+  auto large = answer(30);
+  large.text.resize(ReplyCache::kMaxOctets / 4);
+  for (int i = 0; i < 10; ++i) {
+    cache.put(about("a" + std::to_string(i)), large, kStart);
+  }
+  CHECK(cache.size() == 3);
+  CHECK(has(cache, "a9"));
+  CHECK_FALSE(has(cache, "a6"));
+  cache.put(about("b"), answer(30), kStart);
+  CHECK(cache.size() == 4);
+}
+
 TEST_CASE("what was asked under another resolv.conf is no answer, however late it comes") {
   ReplyCache cache{{}};
   auto before = about("a");

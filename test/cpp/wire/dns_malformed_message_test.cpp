@@ -2,6 +2,7 @@
 
 #include "catch.hpp"
 #include "core/wire/dns_message.hpp"
+#include "core/wire/dns_sections.hpp"
 #include "support/dns_builder.hpp"
 #include "support/random_text.hpp"
 #include "support/reply_text.hpp"
@@ -182,6 +183,33 @@ TEST_CASE("messages with octets changed at random are read within their bounds")
       FAIL("the reply contradicts itself");
     }
   }
+}
+
+// Each octet of a label is four of text, and each name points to the one before: 64 KiB would become megabytes.
+TEST_CASE("names of a message become no more text than a bound says") {
+  const auto labels = concat({test::label(std::string(63, '\0')), test::label(std::string(63, '\0')),
+                              test::label(std::string(63, '\0')), test::pointer(12)});
+  auto first = srv_reply().srv(test::question_pointer(), 30, 0, 0, 4370, labels);
+  // The target of the first record: behind header, question, and the record's owner, fields and numbers.
+  const auto target = test::pointer(12 + 13 + 4 + 2 + 10 + 6);
+  for (int i = 0; i < 2500; ++i) {
+    first.srv(test::question_pointer(), 30, 0, 0, 4370, target);
+  }
+  const auto reply = decode(first.build(), kQuestion);
+  CHECK(outcome(reply) == "badresp");
+  CHECK(reply.text.size() <= 2 * kMaxNamesText);
+}
+
+TEST_CASE("whose records the authority section has is not read") {
+  const auto owner = concat({test::label(std::string(63, '\0')), test::pointer(12)});
+  auto message = srv_reply().srv(test::question_pointer(), 30, 0, 0, 4370, "n1.example").in(Section::kAuthority);
+  for (int i = 0; i < 700; ++i) {
+    message.record(owner, static_cast<std::uint16_t>(RecordType::kNs), 30, concat({test::pointer(12)}));
+  }
+  const auto octets = message.build();
+  const auto reply = decode(octets, kQuestion);
+  CHECK(outcome(reply) == "ok");
+  CHECK(reply.text.size() < 100);
 }
 
 }  // namespace
