@@ -39,8 +39,6 @@ all() ->
         {those_never_tried_come_last, caravan_connector, "never_tried -> {0, Name < Own, Name};", "never_tried -> {2, Name < Own, Name};"},
         {the_order_is_by_name, caravan_connector, "At -> {1, At, Name}", "At -> {1, At + erlang:phash2(Name, 600000), Name}"},
         %% Several basenames.
-        {other_names_of_a_node_eat_the_budget, caravan_topology_core, "caravan_sources:proven(Names, Sources)",
-            "caravan_sources:proven([Name | Names -- Names], Sources)"},
         {other_names_of_a_connected_node_cost_an_atom, caravan_discovery, "maps:without(proven(Records, Facts),", "maps:without(hd([[], proven(Records, Facts)]),"},
         {the_budget_of_atoms_is_not_given_back, caravan_atom_budget, "-define(REFILL_MS, 600000).", "-define(REFILL_MS, 600000000)."},
         {tries_its_own_listener, caravan_listeners, "orelse Listener =:= ListenerOf(Own).", "orelse Listener =:= Own."},

@@ -180,6 +180,14 @@ a_node_that_is_connected_gives_its_atom_back_test() ->
     ?assertEqual(0, status(atoms_left, 0, State)),
     ?assertEqual(1, status(atoms_left, 0, next({nodeup, ?A}, 0, State))).
 
+%% Of several basenames, each but one is nobody's.
+so_do_the_other_names_of_its_record_test() ->
+    Options = #{atom_budget => 2, listener => fun(<<_, Listener/binary>>) -> Listener end},
+    Names = [<<"a1@x">>, <<"b1@x">>],
+    State = next(polled(answer([], #{records => [Names], unknown => Names})), 0, started(Options)),
+    ?assertEqual(0, status(atoms_left, 0, State)),
+    ?assertEqual(2, status(atoms_left, 0, next({nodeup, <<"b1@x">>}, 0, State))).
+
 %% Whoever makes ever new names that sort before it does not keep it out, however many queries there are.
 who_was_refused_longest_comes_first_with_several_queries_test() ->
     New = fun(Names) -> answer(Names, #{unknown => Names}) end,
