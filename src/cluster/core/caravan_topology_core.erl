@@ -286,7 +286,9 @@ look_if_due(Now, Facts, #state{look_at = At} = State) when is_integer(At), At =<
 look_if_due(_Now, _Facts, State) -> State.
 
 %% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
-%% The answer that is on its way may be older than that.
+%% The answer that is on its way may be older than that. A sample says nothing of a node that it leaves out.
+look_after_nodedown(_Name, _Now, _Facts, #state{is_polling = true, options = #{answers := sampled}} = State) ->
+    State;
 look_after_nodedown(Name, _Now, _Facts, #state{is_polling = true, wanted = Wanted} = State) ->
     State#state{looks_again = State#state.looks_again orelse is_map_key(Name, Wanted)};
 look_after_nodedown(_Name, _Now, _Facts, #state{options = #{queries := []}} = State) ->
