@@ -19,7 +19,10 @@ a_lookup_ends_although_the_thread_hangs_test_() ->
     end)).
 
 %% However many messages wait, a lookup looks at none of them.
-the_compiler_sees_that_no_earlier_message_can_match_test() ->
+the_compiler_sees_that_no_earlier_message_can_match_test_() ->
+    {timeout, 120, fun no_earlier_message_can_match/0}.
+
+no_earlier_message_can_match() ->
     Source = proplists:get_value(source, caravan_dns:module_info(compile)),
     {ok, caravan_dns, _Code, Warnings} = compile:file(Source, [binary, return, recv_opt_info]),
     Receives = [
