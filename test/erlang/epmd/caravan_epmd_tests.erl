@@ -12,7 +12,7 @@ callbacks_test_() ->
     {setup, fun load/0, fun unload/1,
      [fun start_link/0, fun listen_ports/0,
       fun helpers_listen_at_the_hash_of_their_name/0, fun helpers_take_no_port_of_their_node/0, fun creations_are_left_to_net_kernel/0, fun addresses_in_names/0,
-      fun ports_of_names/0, fun a_node_without_a_name_knows_of_none/0, fun every_name_has_a_port/0,
+      fun ports_of_names/0, fun a_node_without_a_name_knows_of_none/0, {timeout, 60, fun every_name_has_a_port/0},
       {timeout, 120, fun no_argument_makes_a_callback_fail/0}]}.
 
 %% Without DNS, as no test here is about it, and without the warnings of digits that are no port.
