@@ -51,6 +51,7 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(none);
     CARAVAN_MAKE_ATOM(ok);
     CARAVAN_MAKE_ATOM(outcomes);
+    CARAVAN_MAKE_ATOM(own);
     CARAVAN_MAKE_ATOM(port);
     CARAVAN_MAKE_ATOM(port_in_name);
     CARAVAN_MAKE_ATOM(port_range);
@@ -91,8 +92,8 @@ struct Atoms {
   ERL_NIF_TERM a, aaaa, address, address_ttls, addresses, built_against, c_ares, cache, cancelled, caravan_dns,
       complete, default_port, delivered, delivering, dash, digits, digits_ignored, edns_size, error, helper,
       helper_names, helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, name,
-      nameservers, no_digits, none, ok, outcomes, port, port_in_name, port_range, priority, queued, records, rotate,
-      search, shared, srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
+      nameservers, no_digits, none, ok, outcomes, own, port, port_in_name, port_range, priority, queued, records,
+      rotate, search, shared, srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
   ERL_NIF_TERM true_, false_, auto_, default_, static_;
 };
 

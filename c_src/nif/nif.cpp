@@ -139,15 +139,14 @@ ERL_NIF_TERM stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return client ? make_stats(env, engine.atoms, client->stats) : make_error(env, engine.atoms, Error::kClosed);
 }
 
-// lookup/7, and lookup/8 with a reference of the caller's.
-ERL_NIF_TERM lookup(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
+ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   auto& engine = engine_of(env);
-  const bool has_reference = argc == 8;
+  const bool has_reference = enif_is_ref(env, argv[7]) != 0;
   const auto client = read_resolver(env, engine, argv[0]);
   const auto name = read_binary(env, argv[1]);
   const auto type = read_lookup_type(engine.atoms, argv[2]);
   auto options = read_lookup_options(env, engine.atoms, argv[3], argv[4], argv[5], argv[6]);
-  if (!client || !name || !type || !options || (has_reference && enif_is_ref(env, argv[7]) == 0)) {
+  if (!client || !name || !type || !options || (!has_reference && enif_is_identical(argv[7], engine.atoms.own) == 0)) {
     return enif_make_badarg(env);
   }
   const auto timeout = options->timeout;
@@ -262,7 +261,6 @@ ErlNifFunc functions[] = {
     {"open", 1, guarded<open>, 0},
     {"close", 1, guarded<caravan::close>, 0},
     {"stats", 1, guarded<stats>, 0},
-    {"lookup", 7, guarded<lookup>, 0},
     {"lookup", 8, guarded<lookup>, 0},
     {"cancel", 1, guarded<cancel>, 0},
     {"versions", 0, guarded<versions>, 0},

@@ -335,12 +335,6 @@ ask(_, _, {error, _} = Error, _) ->
 ask(_, _, _, {error, _} = Error) ->
     Error.
 
-ask_resolver(own, Resolver, Name, Type, #{
-    nameservers := Nameservers, transport := Transport, timeout := Timeout, srv_order := SrvOrder
-}) ->
-    with_resolver(
-        fun() -> caravan_nif:lookup(Resolver, Name, Type, Nameservers, Transport, Timeout, SrvOrder) end, Resolver
-    );
 ask_resolver(Ref, Resolver, Name, Type, #{
     nameservers := Nameservers, transport := Transport, timeout := Timeout, srv_order := SrvOrder
 }) ->

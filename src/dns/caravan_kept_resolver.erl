@@ -5,8 +5,8 @@
 
 -export([with/4, get/3, drop/1]).
 
-%% The process that opens it hands the result over as the reason of its exit.
--dialyzer({nowarn_function, [renew/4, renew_alone/4, renew_after/5]}).
+%% Longer than a thousand callers take one after the other.
+-define(RENEWAL_MS, 10000).
 
 -type opened() :: {ok, reference()} | {error, term()}.
 
@@ -45,12 +45,12 @@ drop(Key) ->
     ok.
 
 %% A change of a persistent term makes the VM look through every process, so of a thousand callers one makes it. It opens
-%% the resolver in a process of its own, whose registered name keeps the others waiting, and which nobody kills.
+%% the resolver in a process of its own, whose registered name keeps the others waiting, and ends with it.
 renew(Key, Configuration, Stale, Open) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, renew_alone(Key, Configuration, Stale, Open)}) end),
-    receive
-        {'DOWN', Monitor, process, Pid, {?MODULE, Opened}} -> Opened;
-        {'DOWN', Monitor, process, Pid, _Raised} -> {error, system}
+    Deadline = erlang:monotonic_time(millisecond) + ?RENEWAL_MS,
+    case caravan_task:call(fun() -> renew_alone(Key, Configuration, Stale, Open) end, Deadline) of
+        {ok, Opened} -> Opened;
+        _TimeoutOrCrash -> {error, system}
     end.
 
 renew_alone(Key, Configuration, Stale, Open) ->

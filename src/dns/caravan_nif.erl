@@ -7,7 +7,7 @@
 -export([use_port_rule/1]).
 -export([dist_port/1, port_choice/1, set_port_rule/1, node_name/1]).
 -export([is_basename/1, is_dns_name/1, is_nameserver/1, is_helper_pattern/1]).
--export([open/1, close/1, stats/1, lookup/7, lookup/8, cancel/1]).
+-export([open/1, close/1, stats/1, lookup/8, cancel/1]).
 
 -export_type([load_error/0, port_rule/0, port_origin/0]).
 
@@ -170,19 +170,8 @@ close(_Resolver) -> erlang:nif_error(not_loaded).
 -spec stats(reference()) -> map() | {error, closed}.
 stats(_Resolver) -> erlang:nif_error(not_loaded).
 
--spec lookup(
-    Resolver :: reference(),
-    Name :: binary(),
-    Type :: srv | a | aaaa | addresses,
-    Nameservers :: default | system | [binary(), ...],
-    Transport :: default | auto | udp | tcp,
-    TimeoutMs :: default | 1..3600000,
-    SrvOrder :: default | boolean()
-) -> {ok, reference()} | {error, badname | closed | overload | system}.
-lookup(_Resolver, _Name, _Type, _Nameservers, _Transport, _TimeoutMs, _SrvOrder) -> erlang:nif_error(not_loaded).
-
-%% As lookup/7, with the caller's own reference in the message. Returns the reference for cancel/1, and the lookup's
-%% timeout.
+%% Returns the reference for cancel/1. The message has it in it, too, unless the caller gives one of its own: then the timeout
+%% that holds is returned as well.
 -spec lookup(
     Resolver :: reference(),
     Name :: binary(),
@@ -191,8 +180,8 @@ lookup(_Resolver, _Name, _Type, _Nameservers, _Transport, _TimeoutMs, _SrvOrder)
     Transport :: default | auto | udp | tcp,
     TimeoutMs :: default | 1..3600000,
     SrvOrder :: default | boolean(),
-    Reference :: reference()
-) -> {ok, reference(), 1..3600000} | {error, badname | closed | overload | system}.
+    Reference :: own | reference()
+) -> {ok, reference()} | {ok, reference(), TimeoutMs :: 1..3600000} | {error, badname | closed | overload | system}.
 lookup(_Resolver, _Name, _Type, _Nameservers, _Transport, _TimeoutMs, _SrvOrder, _Reference) -> erlang:nif_error(not_loaded).
 
 -spec cancel(reference()) -> cancelled | delivering | delivered.

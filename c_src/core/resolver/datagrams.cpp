@@ -67,17 +67,19 @@ ssize_t Datagrams::send(int fd, const iovec* parts, int count) const noexcept {
 
 ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept try {
   last_ = {};
-  buffer_.resize(kMaxSize);
+  if (!buffer_) {
+    buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(kMaxSize);  // NOLINT(modernize-avoid-c-arrays)
+  }
   const auto room = from_size == nullptr ? socklen_t{0} : *from_size;
   for (int count = 0; count < kReadAtOnce; ++count) {
     if (from_size != nullptr) {
       *from_size = room;
     }
-    const auto received = ::recvfrom(fd, buffer_.data(), buffer_.size(), 0, from, from_size);
+    const auto received = ::recvfrom(fd, buffer_.get(), kMaxSize, 0, from, from_size);
     if (received < 0) {
       return received;
     }
-    const std::span<const std::uint8_t> datagram{buffer_.data(), static_cast<std::size_t>(received)};
+    const std::span<const std::uint8_t> datagram{buffer_.get(), static_cast<std::size_t>(received)};
     if (is_reply(datagram)) {
       last_ = datagram;
       const auto size = std::min(to.size(), datagram.size());

@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "core/resolver/incoming.hpp"
 
@@ -40,7 +40,8 @@ class Datagrams final : public Incoming {
   ssize_t read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept;
 
   std::uint16_t edns_size_;
-  std::vector<std::uint8_t> buffer_;
+  // Its pages are not used until so much has come.
+  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would write to all of it
   std::span<const std::uint8_t> last_;
 };
 

@@ -46,7 +46,7 @@ class ReplyCache {
     Reply reply;
     TimePoint stored;
     TimePoint expires;
-    std::size_t octets;
+    std::size_t octets = 0;
   };
   using Entries = std::list<Entry>;  // the one asked for last comes first
 

@@ -326,8 +326,11 @@ void Worker::on_result(Lookup& lookup, Reply reply) {
   if (state.cache && !second_best) {
     state.cache->put(lookup.inquiry, reply, now_);
   }
-  auto inquiry = out_of_time && !lookup.waiters.others.empty() ? lookup.inquiry : Inquiry{};
-  inquiry.system = system_.get(now_);
+  Inquiry inquiry;
+  if (out_of_time && !lookup.waiters.others.empty()) {
+    inquiry = lookup.inquiry;
+    inquiry.system = system_.get(now_);
+  }
   auto [first, others] = close(lookup);
   finish(first, reply);
   const auto late = std::partition(others.begin(), others.end(),

@@ -51,7 +51,7 @@ class Worker final : ResultObserver {
   LookupRef look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
   void end_late_families();
   bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);
-  void use_nameservers(ClientState& state, Lookup& lookup);
+  static void use_nameservers(ClientState& state, Lookup& lookup);
   void enter(Lookup& lookup);
   void enqueue(Lookup& lookup);
   void begin(Lookup& lookup);

@@ -151,10 +151,8 @@ answered(Answer, Now, #{own := Own, connected := Connected} = Facts, Options, St
 within(Max, Records, _Facts) when length(Records) =< Max ->
     {lists:usort(lists:append(Records)), 0};
 within(Max, Records, #{own := Own, connected := Connected}) ->
-    {OfOwn, OfOthers} = lists:partition(fun(Names) -> lists:any(fun(Name) -> is_own_name(Name, Own) end, Names) end, Records),
-    {First, Others} = lists:partition(
-        fun(Names) -> lists:any(fun(Name) -> is_map_key(Name, Connected) end, Names) end, OfOthers
-    ),
+    {OfOwn, OfOthers} = lists:partition(fun(Names) -> is_own(Names, Own) end, Records),
+    {First, Others} = lists:partition(fun(Names) -> is_connected(Names, Connected) end, OfOthers),
     {lists:usort(lists:append(lists:sublist(OfOwn ++ First ++ Others, Max))), length(Records) - Max}.
 
 admitted(Names, #{unknown := []}, Now, #{query := Query, budget := Budget}) ->
@@ -167,8 +165,12 @@ admitted(Names, #{unknown := Unknown, records := Records}, Now, #{query := Query
 
 %% The names of records that stand for nodes: what the others of such a record cost is no deceit.
 proven(Records, #{own := Own, connected := Connected}) ->
-    IsNode = fun(Name) -> is_map_key(Name, Connected) orelse is_own_name(Name, Own) end,
-    lists:append([Names || Names <- Records, lists:any(IsNode, Names)]).
+    lists:append([Names || Names <- Records, is_connected(Names, Connected) orelse is_own(Names, Own)]).
+
+%% Whether the record with these names is this node's, or that of a node that is connected.
+is_own(Names, Own) -> lists:any(fun(Name) -> is_own_name(Name, Own) end, Names).
+
+is_connected(Names, Connected) -> lists:any(fun(Name) -> is_map_key(Name, Connected) end, Names).
 
 %% Of an answer that was cut, or that shows a part, nobody knows that what it leaves out is gone.
 is_complete(_Answer, _Refused, #{answers := sampled}) -> false;

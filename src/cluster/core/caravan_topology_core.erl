@@ -130,7 +130,7 @@
     pruned_at = never :: integer() | never,
     is_polling = false :: boolean(),
     look_at = none :: integer() | none,
-    %% Whether a wanted node has gone down since the poll began.
+    %% Whether the poll began before a wanted node went down, or before this node had a name.
     looks_again = false :: boolean(),
     %% Whether that comes sooner since the last answer was a change.
     is_quick = false :: boolean(),
@@ -201,6 +201,7 @@ first_named(_Now, State) ->
     State.
 
 named_now(_Now, none, State) -> State;
+named_now(_Now, Sources, #state{is_polling = true} = State) -> State#state{sources = Sources, looks_again = true};
 named_now(Now, Sources, State) -> State#state{sources = Sources, look_at = Now}.
 
 done(Now, #state{actions = Actions, news = News} = State) ->
@@ -285,7 +286,6 @@ look_up(_Now, State) ->
 look_if_due(Now, Facts, #state{look_at = At} = State) when is_integer(At), At =< Now -> look(Now, Facts, State);
 look_if_due(_Now, _Facts, State) -> State.
 
-%% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
 %% The answer that is on its way may be older than that. A sample says nothing of a node that it leaves out.
 look_after_nodedown(_Name, _Now, _Facts, #state{is_polling = true, options = #{answers := sampled}} = State) ->
     State;
@@ -293,11 +293,14 @@ look_after_nodedown(Name, _Now, _Facts, #state{is_polling = true, wanted = Wante
     State#state{looks_again = State#state.looks_again orelse is_map_key(Name, Wanted)};
 look_after_nodedown(_Name, _Now, _Facts, #state{options = #{queries := []}} = State) ->
     State;
-look_after_nodedown(Name, Now, #{random := Random}, #state{wanted = Wanted} = State) when is_map_key(Name, Wanted) ->
-    #state{options = #{poll_interval := Interval}, look_at = At} = State,
-    State#state{look_at = caravan_schedule:earlier(Now + caravan_schedule:look_after_nodedown(Interval, Random), At)};
+look_after_nodedown(Name, Now, Facts, #state{wanted = Wanted} = State) when is_map_key(Name, Wanted) ->
+    look_within_interval(Now, Facts, State);
 look_after_nodedown(_Name, _Now, _Facts, State) ->
     State.
+
+%% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
+look_within_interval(Now, #{random := Random}, #state{options = #{poll_interval := Interval}, look_at = At} = State) ->
+    State#state{look_at = caravan_schedule:earlier(Now + caravan_schedule:look_after_nodedown(Interval, Random), At)}.
 
 polled(Outcomes, Duration, Now, Facts, #state{sources = Before, published = WantedBefore, options = Options} = State) ->
     {Reports, Sources} = caravan_sources:polled(Outcomes, Now, Facts#{connected => connected(State)}, Options, Before),
@@ -309,9 +312,8 @@ polled(Outcomes, Duration, Now, Facts, #state{sources = Before, published = Want
     Pace = caravan_sources:pace(Before, Wanted =/= WantedBefore, Sources),
     look_again(Now, Facts, schedule(Pace, Now, Facts, settle(Now, Facts, Published))).
 
-look_again(Now, #{random := Random}, #state{looks_again = true, options = #{poll_interval := Interval}, look_at = At} = State) ->
-    After = caravan_schedule:look_after_nodedown(Interval, Random),
-    State#state{looks_again = false, look_at = caravan_schedule:earlier(Now + After, At)};
+look_again(Now, Facts, #state{looks_again = true} = State) ->
+    look_within_interval(Now, Facts, State#state{looks_again = false});
 look_again(_Now, _Facts, State) ->
     State.
 

@@ -1,6 +1,3 @@
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <filesystem>
@@ -14,7 +11,6 @@
 #include "support/faulty_server.hpp"
 #include "support/lookup_client.hpp"
 #include "support/random_text.hpp"
-#include "support/reply_text.hpp"
 
 // Many resolvers at nameservers that change between good and bad, with callers who cancel and go away: each lookup ends
 // once, with the right answer if it has one, and nothing is left.
@@ -24,7 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 
 using test::FaultyServer;
-using test::outcome;
 using test::RandomText;
 
 constexpr std::size_t kServers = 5;

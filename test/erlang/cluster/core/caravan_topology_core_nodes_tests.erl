@@ -86,6 +86,17 @@ names_made_of_no_name_are_nobodys_test() ->
     {_, Again} = step(refresh, 4, facts(#{own => ?A}), Stopped),
     ?assertEqual([<<"a@y">>, ?B], wanted(Again)).
 
+%% A time that is over would wake the topology again and again.
+a_first_name_during_a_poll_is_looked_for_after_it_test() ->
+    Own = {<<"q">>, own},
+    {_, Polling} = caravan_topology_core:new(
+        options(#{queries => [Own]}), [], [], 0, not_distributed(<<"nonode@nohost">>)
+    ),
+    {_, Named} = step(refresh, 1, facts(#{own => ?A}), Polling),
+    ?assertEqual(none, wake_at(Named)),
+    {_, Answered} = step({polled, [{Own, answer([?B], #{ttl => 300})}], 0}, 2, facts(#{own => ?A}), Named),
+    ?assert(wake_at(Answered) =< 2 + ?INTERVAL).
+
 a_node_that_is_distributed_no_more_is_told_of_once_test() ->
     State = listing([?A], #{}),
     {Actions, Alone} = step(poll, 1, facts(#{can_connect => false}), State),
