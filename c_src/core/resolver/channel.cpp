@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -40,6 +41,12 @@ Error status_error(int status) noexcept {
 }
 
 }  // namespace
+
+std::size_t Endpoint::largest_reply() const noexcept {
+  constexpr std::size_t over_tcp = 65535;
+  constexpr std::size_t without_edns = 512;
+  return tcp ? over_tcp : std::max<std::size_t>(edns_size, without_edns);
+}
 
 // What c-ares hands back with a reply.
 struct Channel::Pending {

@@ -44,6 +44,9 @@ struct Endpoint {
   std::uint16_t edns_size = kMaxEdnsSize;  // over UDP; 0: no EDNS
 
   auto operator<=>(const Endpoint&) const = default;
+
+  // How long an answer may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
+  std::size_t largest_reply() const noexcept;
 };
 
 // A c-ares channel to one nameserver over one transport. Fail-over, retries and deadlines are ours, not c-ares': its

@@ -9,4 +9,23 @@ bool Lookup::is_wanted() const noexcept {
   return is_waiting(waiters.first) || std::any_of(waiters.others.begin(), waiters.others.end(), is_waiting);
 }
 
+Endpoint Lookup::endpoint() const {
+  const auto& [server, tcp] = attempt;
+  return {(*nameservers)[server], tcp, edns_size};
+}
+
+bool Lookup::awaits_tcp() const noexcept {
+  return std::any_of(channels.begin(), channels.end(), [](const Channel* each) { return each->endpoint().tcp; });
+}
+
+bool Lookup::let_go_of_channels() noexcept {
+  for (auto* each : channels) {
+    each->abandon();
+  }
+  outstanding -= channels.size();
+  const bool any = !channels.empty();
+  channels.clear();
+  return any;
+}
+
 }  // namespace caravan

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bitset>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +9,8 @@
 
 #include "core/resolver/admission.hpp"
 #include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/channel.hpp"
+#include "core/resolver/edns_trials.hpp"
 #include "core/resolver/inquiry.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/search_verdict.hpp"
@@ -18,7 +19,6 @@
 
 namespace caravan {
 
-class Channel;
 struct ClientState;
 
 // One inquiry on its way, and who waits for what comes of it.
@@ -66,13 +66,9 @@ struct Lookup {
   // What the attempts without a reply went over. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
   Wait waits = Wait::kForReply;
-  bool is_resting = false;  // listed by the driver as one that has used up its tries
 
   std::uint8_t lost_connections = 0;
-  // Nameservers that are asked without EDNS, since they have refused it, or said nothing to two questions with it.
-  std::bitset<kMaxNameservers> refuse_edns;
-  std::bitset<kMaxNameservers> silent_with_edns;
-  std::bitset<kMaxNameservers> timed_out_with_edns;
+  EdnsTrials edns;
 
   // No optional: few lookups need it, and it is large.
   std::unique_ptr<Reply> partial;  // an answer over UDP that may lack records, should TCP not give them
@@ -81,8 +77,13 @@ struct Lookup {
   // The candidate that is asked now.
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
+  // Of the last attempt.
+  Endpoint endpoint() const;
+  bool awaits_tcp() const noexcept;
   Route route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
   bool is_wanted() const noexcept;
+  // Nobody waits for the replies to what it has asked any more. Returns false if there were none to wait for.
+  bool let_go_of_channels() noexcept;
 };
 
 }  // namespace caravan

@@ -13,8 +13,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMinSweep = 512;
-
 // Connections lost under one lookup that count as no try: where a nameserver closes each after an answer, those before
 // it go first.
 constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
@@ -22,28 +20,15 @@ constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
-// How long an answer may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
-std::size_t largest_reply(const Endpoint& endpoint) noexcept {
-  constexpr std::size_t over_tcp = 65535;
-  constexpr std::size_t without_edns = 512;
-  return endpoint.tcp ? over_tcp : std::max<std::size_t>(endpoint.edns_size, without_edns);
-}
-
-bool awaits_tcp(const Lookup& lookup) noexcept {
-  return std::any_of(lookup.channels.begin(), lookup.channels.end(),
-                     [](const Channel* channel) { return channel->endpoint().tcp; });
-}
-
-// Of the last attempt.
-Endpoint endpoint_of(const Lookup& lookup) {
-  const auto& [server, tcp] = lookup.attempt;
-  return {(*lookup.nameservers)[server], tcp, lookup.edns_size};
-}
-
 }  // namespace
 
 LookupDriver::LookupDriver(LookupTable& lookups, SocketSet& sockets, ResultObserver& results, TimePoint now)
-    : lookups_{lookups}, results_{results}, now_{now}, channels_{sockets, *this, now} {}
+    : lookups_{lookups},
+      results_{results},
+      now_{now},
+      resting_{lookups},
+      channels_{sockets, *this, now},
+      planner_{endpoints_, channels_} {}
 
 void LookupDriver::begin(Lookup& lookup) {
   const auto& [name, type] = lookup.inquiry.question;
@@ -55,40 +40,16 @@ void LookupDriver::begin(Lookup& lookup) {
   ask_candidate(lookup);
 }
 
-void LookupDriver::abandon(Lookup& lookup) noexcept {
-  for (auto* channel : lookup.channels) {
-    channel->abandon();
-  }
-  lookup.channels.clear();
-}
-
 void LookupDriver::ask_candidate(Lookup& lookup) {
-  abandon(lookup);
+  lookup.let_go_of_channels();
   lookup.outstanding = 0;
   lookup.partial.reset();
-  lookup.plan = plan_for(lookup);
+  lookup.plan = planner_.plan(lookup, now_);
   const auto round_trip = record_of(lookup, lookup.first_server, true).round_trip();
   lookup.attempt_timeout =
       pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries,
                             lookup.plan->attempts_before_fallback(), round_trip.value_or(pace::Duration::zero()));
-  put_silent_last(lookup);
   attempt_next(lookup, Cause::kNew);
-}
-
-void LookupDriver::put_silent_last(Lookup& lookup) {
-  const auto count = lookup.nameservers->size();
-  const bool tcp = lookup.plan->is_over_tcp();
-  const auto silent = endpoints_.silent(*lookup.nameservers, tcp);
-  if (silent.count() == count) {
-    return;
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto server = (lookup.first_server + i) % count;
-    if (silent[server]) {
-      lookup.plan->put_last(static_cast<std::uint8_t>(server));
-      probe(lookup, server, tcp);
-    }
-  }
 }
 
 EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server, bool tcp) {
@@ -97,44 +58,6 @@ EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server
 
 EndpointRecord& LookupDriver::record_of(const Channel& channel) {
   return endpoints_.of({channel.endpoint().nameserver, channel.endpoint().tcp});
-}
-
-// Who does not get TCP from any of the nameservers has no reason to wait for it each time.
-AttemptPlan LookupDriver::plan_for(const Lookup& lookup) {
-  const auto& nameservers = *lookup.nameservers;
-  auto transport = lookup.inquiry.transport;
-  if (transport == Transport::kTcpFirst && endpoints_.is_tcp_given_up(nameservers)) {
-    transport = Transport::kUdp;
-    for (std::size_t server = 0; server < nameservers.size(); ++server) {
-      probe(lookup, server, true);
-    }
-  }
-  return {nameservers.size(), transport, options_of(lookup).tries, lookup.first_server};
-}
-
-Endpoint LookupDriver::endpoint_for(const Lookup& lookup, Attempt attempt) {
-  const auto& [server, tcp] = attempt;
-  const bool without_edns = tcp || lookup.refuse_edns[server] || lookup.silent_with_edns[server] ||
-                            record_of(lookup, server, false).edns().is_missing(now_);
-  return {(*lookup.nameservers)[server], tcp, without_edns ? std::uint16_t{0} : options_of(lookup).edns_size};
-}
-
-// Asks a nameserver that is silent whether it is back. No lookup waits for what it says; its record does.
-void LookupDriver::probe(const Lookup& lookup, std::size_t server, bool tcp) {
-  if (!record_of(lookup, server, tcp).is_probe_due(now_)) {
-    return;
-  }
-  const auto endpoint = endpoint_for(lookup, {static_cast<std::uint8_t>(server), tcp});
-  auto* channel = channels_.get(endpoint, now_).channel;
-  // The last probe: a connection that was silent then may lead nowhere any more.
-  if (channel != nullptr && channel->in_flight() > 0 && channels_.retire(endpoint, channel, now_, now_)) {
-    channel = channels_.get(endpoint, now_).channel;
-  }
-  if (channel != nullptr) {
-    stats_of(lookup).count(Counter::kQueries);
-    channel->send(lookup.question(), {kNoLookup, 0, {static_cast<std::uint8_t>(server), tcp}, now_}, now_);
-    channel->abandon();
-  }
 }
 
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
@@ -170,9 +93,7 @@ void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
 // one that has said something would say it again.
 void LookupDriver::rest(Lookup& lookup) {
   results_.on_silence(lookup);
-  if (!std::exchange(lookup.is_resting, true)) {
-    note_resting(lookup.ref);
-  }
+  resting_.add(lookup);
   const auto over = now_ + pace::pause(lookup.waiters.first.timeout, lookup.attempt_timeout);
   const bool pauses = lookup.plan->error() == Error::kTimeout && over < lookup.deadline();
   lookup.waits = pauses ? Lookup::Wait::kForPause : Lookup::Wait::kForReply;
@@ -182,36 +103,10 @@ void LookupDriver::rest(Lookup& lookup) {
 // A late answer is worth less than a question that is not asked.
 ChannelPool::Choice LookupDriver::get_channel(const Endpoint& endpoint) {
   auto choice = channels_.get(endpoint, now_);
-  while (choice.error == Error::kOverload && let_go_of_resting()) {
+  while (choice.error == Error::kOverload && resting_.release_one(endpoint)) {
     choice = channels_.get(endpoint, now_);
   }
   return choice;
-}
-
-void LookupDriver::note_resting(LookupRef lookup) {
-  resting_.push_back(lookup);
-  if (resting_.size() >= sweep_resting_at_) {
-    std::erase_if(resting_, [this](LookupRef ref) { return lookups_.find(ref) == nullptr; });
-    sweep_resting_at_ = 2 * std::max(resting_.size(), kMinSweep);
-  }
-}
-
-// Of the channels that the lookup keeps which has rested longest. Returns false if none keeps any.
-bool LookupDriver::let_go_of_resting() {
-  while (!resting_.empty()) {
-    auto* lookup = lookups_.find(resting_.front());
-    resting_.pop_front();
-    if (lookup == nullptr) {
-      continue;
-    }
-    lookup->is_resting = false;
-    if (!lookup->channels.empty()) {
-      lookup->outstanding -= lookup->channels.size();
-      abandon(*lookup);
-      return true;
-    }
-  }
-  return false;
 }
 
 void LookupDriver::ask_again(Lookup& lookup) {
@@ -222,11 +117,10 @@ void LookupDriver::ask_again(Lookup& lookup) {
 // A lack of channels is no try: the lookup goes on as soon as one has room. It lets go of those that its earlier
 // questions keep: if each waiting lookup kept one, none would ever have room.
 void LookupDriver::await_channel(Lookup& lookup, Attempt attempt) {
-  lookup.outstanding -= lookup.channels.size();
-  abandon(lookup);
+  lookup.let_go_of_channels();
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForChannel;
-  waiting_[endpoint_for(lookup, attempt)].push_back(lookup.ref);
+  waiting_[planner_.endpoint(lookup, attempt, now_)].push_back(lookup.ref);
   lookups_.wake_at(lookup, lookup.deadline());
 }
 
@@ -255,7 +149,7 @@ void LookupDriver::tend() {
 }
 
 std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
-  const auto endpoint = endpoint_for(lookup, attempt);
+  const auto endpoint = planner_.endpoint(lookup, attempt, now_);
   const auto [channel, error] = get_channel(endpoint);
   if (channel == nullptr) {
     return error;
@@ -312,54 +206,32 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   }
   auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
   // Others read no more of it than that, and go on over TCP.
-  reply.truncated |= !is_failure(reply) && message.size() > largest_reply(channel.endpoint());
-  if (!message.empty()) {
-    learn_edns(channel, *lookup, token.attempt.server, reply);
+  reply.truncated |= !is_failure(reply) && message.size() > channel.endpoint().largest_reply();
+  const bool had_edns = channel.endpoint().edns_size > 0;
+  if (!message.empty() && !channel.endpoint().tcp && reply.error != Error::kFormerr) {
+    lookup->edns.on_reply(token.attempt.server, had_edns, record.edns(), now_);
   }
-  arrivals_.push_back({token, std::move(reply), is_awaited, channel.endpoint().edns_size > 0});
+  arrivals_.push_back({token, std::move(reply), is_awaited, had_edns});
   return is_awaited;
-}
-
-void LookupDriver::learn_edns(const Channel& channel, const Lookup& lookup, std::size_t server, const Reply& reply) {
-  if (channel.endpoint().tcp || reply.error == Error::kFormerr) {
-    return;
-  }
-  auto& edns = record_of(channel).edns();
-  if (channel.endpoint().edns_size > 0) {
-    edns.on_answer();
-  } else if (lookup.refuse_edns[server]) {
-    edns.on_answer_after_refusal(now_);
-  } else if (lookup.silent_with_edns[server]) {
-    edns.on_answer_after_silence(now_);
-  }
 }
 
 // RFC 6891, section 7: who does not know EDNS says FORMERR, and is asked again without, which is no try.
 bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
   const auto attempt = arrival.token.attempt;
-  if (arrival.reply.error != Error::kFormerr || !arrival.had_edns || lookup.refuse_edns[attempt.server]) {
+  if (arrival.reply.error != Error::kFormerr || !arrival.had_edns || !lookup.edns.on_refusal(attempt.server)) {
     return false;
   }
-  lookup.refuse_edns.set(attempt.server);
   lookup.plan->repeat(attempt);
   stats_of(lookup).count(Counter::kEdnsFallbacks);
   attempt_next(lookup, Cause::kRetry);
   return true;
 }
 
-// Some nameservers, or what lies on the way to them, say nothing to EDNS. Who has never answered it is asked without
-// after two tries.
-void LookupDriver::note_udp_timeout(Lookup& lookup) {
+void LookupDriver::note_silence_with_edns(Lookup& lookup) {
   const auto server = lookup.attempt.server;
-  if (lookup.edns_size == 0 || lookup.silent_with_edns[server] ||
-      record_of(lookup, server, false).edns().has_answered()) {
-    return;
-  }
-  if (lookup.timed_out_with_edns[server]) {
-    lookup.silent_with_edns.set(server);
+  if (lookup.edns_size > 0 && lookup.edns.on_silence(server, record_of(lookup, server, false).edns())) {
     stats_of(lookup).count(Counter::kEdnsFallbacks);
   }
-  lookup.timed_out_with_edns.set(server);
 }
 
 bool LookupDriver::handle_replies() {
@@ -404,7 +276,7 @@ void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply reply
     lookup.partial = std::make_unique<Reply>(std::move(reply));
   }
   if (has_records && endpoints_.is_tcp_given_up((*lookup.nameservers)[attempt.server])) {
-    probe(lookup, attempt.server, true);
+    planner_.probe(lookup, attempt.server, true, now_);
     candidate_failed(lookup, Error::kTimeout);
     return;
   }
@@ -415,7 +287,7 @@ void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply reply
 
 void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply reply) {
   reply.complete = attempt.tcp && !reply.at_limit;
-  if (!attempt.tcp && awaits_tcp(lookup) && now_ < lookup.tcp_given_up) {
+  if (!attempt.tcp && lookup.awaits_tcp() && now_ < lookup.tcp_given_up) {
     lookup.partial = std::make_unique<Reply>(std::move(reply));
     lookup.waits = Lookup::Wait::kForTcp;
     results_.on_silence(lookup);
@@ -428,7 +300,7 @@ void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply reply) {
 void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) {
   lookup.plan->fail(attempt, error);
   if (lookup.waits == Lookup::Wait::kForTcp) {
-    if (!awaits_tcp(lookup)) {
+    if (!lookup.awaits_tcp()) {
       candidate_failed(lookup, error);
     }
     return;
@@ -470,7 +342,7 @@ void LookupDriver::wake(Lookup& lookup) {
     ask_over_new_connection(lookup);
   } else if (lookup.waits != Lookup::Wait::kForTcp && lookup.deadline() > now_) {
     give_up_silent_channel(lookup);
-    note_udp_timeout(lookup);
+    note_silence_with_edns(lookup);
     lookup.plan->time_out(lookup.attempt);
     attempt_next(lookup, Cause::kRetry);
   } else if (lookup.partial) {
@@ -488,7 +360,7 @@ bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Er
   }
   // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
   const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, endpoint_of(lookup), lookup.channel);
+  return channels_.has_answered_since(since, lookup.endpoint(), lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
@@ -498,7 +370,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
   if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
-  if (channels_.retire(endpoint_of(lookup), lookup.channel, lookup.asked, now_)) {
+  if (channels_.retire(lookup.endpoint(), lookup.channel, lookup.asked, now_)) {
     stats_of(lookup).count(Counter::kChannelRebuilds);
   }
 }
@@ -506,7 +378,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
 // Unless something has come over this one meanwhile: then the nameserver takes its time.
 void LookupDriver::ask_over_new_connection(Lookup& lookup) {
   give_up_silent_channel(lookup);
-  if (channels_.is_usable(endpoint_of(lookup), lookup.channel)) {
+  if (channels_.is_usable(lookup.endpoint(), lookup.channel)) {
     lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.asked + lookup.attempt_timeout));
   } else {
     lookup.plan->repeat(lookup.attempt);

@@ -9,11 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "core/resolver/attempt_planner.hpp"
 #include "core/resolver/channel.hpp"
 #include "core/resolver/channel_pool.hpp"
 #include "core/resolver/endpoint_memory.hpp"
 #include "core/resolver/lookup.hpp"
 #include "core/resolver/lookup_table.hpp"
+#include "core/resolver/resting_lookups.hpp"
 #include "core/resolver/socket_set.hpp"
 
 namespace caravan {
@@ -51,8 +53,6 @@ class LookupDriver final : ReplyObserver {
   void ask_again(Lookup& lookup);
   // The time has come that was given to LookupTable::wake_at().
   void wake(Lookup& lookup);
-  // Nobody waits for the lookup's replies any more. To be called before it is closed.
-  static void abandon(Lookup& lookup) noexcept;
 
   void read(const SocketSet::Ready& ready) noexcept { ready.channel->process(ready, now_); }
   // Acts upon the replies that have been read; false when there was none.
@@ -77,22 +77,15 @@ class LookupDriver final : ReplyObserver {
 
   Lookup* find(const QueryToken& token) noexcept;
   void ask_candidate(Lookup& lookup);
-  void put_silent_last(Lookup& lookup);
-  AttemptPlan plan_for(const Lookup& lookup);
   EndpointRecord& record_of(const Lookup& lookup, std::size_t server, bool tcp);
   EndpointRecord& record_of(const Channel& channel);
-  Endpoint endpoint_for(const Lookup& lookup, Attempt attempt);
-  void learn_edns(const Channel& channel, const Lookup& lookup, std::size_t server, const Reply& reply);
   bool asks_without_edns(Lookup& lookup, const Arrival& arrival);
-  void note_udp_timeout(Lookup& lookup);
-  void probe(const Lookup& lookup, std::size_t server, bool tcp);
+  void note_silence_with_edns(Lookup& lookup);
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
   TimePoint time_of_next_try(const Lookup& lookup);
   void rest(Lookup& lookup);
   ChannelPool::Choice get_channel(const Endpoint& endpoint);
-  void note_resting(LookupRef lookup);
-  bool let_go_of_resting();
   void await_channel(Lookup& lookup, Attempt attempt);
   void ask_waiting();
   void handle(Arrival& arrival);
@@ -115,13 +108,12 @@ class LookupDriver final : ReplyObserver {
   std::vector<Arrival> arrivals_;
   std::vector<Arrival> handled_;  // empty; keeps its memory
   std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
-  // Lookups that have used up their tries, the first one first, and some that have ended since.
-  std::deque<LookupRef> resting_;
-  std::size_t sweep_resting_at_ = 1024;
+  RestingLookups resting_;
   // Lookups for which there was no channel with room, the first one first.
   std::map<Endpoint, std::deque<LookupRef>> waiting_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
+  AttemptPlanner planner_;
 };
 
 }  // namespace caravan

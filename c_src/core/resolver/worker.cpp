@@ -374,7 +374,7 @@ Lookup::Waiters Worker::close(Lookup& lookup) {
   if (lookup.joinable) {
     state.joinable.erase(&lookup);
   }
-  LookupDriver::abandon(lookup);
+  lookup.let_go_of_channels();
   leave(lookup);
   --state.lookups;
   publish_counts(state);

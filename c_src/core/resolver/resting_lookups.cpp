@@ -1,0 +1,49 @@
+#include "core/resolver/resting_lookups.hpp"
+
+#include <algorithm>
+
+namespace caravan {
+
+void RestingLookups::add(const Lookup& lookup) {
+  for (const auto* channel : lookup.channels) {
+    auto& queue = resting_[channel->endpoint()];
+    // Its questions to one nameserver come one after the other.
+    if (queue.empty() || queue.back() != lookup.ref) {
+      queue.push_back(lookup.ref);
+      ++count_;
+    }
+  }
+  if (count_ >= sweep_at_) {
+    sweep();
+  }
+}
+
+bool RestingLookups::release_one(const Endpoint& endpoint) {
+  const auto entry = resting_.find(endpoint);
+  if (entry == resting_.end()) {
+    return false;
+  }
+  auto& queue = entry->second;
+  while (!queue.empty()) {
+    auto* lookup = lookups_.find(queue.front());
+    queue.pop_front();
+    --count_;
+    if (lookup != nullptr && lookup->let_go_of_channels()) {
+      return true;
+    }
+  }
+  resting_.erase(entry);
+  return false;
+}
+
+void RestingLookups::sweep() {
+  count_ = 0;
+  for (auto& [endpoint, queue] : resting_) {
+    std::erase_if(queue, [this](LookupRef ref) { return lookups_.find(ref) == nullptr; });
+    count_ += queue.size();
+  }
+  std::erase_if(resting_, [](const auto& entry) { return entry.second.empty(); });
+  sweep_at_ = std::max(2 * count_, kMinSweep);
+}
+
+}  // namespace caravan
