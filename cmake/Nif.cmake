@@ -2,7 +2,7 @@
 
 file(GLOB nif_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/c_src/nif/*.cpp")
 add_library(caravan_nif MODULE ${nif_sources})
-target_link_libraries(caravan_nif PRIVATE caravan_core)
+target_link_libraries(caravan_nif PRIVATE caravan_core ${CMAKE_DL_LIBS})
 # SYSTEM: the warnings of OTP's headers are not ours.
 target_include_directories(caravan_nif SYSTEM PRIVATE "${CARAVAN_ERL_INCLUDE_DIR}")
 # erlang:load_nif/2 appends .so on every Unix, macOS included.

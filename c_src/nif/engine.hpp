@@ -71,7 +71,7 @@ class Engine : public EngineHead {
 
   const Atoms atoms;
   const ResourceTypes types;
-  const CaresLibrary cares;
+  CaresLibrary cares;
   SharedRule port_rule;
   PortMemo ports;
   Resolver resolver;  // after `cares`: its thread uses it to the end

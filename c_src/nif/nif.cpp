@@ -13,6 +13,7 @@
 #include "core/wire/ip_address.hpp"
 #include "nif/engine.hpp"
 #include "nif/lookup_handle.hpp"
+#include "nif/mapped_code.hpp"
 #include "nif/options.hpp"
 #include "nif/resolver_handle.hpp"
 #include "nif/term.hpp"
@@ -244,8 +245,18 @@ int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM
   return result;
 }
 
-// Joins the resolver's thread: the VM unmaps its code right after this.
-void unload(ErlNifEnv*, void* priv_data) noexcept { const std::unique_ptr<Engine> engine{engine_in(priv_data)}; }
+// All schedulers may be waiting for unload() to return.
+constexpr std::chrono::milliseconds kUnloadPatience{5};
+
+// The VM unmaps the code right after this. A thread that cannot end at once needs it for longer, and then it stays.
+void unload(ErlNifEnv*, void* priv_data) noexcept {
+  std::shared_ptr<Engine> engine{engine_in(priv_data)};
+  if (!engine->resolver.stop(kUnloadPatience) && keep_code_mapped()) {
+    engine->cares.keep_initialised();
+    auto& resolver = engine->resolver;
+    resolver.let_go(std::move(engine));
+  }
+}
 
 // The VM writes into the table.
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)

@@ -61,7 +61,7 @@ class AddressJoins::Half final : public Receiver {
     return is_waiting() ? join_->whole.receiver->interest() : Interest::kGone;
   }
 
-  Interest deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply, std::unique_ptr<Rendering>* /*shared*/) noexcept override {
     if (!is_waiting()) {
       return Interest::kGone;
     }

@@ -10,13 +10,13 @@
 
 namespace caravan {
 
-// Answers on their way to many waiters at once, a part at a time: each waiter gets a copy, and ten thousand may have
-// joined one lookup of a thousand records. Owned by one thread.
+// Answers on their way to many waiters at once, a part at a time: each waiter gets a copy of what the first receiver
+// has made of it, and ten thousand may have joined one lookup of a thousand records. Owned by one thread.
 class Deliveries {
  public:
   void add(std::shared_ptr<const Reply> reply, std::vector<Waiter> waiters) {
     if (!waiters.empty()) {
-      pending_.push_back({std::move(reply), std::move(waiters), 0});
+      pending_.push_back({std::move(reply), nullptr, std::move(waiters), 0});
     }
   }
 
@@ -25,13 +25,15 @@ class Deliveries {
   template <typename Finish>
   bool finish_some(std::size_t records, Finish finish) {
     for (std::size_t done = 0; !pending_.empty() && done < records;) {
-      const auto reply = pending_.front().reply;
-      const auto waiter = std::move(pending_.front().waiters[pending_.front().next++]);
-      if (pending_.front().next == pending_.front().waiters.size()) {
+      // References into a deque stay valid when others are added behind, which finishing may do.
+      auto& pending = pending_.front();
+      const auto waiter = std::move(pending.waiters[pending.next++]);
+      const auto& reply = *pending.reply;
+      finish(waiter, reply, &pending.rendering);
+      done += kCostOfWaiter + reply.srv.size() + reply.addresses.size() + reply.glue.size();
+      if (pending.next == pending.waiters.size()) {
         pending_.pop_front();
       }
-      finish(waiter, *reply);
-      done += kCostOfWaiter + reply->srv.size() + reply->addresses.size() + reply->glue.size();
     }
     return pending_.empty();
   }
@@ -42,6 +44,7 @@ class Deliveries {
 
   struct Pending {
     std::shared_ptr<const Reply> reply;
+    std::unique_ptr<Rendering> rendering;
     std::vector<Waiter> waiters;
     std::size_t next = 0;
   };

@@ -40,7 +40,8 @@ struct Lookup {
   };
 
   LookupRef ref;
-  ClientState* client = nullptr;  // null: the slot is free
+  ClientState* client = nullptr;    // null: the slot is free
+  std::size_t index_in_client = 0;  // in ClientState::lookups
   Waiters waiters;
   bool joinable = false;
   bool active = false;  // admitted to the wire

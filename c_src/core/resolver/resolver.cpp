@@ -16,8 +16,9 @@
 namespace caravan {
 namespace {
 
-// Of each client, in one turn of the loop.
-constexpr std::size_t kRequestsPerTurn = 64;
+// In one turn of the loop.
+constexpr std::size_t kRequestsPerClient = 64;
+constexpr std::size_t kRequestsPerTurn = 2048;
 
 // A thread inherits the signal mask of the one that makes it. The VM's signals belong to the VM's threads.
 class BlockedSignals {
@@ -57,16 +58,38 @@ void use_processors_of_process() noexcept {
 }  // namespace
 
 Resolver::~Resolver() {
-  std::thread thread;
-  {
-    const std::lock_guard lock{mutex_};
-    stop_ = true;
-    thread = std::move(thread_);
+  stop(std::chrono::milliseconds{0});
+  if (thread_.joinable()) {
+    thread_.join();
   }
-  if (thread.joinable()) {
-    wake_->wake();
-    thread.join();
+}
+
+bool Resolver::stop(std::chrono::milliseconds patience) noexcept {
+  std::unique_lock lock{mutex_};
+  stop_ = true;
+  if (!thread_.joinable()) {
+    return true;
   }
+  wake_->wake();
+  return ended_.wait_for(lock, patience, [this] { return has_ended_; });
+}
+
+void Resolver::let_go(std::shared_ptr<void> owner) noexcept {
+  const std::lock_guard lock{mutex_};
+  if (thread_.joinable() && !has_ended_) {
+    owner_ = std::move(owner);
+    thread_.detach();
+  }
+}
+
+// To be followed by nothing but the end of the thread.
+void Resolver::end_thread() noexcept {
+  // May own this: it goes when the lock is free again.
+  std::shared_ptr<void> owner;
+  const std::lock_guard lock{mutex_};
+  owner = std::move(owner_);
+  has_ended_ = true;
+  ended_.notify_all();
 }
 
 ClientId Resolver::open(ClientOptions options) {
@@ -153,19 +176,29 @@ void Resolver::start() {
     name_this_thread();
     use_processors_of_process();
     Worker{*this, *wake_, seed}.run();
+    end_thread();
   }};
 }
 
 void Resolver::take(Inbox& inbox) noexcept {
   const std::lock_guard lock{mutex_};
   inbox.stop = stop_;
-  for (auto entry = requests_.begin(); entry != requests_.end();) {
+  if (stop_) {
+    inbox.left = std::exchange(requests_, {});
+  }
+  for (auto clients = requests_.size(); clients > 0 && inbox.requests.size() < kRequestsPerTurn; --clients) {
+    auto entry = requests_.upper_bound(last_served_);
+    if (entry == requests_.end()) {
+      entry = requests_.begin();
+    }
+    last_served_ = entry->first;
     auto& requests = entry->second;
-    const auto count = stop_ ? requests.size() : std::min(requests.size(), kRequestsPerTurn);
-    const auto end = requests.begin() + static_cast<std::ptrdiff_t>(count);
+    const auto end = requests.begin() + static_cast<std::ptrdiff_t>(std::min(requests.size(), kRequestsPerClient));
     std::move(requests.begin(), end, std::back_inserter(inbox.requests));
     requests.erase(requests.begin(), end);
-    entry = requests.empty() ? requests_.erase(entry) : std::next(entry);
+    if (requests.empty()) {
+      requests_.erase(entry);
+    }
   }
   const auto left = std::partition(departures_.begin(), departures_.end(), [this](const Departure& departure) {
     return requests_.contains(departure.client.get());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -26,10 +27,16 @@ using ClientId = std::uint64_t;
 class Resolver {
  public:
   Resolver() = default;
-  // Ends open lookups with kClosed and joins the thread.
+  // Ends open lookups with kClosed and joins the thread, unless it was let go.
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
+
+  // Takes no more lookups, ends the open ones with kClosed, and waits for the end of the thread, for so long at most.
+  // Returns false if the thread still runs: it has many lookups to end, or waits for a file.
+  bool stop(std::chrono::milliseconds patience) noexcept;
+  // After stop(): the thread ends by itself, and keeps `owner` until then, to which this may belong.
+  void let_go(std::shared_ptr<void> owner) noexcept;
 
   ClientId open(ClientOptions options);
   // Its open lookups end with kClosed. False when there is none such.
@@ -53,6 +60,7 @@ class Resolver {
     bool closed;        // or forsaken
     Requests requests;  // of one that was closed, which nobody has taken
   };
+  using RequestsOfClients = std::map<const Client*, Requests>;
   // What the worker takes at a time.
   struct Inbox {
     std::vector<LookupRequest> requests;
@@ -60,23 +68,30 @@ class Resolver {
     std::deque<Departure> departures;
     bool has_more = false;
     bool stop = false;
+    // When it is to stop: all requests that nobody has taken.
+    RequestsOfClients left;
   };
 
-  // The worker's side: fills `inbox`, which is empty. Of each client it takes a few requests: one that asks much keeps
-  // no other one waiting.
+  // The worker's side: fills `inbox`, which is empty. Of each client it takes a few requests, and of all together no
+  // more than a part: neither the other clients nor those who want the lock wait for long.
   void take(Inbox& inbox) noexcept;
   bool leave(ClientId id, bool closed) noexcept;
   void start();
+  void end_thread() noexcept;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_. No hash table: one that grows would keep everybody waiting.
   std::map<ClientId, std::shared_ptr<Client>> clients_;
-  ClientId last_id_ = 0;                        // guarded by mutex_
-  std::map<const Client*, Requests> requests_;  // guarded by mutex_; none is empty
-  std::deque<Departure> departures_;            // guarded by mutex_
-  bool stop_ = false;                           // guarded by mutex_
-  std::unique_ptr<WakePipe> wake_;              // set once, under mutex_, before the thread starts
-  std::thread thread_;                          // guarded by mutex_
+  ClientId last_id_ = 0;                 // guarded by mutex_
+  RequestsOfClients requests_;           // guarded by mutex_; none is empty
+  const Client* last_served_ = nullptr;  // guarded by mutex_; to be compared only
+  std::deque<Departure> departures_;     // guarded by mutex_
+  bool stop_ = false;                    // guarded by mutex_
+  std::unique_ptr<WakePipe> wake_;       // set once, under mutex_, before the thread starts
+  std::thread thread_;                   // guarded by mutex_
+  bool has_ended_ = false;               // guarded by mutex_; the thread touches this no more, but for mutex_
+  std::condition_variable ended_;
+  std::shared_ptr<void> owner_;  // guarded by mutex_; of a thread that was let go
 };
 
 }  // namespace caravan

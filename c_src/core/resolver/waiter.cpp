@@ -2,8 +2,8 @@
 
 namespace caravan {
 
-void Waiter::finish(const Reply& reply) const noexcept {
-  const auto interest = receiver->deliver(reply);
+void Waiter::finish(const Reply& reply, std::unique_ptr<Rendering>* shared) const noexcept {
+  const auto interest = receiver->deliver(reply, shared);
   const auto& client = place.client();
   if (!client) {
     return;

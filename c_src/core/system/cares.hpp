@@ -14,7 +14,7 @@ class CaresLibrary {
  public:
   CaresLibrary() noexcept : status_{::ares_library_init(ARES_LIB_INIT_ALL)} {}
   ~CaresLibrary() {
-    if (ok()) {
+    if (ok() && !is_kept_) {
       ::ares_library_cleanup();
     }
   }
@@ -23,8 +23,12 @@ class CaresLibrary {
 
   bool ok() const noexcept { return status_ == ARES_SUCCESS; }
 
+  // To be called when this is going to be destroyed on another thread than it was made on, at any time.
+  void keep_initialised() noexcept { is_kept_ = true; }
+
  private:
   int status_;
+  bool is_kept_ = false;
 };
 
 struct AresDestroy {

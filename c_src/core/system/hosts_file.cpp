@@ -1,63 +1,78 @@
 #include "core/system/hosts_file.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <istream>
 #include <iterator>
-#include <sstream>
-#include <system_error>
 
 #include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
 
-// As many lines as the greatest block lists have. The resolver's thread reads the file.
-constexpr std::size_t kMaxLines = 500'000;
-
-std::string folded(std::string_view name) {
+std::string_view without_dot(std::string_view name) noexcept {
   if (name.ends_with('.')) {
     name.remove_suffix(1);
   }
-  std::string lower;
-  std::transform(name.begin(), name.end(), std::back_inserter(lower), to_lower_ascii);
-  return lower;
+  return name;
+}
+
+void append_folded(std::string& to, std::string_view name) {
+  std::transform(name.begin(), name.end(), std::back_inserter(to), to_lower_ascii);
+}
+
+// The next word of the line, which it takes away; empty at its end.
+std::string_view take_word(std::string_view& line) noexcept {
+  constexpr std::string_view space{" \t\r\v\f"};
+  line.remove_prefix(std::min(line.find_first_not_of(space), line.size()));
+  const auto word = line.substr(0, line.find_first_of(space));
+  line.remove_prefix(word.size());
+  return word;
 }
 
 }  // namespace
 
-HostsFile::HostsFile(std::istream& text) {
-  std::string line;
-  for (std::size_t count = 0; count < kMaxLines && std::getline(text, line); ++count) {
-    std::istringstream words{line.substr(0, line.find('#'))};
-    std::string word;
-    words >> word;
-    const auto address = parse_ip_address(word);
-    while (address && words >> word) {
-      auto& known = addresses_[folded(word)];
-      if (std::find(known.begin(), known.end(), *address) == known.end()) {
-        known.push_back(*address);
-      }
-    }
+HostsFile::HostsFile(std::string_view text) {
+  text = text.substr(0, kMaxOctets);
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    add_line(line.substr(0, line.find('#')));
   }
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [this](const Entry& a, const Entry& b) { return name_of(a) < name_of(b); });
+}
+
+void HostsFile::add_line(std::string_view line) {
+  const auto address = parse_ip_address(take_word(line));
+  if (!address) {
+    return;
+  }
+  for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
+    add(without_dot(word), *address);
+  }
+}
+
+// What is no DNS name is looked for by nobody.
+void HostsFile::add(std::string_view name, const IpAddress& address) {
+  if (name.size() > kMaxDnsNameText) {
+    return;
+  }
+  entries_.push_back({static_cast<std::uint32_t>(names_.size()), static_cast<std::uint8_t>(name.size()), address});
+  append_folded(names_, name);
 }
 
 std::vector<IpAddress> HostsFile::find(std::string_view name) const {
-  const auto found = addresses_.find(folded(name));
-  return found == addresses_.end() ? std::vector<IpAddress>{} : found->second;
-}
-
-const HostsFile& HostsFileCache::get(FileWatch::TimePoint now) {
-  if (watch_.has_changed(now)) {
-    // To open a pipe would wait for its writer.
-    std::error_code ignored;
-    std::ifstream file;
-    if (std::filesystem::is_regular_file(watch_.path(), ignored)) {
-      file.open(watch_.path());
+  std::string folded;
+  append_folded(folded, without_dot(name));
+  std::vector<IpAddress> addresses;
+  auto entry =
+      std::lower_bound(entries_.begin(), entries_.end(), folded,
+                       [this](const Entry& known, const std::string& wanted) { return name_of(known) < wanted; });
+  for (; entry != entries_.end() && name_of(*entry) == folded; ++entry) {
+    if (std::find(addresses.begin(), addresses.end(), entry->address) == addresses.end()) {
+      addresses.push_back(entry->address);
     }
-    hosts_ = HostsFile{file};
   }
-  return hosts_;
+  return addresses;
 }
 
 }  // namespace caravan

@@ -1,41 +1,42 @@
 #pragma once
 
-#include <filesystem>
-#include <iosfwd>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "core/system/file_watch.hpp"
 #include "core/wire/ip_address.hpp"
 
 namespace caravan {
 
-// The names of a hosts(5) file.
+// The names of a hosts(5) file. Of a file of half a million lines, as block lists are, it takes some 30 MiB.
 class HostsFile {
  public:
+  // Of what lies behind, there are no names.
+  static constexpr std::size_t kMaxOctets = std::size_t{64} * 1024 * 1024;
+
   HostsFile() = default;
-  explicit HostsFile(std::istream& text);
+  explicit HostsFile(std::string_view text);
 
   // In the order of the file, without duplicates; empty when the name is not in it. A trailing dot makes no difference.
   std::vector<IpAddress> find(std::string_view name) const;
 
  private:
-  std::unordered_map<std::string, std::vector<IpAddress>> addresses_;  // keys are in lower case
-};
+  struct Entry {
+    std::uint32_t offset = 0;
+    std::uint8_t size = 0;
+    IpAddress address;
+  };
 
-// Keeps the contents of a file, and reads it anew when it was rewritten; a file that is not there has no names. Owned
-// by one thread.
-class HostsFileCache {
- public:
-  explicit HostsFileCache(std::filesystem::path path) : watch_{std::move(path)} {}
+  void add_line(std::string_view line);
+  void add(std::string_view name, const IpAddress& address);
+  std::string_view name_of(const Entry& entry) const noexcept {
+    return std::string_view{names_}.substr(entry.offset, entry.size);
+  }
 
-  const HostsFile& get(FileWatch::TimePoint now);
-
- private:
-  FileWatch watch_;
-  HostsFile hosts_;
+  std::string names_;           // in lower case
+  std::vector<Entry> entries_;  // sorted by name; those of one name in the order of the file
 };
 
 }  // namespace caravan

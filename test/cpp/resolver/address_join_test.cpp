@@ -133,7 +133,7 @@ class Keeper final : public Receiver {
  public:
   explicit Keeper(Got& got) : got_{got} {}
   Interest interest() const noexcept override { return got_.interest; }
-  Interest deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply, std::unique_ptr<Rendering>*) noexcept override {
     got_.replies.push_back(reply);
     return got_.interest;
   }

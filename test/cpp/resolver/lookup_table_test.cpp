@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 class NobodyWaits final : public Receiver {
  public:
   Interest interest() const noexcept override { return Interest::kGone; }
-  Interest deliver(const Reply&) noexcept override { std::abort(); }
+  Interest deliver(const Reply&, std::unique_ptr<Rendering>*) noexcept override { std::abort(); }
 };
 
 struct Table : LookupTable {

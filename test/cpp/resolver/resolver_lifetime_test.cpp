@@ -74,7 +74,7 @@ class ThreadWitness final : public Receiver {
   explicit ThreadWitness(std::promise<Thread> promise) : promise_{std::move(promise)} {}
 
   Interest interest() const noexcept override { return Interest::kWaiting; }
-  Interest deliver(const Reply& /*reply*/) noexcept override {
+  Interest deliver(const Reply& /*reply*/, std::unique_ptr<Rendering>*) noexcept override {
     sigset_t blocked;
     ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
     Thread thread{std::this_thread::get_id(), {}};
@@ -112,6 +112,73 @@ TEST_CASE("a resolver that was never used can be destroyed") {
   test::LookupClient client;
   client.destroy_resolver();
   SUCCEED();
+}
+
+// What a resolver belongs to, and what its thread uses to the end.
+struct Owner {
+  CaresLibrary cares;
+  Resolver resolver;
+};
+
+// Keeps the thread that delivers.
+class Keeper final : public Receiver {
+ public:
+  Keeper(std::promise<void>& entered, const test::Gate& gate) : entered_{entered}, gate_{gate} {}
+
+  Interest interest() const noexcept override { return Interest::kWaiting; }
+  Interest deliver(const Reply& /*reply*/, std::unique_ptr<Rendering>* /*shared*/) noexcept override {
+    entered_.set_value();
+    gate_.pass();
+    return Interest::kWaiting;
+  }
+
+ private:
+  std::promise<void>& entered_;
+  const test::Gate& gate_;
+};
+
+LookupRequest literal(std::unique_ptr<Receiver> receiver) {
+  LookupRequest request{LookupType::kAddresses, "127.0.0.1", {}, {}};
+  request.waiter.receiver = std::move(receiver);
+  return request;
+}
+
+TEST_CASE("a thread that cannot end now is let go and takes with it what it uses") {
+  std::promise<void> entered;
+  test::Gate gate;
+  std::promise<test::Answer> late;
+  auto late_answer = late.get_future();
+  auto owner = std::make_shared<Owner>();
+  const std::weak_ptr<Owner> left = owner;
+  auto& resolver = owner->resolver;
+  const auto client = resolver.open({});
+  REQUIRE_FALSE(resolver.submit(client, literal(std::make_unique<Keeper>(entered, gate))));
+  entered.get_future().wait();
+  REQUIRE_FALSE(resolver.submit(client, literal(std::make_unique<test::PromiseReceiver>(std::move(late)))));
+  CHECK_FALSE(resolver.stop(std::chrono::milliseconds{1}));
+  CHECK(resolver.submit(client, literal(std::make_unique<test::PromiseReceiver>(std::promise<test::Answer>{}))) ==
+        Error::kClosed);
+  resolver.let_go(std::move(owner));
+  CHECK_FALSE(left.expired());
+  gate.open();
+  CHECK(outcome(test::await(std::move(late_answer)).value()) == "closed");
+  while (!left.expired()) {
+    std::this_thread::yield();
+  }
+}
+
+TEST_CASE("a thread that has ended is not let go") {
+  auto owner = std::make_shared<Owner>();
+  auto& resolver = owner->resolver;
+  std::promise<test::Answer> promise;
+  auto answer = promise.get_future();
+  REQUIRE_FALSE(
+      resolver.submit(resolver.open({}), literal(std::make_unique<test::PromiseReceiver>(std::move(promise)))));
+  test::await(std::move(answer));
+  CHECK(resolver.stop(test::kHangGuard));
+  const std::weak_ptr<Owner> left = owner;
+  resolver.let_go(std::move(owner));
+  CHECK(left.expired());
 }
 
 TEST_CASE("destroying the resolver ends all its lookups") {
@@ -160,7 +227,7 @@ class Chain final : public Receiver {
       : client_{client}, options_{std::move(options)}, left_{left}, end_{std::move(end)} {}
 
   Interest interest() const noexcept override { return Interest::kWaiting; }
-  Interest deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply, std::unique_ptr<Rendering>*) noexcept override {
     if (left_ == 0) {
       end_->set_value(outcome(reply));
       return Interest::kWaiting;

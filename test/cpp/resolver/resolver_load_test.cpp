@@ -103,7 +103,7 @@ class ClosedCounter final : public Receiver {
       : closed_{closed}, waiting_{waiting} {}
 
   Interest interest() const noexcept override { return waiting_ ? Interest::kWaiting : Interest::kCancelled; }
-  Interest deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply, std::unique_ptr<Rendering>*) noexcept override {
     closed_ += reply.error == Error::kClosed ? 1U : 0U;
     return interest();
   }

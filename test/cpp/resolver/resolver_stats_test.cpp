@@ -145,7 +145,7 @@ class Dead final : public Receiver {
   Dead& operator=(const Dead&) = delete;
 
   Interest interest() const noexcept override { return Interest::kGone; }
-  Interest deliver(const Reply&) noexcept override { return Interest::kGone; }
+  Interest deliver(const Reply&, std::unique_ptr<Rendering>*) noexcept override { return Interest::kGone; }
 
  private:
   std::promise<void> buried_;

@@ -46,7 +46,7 @@ class PromiseReceiver final : public Receiver {
   PromiseReceiver& operator=(const PromiseReceiver&) = delete;
 
   // A second delivery ends the test run.
-  Interest deliver(const Reply& reply) noexcept override {
+  Interest deliver(const Reply& reply, std::unique_ptr<Rendering>*) noexcept override {
     if (interest() != Interest::kWaiting) {
       return interest();
     }

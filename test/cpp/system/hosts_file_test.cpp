@@ -1,31 +1,19 @@
 #include "core/system/hosts_file.hpp"
 
-#include <sys/stat.h>
-
-#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "catch.hpp"
+#include "core/wire/dns_name.hpp"
 #include "support/random_text.hpp"
 #include "support/reply_text.hpp"
-#include "support/temporary_file.hpp"
 
 namespace caravan {
 namespace {
 
-using std::chrono::milliseconds;
-
 using test::Lines;
-using test::TemporaryFile;
 
-// Any point in time: the file's owner knows the clock.
-FileWatch::TimePoint at(int ms) { return FileWatch::TimePoint{} + milliseconds{ms}; }
-
-HostsFile parse(const std::string& text) {
-  std::istringstream stream{text};
-  return HostsFile{stream};
-}
+HostsFile parse(std::string_view text) { return HostsFile{text}; }
 
 Lines find(const HostsFile& hosts, std::string_view name) {
   Lines lines;
@@ -112,40 +100,28 @@ TEST_CASE("no text breaks the reader and good lines around it are read") {
   }
 }
 
-TEST_CASE("a hosts file is read again when it was rewritten") {
-  TemporaryFile file{"10.0.0.1 old both\n"};
-  HostsFileCache cache{file.path()};
-  CHECK(find(cache.get(at(0)), "old") == Lines{"10.0.0.1"});
-  file.rewrite("10.0.0.2 new both\n");
-  CHECK(find(cache.get(at(999)), "both") == Lines{"10.0.0.1"});
-  CHECK(find(cache.get(at(1000)), "both") == Lines{"10.0.0.2"});
-  CHECK(find(cache.get(at(1000)), "new") == Lines{"10.0.0.2"});
-  CHECK(find(cache.get(at(1000)), "old").empty());
+TEST_CASE("what is longer than a DNS name is passed over") {
+  const std::string longest(kMaxDnsNameText, 'n');
+  const auto hosts = parse("10.0.0.1 " + longest + "n " + longest + " n1\n");
+  CHECK(find(hosts, longest) == Lines{"10.0.0.1"});
+  CHECK(find(hosts, longest + 'n').empty());
+  CHECK(find(hosts, "n1") == Lines{"10.0.0.1"});
 }
 
-TEST_CASE("a hosts file that is removed has no names and one that comes back has") {
-  TemporaryFile file{"10.0.0.1 n1\n"};
-  HostsFileCache cache{file.path()};
-  CHECK(find(cache.get(at(0)), "n1") == Lines{"10.0.0.1"});
-  file.remove();
-  CHECK(find(cache.get(at(1000)), "n1").empty());
-  file.rewrite("10.0.0.2 n1\n");
-  CHECK(find(cache.get(at(2000)), "n1") == Lines{"10.0.0.2"});
-}
-
-TEST_CASE("a hosts file that is not there has no names") {
-  const auto* path = GENERATE("", "/nonexistent/hosts", "/");
-  HostsFileCache cache{path};
-  CHECK(find(cache.get(at(0)), "localhost").empty());
-  CHECK(find(cache.get(at(5000)), "localhost").empty());
-}
-
-TEST_CASE("a pipe in the place of a hosts file keeps nobody waiting") {
-  TemporaryFile file{""};
-  file.remove();
-  REQUIRE(::mkfifo(file.path().c_str(), 0600) == 0);
-  HostsFileCache cache{file.path()};
-  CHECK(find(cache.get(at(0)), "localhost").empty());
+TEST_CASE("names are found in a file of many lines") {
+  constexpr int lines = 20'000;
+  std::string text;
+  for (int i = 0; i < lines; ++i) {
+    text += "10.0." + std::to_string(i / 250) + '.' + std::to_string(i % 250) + " n" + std::to_string(i) + " all\n";
+  }
+  const auto hosts = parse(text);
+  for (const auto* name : {"n0", "n1", "n9999", "n19999"}) {
+    CAPTURE(name);
+    CHECK(hosts.find(name).size() == 1);
+  }
+  CHECK(find(hosts, "n19999") == Lines{"10.0.79.249"});
+  CHECK(hosts.find("n20000").empty());
+  CHECK(hosts.find("n").empty());
 }
 
 }  // namespace

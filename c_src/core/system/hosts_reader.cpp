@@ -1,0 +1,129 @@
+#include "core/system/hosts_reader.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace caravan {
+namespace {
+
+constexpr std::chrono::seconds kLookInterval{1};
+
+void name_this_thread() noexcept {
+#ifdef __linux__
+  ::pthread_setname_np(::pthread_self(), "caravan_hosts");
+#endif
+}
+
+// Empty if there is no such file.
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code ignored;
+  // To open a pipe would wait for its writer.
+  if (!std::filesystem::is_regular_file(path, ignored)) {
+    return {};
+  }
+  const auto size = std::filesystem::file_size(path, ignored);
+  std::string text(ignored ? 0 : std::min<std::uintmax_t>(size, HostsFile::kMaxOctets), '\0');
+  std::ifstream file{path, std::ios::binary};
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
+HostsReader::HostsReader(std::filesystem::path path, std::function<void()> on_news)
+    : path_{std::move(path)}, on_news_{std::move(on_news)} {}
+
+HostsReader::~HostsReader() {
+  stop();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+std::shared_ptr<const HostsFile> HostsReader::get(TimePoint now) {
+  const std::lock_guard lock{mutex_};
+  if (!path_.empty() && !look_at_ && (!asked_ || now - *asked_ >= kLookInterval)) {
+    asked_ = now;
+    late_at_ = now + (hosts_ ? kPatienceForNews : kPatience);
+    if (has_thread()) {
+      look_at_ = now;
+      wanted_.notify_one();
+    }
+  }
+  if (look_at_ && now < late_at_) {
+    return nullptr;
+  }
+  return hosts_ ? hosts_ : std::make_shared<const HostsFile>();
+}
+
+// Starts it if there is none; without one, a later lookup tries again.
+bool HostsReader::has_thread() noexcept try {
+  if (!thread_.joinable()) {
+    thread_ = std::thread{[this] { run(); }};
+  }
+  return true;
+} catch (const std::system_error&) {
+  return false;
+}
+
+void HostsReader::stop() noexcept {
+  const std::lock_guard lock{mutex_};
+  stop_ = true;
+  wanted_.notify_one();
+}
+
+bool HostsReader::is_stopped() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return stop_;
+}
+
+bool HostsReader::has_ended() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return has_ended_ || !thread_.joinable();
+}
+
+void HostsReader::run() noexcept {
+  name_this_thread();
+  FileWatch watch{path_};
+  std::unique_lock lock{mutex_};
+  while (true) {
+    wanted_.wait(lock, [this] { return stop_ || look_at_; });
+    if (stop_) {
+      has_ended_ = true;
+      return;
+    }
+    const auto when = *look_at_;
+    lock.unlock();
+    auto fresh = watch.has_changed(when) ? std::make_shared<const HostsFile>(read_text(path_)) : nullptr;
+    lock.lock();
+    if (fresh) {
+      hosts_ = std::move(fresh);
+    }
+    look_at_.reset();
+    on_news_();
+  }
+}
+
+std::shared_ptr<HostsReader> HostsReaders::of(const std::filesystem::path& path) {
+  const auto found = std::find_if(readers_.begin(), readers_.end(),
+                                  [&](const auto& reader) { return reader->path() == path && !reader->is_stopped(); });
+  return found != readers_.end() ? *found : readers_.emplace_back(std::make_shared<HostsReader>(path, on_news_));
+}
+
+void HostsReaders::tidy() noexcept {
+  std::erase_if(readers_, [](const auto& reader) {
+    if (reader.use_count() > 1) {
+      return false;
+    }
+    reader->stop();
+    return reader->has_ended();
+  });
+}
+
+}  // namespace caravan

@@ -1,0 +1,14 @@
+#include "nif/mapped_code.hpp"
+
+#include <dlfcn.h>
+
+namespace caravan {
+
+bool keep_code_mapped() noexcept {
+  Dl_info here{};
+  // One reference more to what is loaded already, which nobody gives back.
+  return ::dladdr(reinterpret_cast<const void*>(&keep_code_mapped), &here) != 0 &&
+         ::dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD) != nullptr;
+}
+
+}  // namespace caravan

@@ -1,0 +1,144 @@
+#include "core/system/hosts_reader.hpp"
+
+#include <sys/stat.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+
+#include "catch.hpp"
+#include "support/gate.hpp"
+#include "support/reply_text.hpp"
+#include "support/temporary_file.hpp"
+
+namespace caravan {
+namespace {
+
+using std::chrono::milliseconds;
+
+using test::Lines;
+using test::TemporaryFile;
+
+// Any point in time: the reader's owner knows the clock.
+HostsReader::TimePoint at(int ms) { return HostsReader::TimePoint{} + milliseconds{ms}; }
+
+// A reader, and an owner who waits for what it finds.
+class Owner {
+ public:
+  explicit Owner(std::filesystem::path path) : reader{std::move(path), [this] { on_news(); }} {}
+
+  Lines find(std::string_view name, HostsReader::TimePoint now) {
+    auto hosts = reader.get(now);
+    if (!hosts) {
+      await_news();
+      hosts = reader.get(now);
+    }
+    REQUIRE(hosts);
+    Lines lines;
+    for (const auto& address : hosts->find(name)) {
+      lines.push_back(test::to_text(address));
+    }
+    return lines;
+  }
+
+ private:
+  void on_news() {
+    const std::lock_guard lock{mutex_};
+    ++news_;
+    has_news_.notify_one();
+  }
+  void await_news() {
+    std::unique_lock lock{mutex_};
+    if (!has_news_.wait_for(lock, test::kHangGuard, [this] { return news_ > 0; })) {
+      throw std::runtime_error{"hang: nobody reads the file"};
+    }
+    --news_;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable has_news_;
+  int news_ = 0;
+
+ public:
+  HostsReader reader;
+};
+
+TEST_CASE("a hosts file is read again when it was rewritten") {
+  TemporaryFile file{"10.0.0.1 old both\n"};
+  Owner owner{file.path()};
+  CHECK(owner.find("old", at(0)) == Lines{"10.0.0.1"});
+  file.rewrite("10.0.0.2 new both\n");
+  CHECK(owner.find("both", at(999)) == Lines{"10.0.0.1"});
+  CHECK(owner.find("both", at(1000)) == Lines{"10.0.0.2"});
+  CHECK(owner.find("new", at(1000)) == Lines{"10.0.0.2"});
+  CHECK(owner.find("old", at(1000)).empty());
+}
+
+TEST_CASE("a hosts file that is removed has no names and one that comes back has") {
+  TemporaryFile file{"10.0.0.1 n1\n"};
+  Owner owner{file.path()};
+  CHECK(owner.find("n1", at(0)) == Lines{"10.0.0.1"});
+  file.remove();
+  CHECK(owner.find("n1", at(1000)).empty());
+  file.rewrite("10.0.0.2 n1\n");
+  CHECK(owner.find("n1", at(2000)) == Lines{"10.0.0.2"});
+}
+
+TEST_CASE("a hosts file that is not there has no names") {
+  Owner owner{GENERATE("", "/nonexistent/hosts", "/")};
+  CHECK(owner.find("localhost", at(0)).empty());
+  CHECK(owner.find("localhost", at(5000)).empty());
+}
+
+TEST_CASE("a pipe in the place of a hosts file keeps nobody waiting") {
+  TemporaryFile file{""};
+  file.remove();
+  REQUIRE(::mkfifo(file.path().c_str(), 0600) == 0);
+  Owner owner{file.path()};
+  CHECK(owner.find("localhost", at(0)).empty());
+}
+
+TEST_CASE("who waits for contents waits for a second and for news for a part of one") {
+  TemporaryFile file{"10.0.0.1 n1\n"};
+  Owner owner{file.path()};
+  CHECK(owner.find("n1", at(500)) == Lines{"10.0.0.1"});
+  CHECK(owner.reader.late_at() == at(1500));
+  CHECK(owner.find("n1", at(1500)) == Lines{"10.0.0.1"});
+  CHECK(owner.reader.late_at() == at(1600));
+}
+
+TEST_CASE("resolvers share the reader of a file and one that nobody keeps goes") {
+  TemporaryFile file{"10.0.0.1 n1\n"};
+  HostsReaders readers{[] {}};
+  auto first = readers.of(file.path());
+  auto second = readers.of(file.path());
+  CHECK(first == second);
+  CHECK(readers.of("/nonexistent/hosts") != first);
+  const std::weak_ptr<HostsReader> shared = first;
+  first->get(at(0));
+  first.reset();
+  readers.tidy();
+  CHECK_FALSE(shared.expired());
+  second.reset();
+  while (!shared.expired()) {
+    std::this_thread::yield();
+    readers.tidy();
+  }
+  CHECK(readers.of(file.path()));
+}
+
+TEST_CASE("a reader that is on its way out is not shared") {
+  TemporaryFile file{"10.0.0.1 n1\n"};
+  HostsReaders readers{[] {}};
+  auto first = readers.of(file.path());
+  first->stop();
+  CHECK(readers.of(file.path()) != first);
+}
+
+}  // namespace
+}  // namespace caravan
