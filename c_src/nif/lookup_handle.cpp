@@ -10,17 +10,17 @@ namespace {
 
 using HandleReference = Resource<LookupHandle>;
 
-// The term of a reply. To copy one takes a fraction of the time that making it does.
-class ResultTerm final : public Rendering {
+// The result in the message to a process, for others that get the same reply: to copy a term takes a fraction of the
+// time that making it does.
+class Result final : public Rendering {
  public:
-  ResultTerm(const Atoms& atoms, const Reply& reply)
-      : env_{enif_alloc_env()}, term_{make_lookup_result(env_.get(), atoms, reply)} {}
-
-  ERL_NIF_TERM copy_into(ErlNifEnv* env) const noexcept { return enif_make_copy(env, term_); }
-
- private:
-  MessageEnv env_;
-  ERL_NIF_TERM term_;
+  // Null until the first process has wanted it in this form.
+  struct Form {
+    MessageEnv env;
+    ERL_NIF_TERM term = 0;
+  };
+  Form documented;
+  Form packed;
 };
 
 // Sends the answer from the resolver's thread.
@@ -28,10 +28,10 @@ class CallingProcess final : public Receiver {
  public:
   CallingProcess(HandleReference handle, const Atoms& atoms) noexcept : handle_{std::move(handle)}, atoms_{atoms} {}
 
-  // What the answer is told by; else it is the handle.
+  // The answer is told by that, and is packed; else it is told by the handle.
   void use_reference(ERL_NIF_TERM reference) noexcept {
-    own_env_.reset(enif_alloc_env());
-    own_reference_ = enif_make_copy(own_env_.get(), reference);
+    env_.reset(enif_alloc_env());
+    reference_ = enif_make_copy(env_.get(), reference);
   }
 
   Interest interest() const noexcept override {
@@ -46,35 +46,44 @@ class CallingProcess final : public Receiver {
     if (handle_->state() != LookupHandle::State::kOpen) {
       return Interest::kCancelled;
     }
-    const MessageEnv env{enif_alloc_env()};
-    const auto result = make_result(env.get(), reply, shared);
-    const auto reference =
-        own_env_ ? enif_make_copy(env.get(), own_reference_) : enif_make_resource(env.get(), handle_.get());
-    const auto message = enif_make_tuple3(env.get(), atoms_.caravan_dns, reference, result);
+    const bool is_packed = env_ != nullptr;
+    if (!is_packed) {
+      env_.reset(enif_alloc_env());
+      reference_ = enif_make_resource(env_.get(), handle_.get());
+    }
+    const auto result = make_result(reply, is_packed, shared);
+    const auto message = enif_make_tuple3(env_.get(), atoms_.caravan_dns, reference_, result);
     if (!handle_->begin_delivery()) {
       return Interest::kCancelled;
     }
-    const bool sent = enif_send(nullptr, &handle_->caller(), env.get(), message) != 0;
+    const bool sent = enif_send(nullptr, &handle_->caller(), env_.get(), message) != 0;
     handle_->end_delivery();
     return sent ? Interest::kWaiting : Interest::kGone;
   }
 
  private:
-  ERL_NIF_TERM make_result(ErlNifEnv* env, const Reply& reply, std::unique_ptr<Rendering>* shared) const {
+  ERL_NIF_TERM make_result(const Reply& reply, bool is_packed, std::unique_ptr<Rendering>* shared) const {
+    const auto make = is_packed ? make_packed_result : make_lookup_result;
     if (shared == nullptr) {
-      return make_lookup_result(env, atoms_, reply);
+      return make(env_.get(), atoms_, reply);
     }
     if (!*shared) {
-      *shared = std::make_unique<ResultTerm>(atoms_, reply);
+      *shared = std::make_unique<Result>();
     }
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): nobody else leaves one
-    return static_cast<const ResultTerm&>(**shared).copy_into(env);
+    auto& result = static_cast<Result&>(**shared);
+    auto& form = is_packed ? result.packed : result.documented;
+    if (!form.env) {
+      form.env.reset(enif_alloc_env());
+      form.term = make(form.env.get(), atoms_, reply);
+    }
+    return enif_make_copy(env_.get(), form.term);
   }
 
   HandleReference handle_;
   const Atoms& atoms_;
-  MessageEnv own_env_;  // keeps `own_reference_`; null: there is none
-  ERL_NIF_TERM own_reference_ = 0;
+  MessageEnv env_;  // that of the message; null until there is something in it
+  ERL_NIF_TERM reference_ = 0;
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ namespace {
 
 // Raised with the functions below, the form of the port rule and that of answers; caravan_nif.erl passes its own number
 // in load_info, so that a library left over from another version is refused instead of misunderstood.
-constexpr int kAbi = 7;
+constexpr int kAbi = 8;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
   return enif_make_tuple2(env, atoms.error, atoms.of(error));

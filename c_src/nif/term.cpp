@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/wire/dns_name.hpp"
+#include "core/wire/packed_answer.hpp"
 
 namespace caravan {
 namespace {
@@ -188,6 +189,13 @@ ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply&
   }
   const auto answer = reply.srv.empty() ? make_address_answer(env, atoms, reply) : make_srv_answer(env, atoms, reply);
   return enif_make_tuple2(env, atoms.ok, answer);
+}
+
+ERL_NIF_TERM make_packed_result(ErlNifEnv* env, const Atoms& atoms, const Reply& reply) {
+  if (reply.error) {
+    return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
+  }
+  return enif_make_tuple2(env, atoms.ok, make_binary(env, pack_answer(reply)));
 }
 
 ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats) {

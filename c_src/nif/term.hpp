@@ -54,6 +54,9 @@ ERL_NIF_TERM make_ip_address(ErlNifEnv* env, const IpAddress& address) noexcept;
 // `{ok, Answer} | {error, Reason}`, as caravan_dns documents it.
 ERL_NIF_TERM make_lookup_result(ErlNifEnv* env, const Atoms& atoms, const Reply& reply);
 
+// `{ok, binary()} | {error, Reason}`, for caravan_packed_answer:unpack/1.
+ERL_NIF_TERM make_packed_result(ErlNifEnv* env, const Atoms& atoms, const Reply& reply);
+
 // As caravan_dns:stats/1 documents it.
 ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats);
 

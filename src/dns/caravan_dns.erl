@@ -179,7 +179,7 @@ lookup(Name, Type, Options) ->
     case start(Name, Type, Options, Ref) of
         {ok, Handle, Timeout} ->
             receive
-                {caravan_dns, Ref, Result} -> Result
+                {caravan_dns, Ref, Result} -> caravan_packed_answer:unpack(Result)
             after Timeout + ?THREAD_HANGS_MS ->
                 ok = cancel(Handle, Ref),
                 {error, timeout}

@@ -12,7 +12,7 @@
 -export_type([load_error/0, port_rule/0, port_origin/0]).
 
 %% Raised together with kAbi in c_src/nif/nif.cpp.
--define(ABI, 7).
+-define(ABI, 8).
 
 %% From OTP 26 on, -on_load runs before distribution starts (OTP PR 6817). Before that, a module with -on_load cannot be
 %% called while an embedded system boots, so the library is loaded by whoever starts first: caravan_epmd or the
@@ -171,7 +171,7 @@ close(_Resolver) -> erlang:nif_error(not_loaded).
 stats(_Resolver) -> erlang:nif_error(not_loaded).
 
 %% Returns the reference for cancel/1. The message has it in it, too, unless the caller gives one of its own: then the timeout
-%% that holds is returned as well.
+%% that holds is returned as well, and the answer in the message is for caravan_packed_answer:unpack/1.
 -spec lookup(
     Resolver :: reference(),
     Name :: binary(),

@@ -10,10 +10,13 @@ constexpr std::chrono::seconds kTcpGivenUp{2};
 }  // namespace
 
 EndpointRecord& EndpointMemory::of(const Route& endpoint) {
-  if (records_.size() >= kMaxEndpoints && !records_.contains(endpoint)) {
-    records_.clear();
+  if (last_ == records_.end() || last_->first != endpoint) {
+    if (records_.size() >= kMaxEndpoints && !records_.contains(endpoint)) {
+      records_.clear();
+    }
+    last_ = records_.try_emplace(endpoint).first;
   }
-  return records_[endpoint];
+  return last_->second;
 }
 
 std::bitset<kMaxNameservers> EndpointMemory::silent(const Nameservers& nameservers, bool tcp) {

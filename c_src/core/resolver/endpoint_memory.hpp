@@ -30,6 +30,7 @@ class EndpointMemory {
 
  private:
   std::map<Route, EndpointRecord> records_;
+  std::map<Route, EndpointRecord>::iterator last_ = records_.end();  // that was asked for
 };
 
 }  // namespace caravan

@@ -1,5 +1,10 @@
 #include "core/resolver/inquiry.hpp"
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #include "core/wire/dns_name.hpp"
 
 namespace caravan {
@@ -13,12 +18,20 @@ bool SameInquiry::operator()(const Inquiry& a, const Inquiry& b) const noexcept 
 }
 
 std::size_t InquiryHash::operator()(const Inquiry& inquiry) const noexcept {
-  // FNV-1a.
-  std::uint64_t hash = 0xCBF2'9CE4'8422'2325;
-  for (const char c : inquiry.question.name) {
-    hash = (hash ^ static_cast<unsigned char>(to_lower_ascii(c))) * 0x100'0000'01B3;
+  // FNV-1a, of eight octets at a time. To set the bit in which the cases differ takes together some that are no
+  // letters, which costs nothing but a comparison.
+  constexpr std::uint64_t lower_case = 0x2020'2020'2020'2020;
+  std::uint64_t hash = 0xCBF2'9CE4'8422'2325 ^ static_cast<std::uint64_t>(inquiry.question.type);
+  std::string_view rest = inquiry.question.name;
+  while (!rest.empty()) {
+    std::uint64_t octets = 0;
+    const auto size = std::min(rest.size(), sizeof octets);
+    std::memcpy(&octets, rest.data(), size);
+    hash = (hash ^ (octets | lower_case)) * 0x100'0000'01B3;
+    hash ^= hash >> 32U;
+    rest.remove_prefix(size);
   }
-  return hash ^ static_cast<std::size_t>(inquiry.question.type);
+  return hash;
 }
 
 }  // namespace caravan

@@ -1,6 +1,7 @@
 #include "core/wire/dns_reader.hpp"
 
-#include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "core/wire/dns_name.hpp"
 
@@ -11,33 +12,58 @@ namespace {
 constexpr std::uint8_t kPointerBits = 0xC0;
 constexpr int kMaxJumps = 127;
 
-constexpr bool is_plain(std::uint8_t octet) noexcept {
-  return octet > ' ' && octet <= '~' && octet != '.' && octet != '\\';
-}
-
-void append_escaped(std::uint8_t octet, std::string& text) {
-  text += '\\';
-  if (octet > ' ' && octet <= '~') {
-    text += static_cast<char>(octet);
-    return;
+// Which octets stand for themselves in a text.
+constexpr auto kIsPlain = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned octet = '!'; octet <= '~'; ++octet) {
+    plain[octet] = octet != '.' && octet != '\\';
   }
-  text += static_cast<char>('0' + octet / 100);
-  text += static_cast<char>('0' + octet / 10 % 10);
-  text += static_cast<char>('0' + octet % 10);
-}
+  return plain;
+}();
 
-void append_label(std::span<const std::uint8_t> label, std::string& text) {
-  auto rest = label.begin();
-  while (true) {
-    const auto special = std::find_if_not(rest, label.end(), is_plain);
-    text.append(rest, special);
-    if (special == label.end()) {
+// The text of one name, which becomes a part of another text at once: to append each piece of it would cost more than
+// to read it.
+class WrittenName {
+ public:
+  // Leaves the buffer as it is.
+  WrittenName() noexcept {}  // NOLINT(cppcoreguidelines-pro-type-member-init,modernize-use-equals-default)
+
+  bool empty() const noexcept { return size_ == 0; }
+  std::string_view view() const noexcept { return {text_.data(), size_}; }
+
+  void add_label(std::span<const std::uint8_t> label) noexcept {
+    if (!empty()) {
+      add('.');
+    }
+    for (const auto octet : label) {
+      if (kIsPlain[octet]) {
+        add(static_cast<char>(octet));
+      } else {
+        add_escaped(octet);
+      }
+    }
+  }
+
+ private:
+  // An octet is four characters at most.
+  static constexpr std::size_t kMaxSize = std::size_t{4} * kMaxDnsNameWire;
+
+  void add(char character) noexcept { text_[size_++] = character; }
+
+  void add_escaped(std::uint8_t octet) noexcept {
+    add('\\');
+    if (octet > ' ' && octet <= '~') {
+      add(static_cast<char>(octet));
       return;
     }
-    append_escaped(*special, text);
-    rest = special + 1;
+    add(static_cast<char>('0' + octet / 100));
+    add(static_cast<char>('0' + octet / 10 % 10));
+    add(static_cast<char>('0' + octet % 10));
   }
-}
+
+  std::array<char, kMaxSize> text_;
+  std::size_t size_ = 0;
+};
 
 }  // namespace
 
@@ -67,7 +93,7 @@ std::optional<std::uint16_t> DnsReader::pointer() const noexcept {
 }
 
 TextRef DnsReader::name(std::string& text) {
-  const auto start = text.size();
+  WrittenName name;
   std::size_t cursor = position_;
   std::size_t wire_size = 1;
   // Each pointer must lead to before all that was read so far: this ends every loop.
@@ -76,12 +102,12 @@ TextRef DnsReader::name(std::string& text) {
   int jumps = 0;
   while (true) {
     if (cursor >= message_.size()) {
-      return fail(text, start);
+      return fail();
     }
     const std::uint8_t length = message_[cursor++];
     if ((length & kPointerBits) == kPointerBits) {
       if (cursor >= message_.size()) {
-        return fail(text, start);
+        return fail();
       }
       const auto target = static_cast<std::size_t>(length & ~kPointerBits) << 8 | message_[cursor++];
       if (!jumped) {
@@ -90,7 +116,7 @@ TextRef DnsReader::name(std::string& text) {
       }
       // A name has no more pointers than labels, unless it is made to cost time.
       if (target >= barrier || ++jumps > kMaxJumps) {
-        return fail(text, start);
+        return fail();
       }
       barrier = cursor = target;
       continue;
@@ -100,22 +126,20 @@ TextRef DnsReader::name(std::string& text) {
     }
     wire_size += length + 1U;
     if ((length & kPointerBits) != 0 || cursor + length > message_.size() || wire_size > kMaxDnsNameWire) {
-      return fail(text, start);
+      return fail();
     }
-    if (text.size() > start) {
-      text += '.';
-    }
-    append_label(message_.subspan(cursor, length), text);
+    name.add_label(message_.subspan(cursor, length));
     cursor += length;
   }
   if (!jumped) {
     position_ = cursor;
   }
-  return {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(text.size() - start)};
+  const TextRef ref{static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(name.view().size())};
+  text += name.view();
+  return ref;
 }
 
-TextRef DnsReader::fail(std::string& text, std::size_t start) {
-  text.resize(start);
+TextRef DnsReader::fail() noexcept {
   failed_ = true;
   return {};
 }

@@ -57,7 +57,7 @@ class DnsReader {
     return !failed_;
   }
 
-  TextRef fail(std::string& text, std::size_t start);
+  TextRef fail() noexcept;
 
   std::span<const std::uint8_t> message_;
   std::size_t position_;

@@ -60,7 +60,9 @@ class Parser {
 
  private:
   bool read_question() {
-    sections_.question = reader_.name(text_);
+    // The owners of most records point to it.
+    owner_pointer_ = static_cast<std::uint16_t>(reader_.position());
+    owner_ = sections_.question = reader_.name(text_);
     sections_.question_type = reader_.u16();
     const auto question_class = reader_.u16();
     return !reader_.failed() && question_class == kClassIn;

@@ -22,6 +22,7 @@ dns_test_() ->
         fun garbage_is_badresp/1,
         fun waiting_leaves_no_message/1,
         fun answer_comes_as_message/1,
+        fun a_message_has_what_a_caller_that_waits_gets/1,
         fun cancelled_lookup_sends_nothing/1,
         fun answered_lookup_is_flushed_by_cancel/1,
         fun many_callers_at_once/1,
@@ -73,7 +74,8 @@ glue_of_any_number_of_targets(Server) ->
             Records = [{srv, 30, 1, 1, 4371, Target} || Target <- Targets],
             ok = caravan_dns_server:put(Server, "glue.test", srv, Records),
             [ok = caravan_dns_server:put(Server, Target, a, [{a, 30, {10, 0, 0, 1}}]) || Target <- Targets],
-            {ok, #{addresses := Addresses}} = lookup(Server, "glue.test", srv),
+            Ref = caravan_dns:lookup_async("glue.test", srv, #{nameservers => [caravan_dns_server:nameserver(Server)]}),
+            {ok, #{addresses := Addresses}} = await(Ref),
             ?assertEqual(maps:from_list([{list_to_binary(Target), [{10, 0, 0, 1}]} || Target <- Targets]), Addresses)
         end
      || Count <- [1, 31, 32, 33, 34, 400]
@@ -161,6 +163,27 @@ answer_comes_as_message(Server) ->
     ?assertMatch({ok, #{complete := true}}, await(Ref)),
     Bad = caravan_dns:lookup_async("app.test", srv, [{timeout, 0}]),
     ?assertEqual({error, {bad_option, timeout, 0, "default, or an integer from 1 to 3600000"}}, await(Bad)).
+
+%% The one is made in the library, the other one in the caller.
+a_message_has_what_a_caller_that_waits_gets(Server) ->
+    put_service(Server),
+    ok = caravan_dns_server:put(Server, "n2.test", aaaa, [{aaaa, 7, {16#2001, 16#DB8, 0, 0, 0, 0, 0, 16#FFFF}}]),
+    Many = ["n" ++ integer_to_list(N) ++ ".many.test" || N <- lists:seq(1, 40)],
+    ok = caravan_dns_server:put(Server, "many.test", srv, [{srv, 30, 65535, 0, 4370, Name} || Name <- Many]),
+    [ok = caravan_dns_server:put(Server, Name, a, [{a, 86400, {10, 0, 0, 255}}]) || Name <- Many],
+    Options = #{nameservers => [caravan_dns_server:nameserver(Server)]},
+    [
+        ?assertEqual(
+            sorted(await(caravan_dns:lookup_async(Name, Type, Options))), sorted(caravan_dns:lookup(Name, Type, Options))
+        )
+     || {Name, Type} <- [
+            {"app.test", srv}, {"many.test", srv}, {"n1.test", a}, {"n2.test", aaaa}, {"n1.test", addresses}, {"none.test", a}
+        ]
+    ].
+
+%% Records of equal priority come in any order.
+sorted({ok, #{records := [#{target := _} | _] = Records} = Answer}) -> {ok, Answer#{records := lists:sort(Records)}};
+sorted(Result) -> Result.
 
 cancelled_lookup_sends_nothing(Server) ->
     Nameservers = [caravan_dns_server:nameserver(Server)],
