@@ -9,6 +9,9 @@
 
 -type outcome() :: ok | timeout | {tls, Alert :: atom()} | unknown.
 
+%% An answer takes as long as the handshake did, about; nobody else waits for this.
+-define(VERDICT_MS, 500).
+
 %% Of `-ssl_dist_opt', what is a text, an atom or a number there. Of others nobody outside of OTP knows how it reads them.
 -define(OPTIONS, #{
     "certfile" => text, "cacertfile" => text, "keyfile" => text, "password" => text, "verify" => atom,
@@ -41,8 +44,9 @@ options(Host, Ip) ->
     ].
 
 outcome({ok, Socket}) ->
+    Verdict = verdict(ssl:connection_information(Socket, [protocol]), Socket),
     _ = ssl:close(Socket),
-    ok;
+    Verdict;
 outcome({error, timeout}) ->
     timeout;
 outcome({error, {tls_alert, {Alert, _Text}}}) ->
@@ -52,6 +56,17 @@ outcome({error, closed}) ->
     {tls, closed};
 outcome({error, _}) ->
     unknown.
+
+%% With TLS 1.3 a client is through before the other side has looked at its certificate (RFC 8446, section 4.4.2). Who is content
+%% says nothing then, and waits for a name.
+verdict({ok, [{protocol, 'tlsv1.3'}]}, Socket) ->
+    case ssl:recv(Socket, 0, ?VERDICT_MS) of
+        {error, {tls_alert, _} = Alert} -> outcome({error, Alert});
+        {error, closed} -> outcome({error, closed});
+        _ContentOrTimeout -> ok
+    end;
+verdict(_Earlier, _Socket) ->
+    ok.
 
 client_options() ->
     case from_flags(init:get_argument(ssl_dist_opt)) of

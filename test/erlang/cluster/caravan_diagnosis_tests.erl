@@ -91,6 +91,17 @@ a_tls_fault_is_none_of_the_cookie_test_() ->
         ?assertEqual(handshake, why(Node, Stranger))
     end) end)).
 
+%% The client is content, and hears later that the other side is not.
+an_authority_that_the_other_side_does_not_know_is_seen_with_tls_1_3_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) -> caravan_test_directory:with(fun(Directory) ->
+        [Ours, Theirs] = [tls_1_3_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
+        {_, Node} = boot(Network#{flags => Ours}, "app"),
+        {Other, _} = boot(Network#{flags => Theirs}, "app"),
+        ?assertEqual({tls, unknown_ca}, why(Node, Other)),
+        {Stranger, _} = boot(Network#{flags => Ours, cookie => "another"}, "app"),
+        ?assertEqual(handshake, why(Node, Stranger))
+    end) end)).
+
 port_that_hangs_up() ->
     Test = self(),
     _ = spawn_link(fun() ->
@@ -109,6 +120,17 @@ hang_up(Listen) ->
 tls_flags(Directory) ->
     ok = filelib:ensure_path(Directory),
     ["-proto_dist", "inet_tls", "-ssl_dist_optfile", caravan_test_certificates:create(Directory, "n.test")].
+
+tls_1_3_flags(Directory) ->
+    Flags = tls_flags(Directory),
+    File = lists:last(Flags),
+    {ok, [Config]} = file:consult(File),
+    Changed = [{Role, [{versions, ['tlsv1.3']} | changed(Role, Options)]} || {Role, Options} <- Config],
+    File = caravan_test_directory:write(File, io_lib:format("~p.~n", [Changed])),
+    Flags.
+
+changed(server, Options) -> Options;
+changed(client, Options) -> lists:keystore(verify, 1, Options, {verify, verify_none}).
 
 tls_flags_without_file(Directory) ->
     [Certificate, Key, Authority] = [filename:join(Directory, Name) || Name <- ["node.pem", "node.key", "authority.pem"]],
