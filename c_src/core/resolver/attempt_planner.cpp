@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "core/resolver/client_state.hpp"
+#include "core/resolver/pace.hpp"
 
 namespace caravan {
 
@@ -43,6 +44,15 @@ Endpoint AttemptPlanner::endpoint(const Lookup& lookup, Attempt attempt, TimePoi
   const bool without_edns =
       tcp || lookup.edns.is_without(server) || endpoints_.of({nameserver, false}).edns().is_missing(now);
   return {nameserver, tcp, without_edns ? std::uint16_t{0} : lookup.client->client->options.edns_size};
+}
+
+// Over TCP the kernel sends again what is lost.
+AttemptPlanner::TimePoint AttemptPlanner::next_try(const Lookup& lookup, TimePoint now) {
+  const auto& [server, tcp] = lookup.attempt;
+  if (tcp && !lookup.doubts_connection) {
+    return now + lookup.attempt_timeout;
+  }
+  return now + pace::retry(lookup.attempt_timeout, endpoints_.of({(*lookup.nameservers)[server], tcp}).patience());
 }
 
 void AttemptPlanner::probe(const Lookup& lookup, std::size_t server, bool tcp, TimePoint now) {

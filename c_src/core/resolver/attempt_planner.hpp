@@ -24,6 +24,9 @@ class AttemptPlanner {
   // What the attempt goes to: with EDNS if that may be answered.
   Endpoint endpoint(const Lookup& lookup, Attempt attempt, TimePoint now);
 
+  // When what was asked last is asked again, if nothing comes.
+  TimePoint next_try(const Lookup& lookup, TimePoint now);
+
   // Asks a nameserver that is silent whether it is back. No lookup waits for what it says; its record does.
   void probe(const Lookup& lookup, std::size_t server, bool tcp, TimePoint now);
 

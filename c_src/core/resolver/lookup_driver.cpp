@@ -76,7 +76,7 @@ void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
       if (cause == Cause::kRetry) {
         stats_of(lookup).count(Counter::kRetries);
       }
-      lookups_.wake_at(lookup, std::min(lookup.deadline(), time_of_next_try(lookup)));
+      lookups_.wake_at(lookup, std::min(lookup.deadline(), planner_.next_try(lookup, now_)));
       return;
     }
     lookup.plan->fail(*attempt, *error);
@@ -168,14 +168,6 @@ std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
   channel->send(lookup.question(), {lookup.ref, lookup.candidate, attempt, now_}, now_);
   lookup.doubts_connection = attempt.tcp && channel->is_doubtful();
   return std::nullopt;
-}
-
-// Over TCP the kernel sends again what is lost.
-LookupDriver::TimePoint LookupDriver::time_of_next_try(const Lookup& lookup) {
-  const auto& [server, tcp] = lookup.attempt;
-  return now_ + (tcp && !lookup.doubts_connection
-                     ? lookup.attempt_timeout
-                     : pace::retry(lookup.attempt_timeout, record_of(lookup, server, tcp).patience()));
 }
 
 Lookup* LookupDriver::find(const QueryToken& token) noexcept {

@@ -83,7 +83,6 @@ class LookupDriver final : ReplyObserver {
   void note_silence_with_edns(Lookup& lookup);
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
-  TimePoint time_of_next_try(const Lookup& lookup);
   void rest(Lookup& lookup);
   ChannelPool::Choice get_channel(const Endpoint& endpoint);
   void await_channel(Lookup& lookup, Attempt attempt);
