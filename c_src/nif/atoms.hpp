@@ -11,7 +11,7 @@ namespace caravan {
 
 // Every atom of the library, made once when it is loaded.
 struct Atoms {
-  explicit Atoms(ErlNifEnv* env) noexcept {
+  explicit Atoms(ErlNifEnv* env) noexcept {  // NOLINT(readability-function-size): a list
     for (std::size_t i = 0; i < kErrors.size(); ++i) {
       errors[i] = enif_make_atom(env, kErrors[i].name);
     }
@@ -45,6 +45,7 @@ struct Atoms {
     CARAVAN_MAKE_ATOM(linked);
     CARAVAN_MAKE_ATOM(max_inflight);
     CARAVAN_MAKE_ATOM(max_queue);
+    CARAVAN_MAKE_ATOM(mixed_case);
     CARAVAN_MAKE_ATOM(name);
     CARAVAN_MAKE_ATOM(nameservers);
     CARAVAN_MAKE_ATOM(no_digits);
@@ -91,8 +92,8 @@ struct Atoms {
   std::array<ERL_NIF_TERM, kCounters.size()> counters{};
   ERL_NIF_TERM a, aaaa, address, address_ttls, addresses, built_against, c_ares, cache, cancelled, caravan_dns,
       complete, default_port, delivered, delivering, dash, digits, digits_ignored, edns_size, error, helper,
-      helper_names, helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, name,
-      nameservers, no_digits, none, ok, outcomes, own, port, port_in_name, port_range, priority, queued, records,
+      helper_names, helper_ports, hosts_file, in_flight, infinity, latency, linked, max_inflight, max_queue, mixed_case,
+      name, nameservers, no_digits, none, ok, outcomes, own, port, port_in_name, port_range, priority, queued, records,
       rotate, search, shared, srv, srv_order, system, target, tcp, timeout, transport, tries, ttl, udp, version, weight;
   ERL_NIF_TERM true_, false_, auto_, default_, static_;
 };

@@ -252,6 +252,7 @@ std::optional<ClientOptions> read_client_options(ErlNifEnv* env, const Atoms& at
   reader.take(atoms.tries, options.tries, number(1, kMaxTries));
   reader.take(atoms.rotate, options.rotate, boolean);
   reader.take(atoms.edns_size, options.edns_size, number(0, kMaxEdnsSize));
+  reader.take(atoms.mixed_case, options.mixed_case, boolean);
   reader.take(atoms.search, options.search, [&](ERL_NIF_TERM term) {
     const auto search = read_boolean(atoms, term);
     return search || is(term, atoms.default_) ? std::make_optional<Nullable<bool>>(search) : std::nullopt;

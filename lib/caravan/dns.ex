@@ -112,6 +112,8 @@ defmodule Caravan.DNS do
       TCP first, and UDP when TCP cannot be had; for addresses as `:udp`.
     * `:edns_size` - the largest reply that may come over UDP, in octets: 512 to 4096, or 0 for no EDNS.
       Default: 4096.
+    * `:mixed_case` - whether the letters of questions over UDP are upper or lower case at random, which a reply must
+      repeat: one that is forged is harder to guess. A nameserver that does not is asked over TCP. Default: `false`.
     * `:search` - whether the search list of `resolv.conf` applies to names without a dot at the end.
       Default: when the system's nameservers are asked.
     * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.

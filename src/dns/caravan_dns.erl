@@ -98,6 +98,9 @@
     %% The largest reply that may come over UDP, in octets: 512 to 4096, default 4096; 0 for no EDNS (RFC 6891). A nameserver
     %% that refuses EDNS, or has never answered it, is asked without, for ten minutes at a time.
     edns_size => 0 | 512..4096,
+    %% Whether the letters of questions over UDP are upper or lower case at random, default false: a reply must repeat them, which
+    %% makes one that is forged harder to guess (draft-vixie-dnsext-dns0x20). A nameserver that does not is asked over TCP.
+    mixed_case => boolean(),
     %% Whether the search list and `ndots' of resolv.conf apply to names without a dot at the end. `default', the
     %% default: when the system's nameservers are asked. `addresses' are all of one name, the first that has any.
     search => default | boolean(),
@@ -415,6 +418,7 @@ resolver_options() ->
         {rotate, {default, false}, caravan_option:boolean()},
         {transport, {default, auto}, transport()},
         {edns_size, {default, 4096}, caravan_option:edns_size()},
+        {mixed_case, {default, false}, caravan_option:boolean()},
         {search, {default, default}, caravan_option:or_default(caravan_option:boolean())},
         {hosts_file, {default, <<"/etc/hosts">>}, caravan_option:hosts_file()},
         {max_inflight, {default, 128}, caravan_option:integer(1, 4096)},

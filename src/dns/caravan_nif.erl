@@ -155,6 +155,7 @@ is_helper_pattern(_Text) -> erlang:nif_error(not_loaded).
     tries := 1..10,
     rotate := boolean(),
     edns_size := 0..4096,
+    mixed_case := boolean(),
     search := default | boolean(),
     hosts_file := binary(),
     max_inflight := 1..4096,

@@ -41,9 +41,12 @@ void AttemptPlanner::put_silent_last(const Lookup& lookup, AttemptPlan& plan, Ti
 Endpoint AttemptPlanner::endpoint(const Lookup& lookup, Attempt attempt, TimePoint now) {
   const auto& [server, tcp] = attempt;
   const auto& nameserver = (*lookup.nameservers)[server];
-  const bool without_edns =
-      tcp || lookup.edns.is_without(server) || endpoints_.of({nameserver, false}).edns().is_missing(now);
-  return {nameserver, tcp, without_edns ? std::uint16_t{0} : lookup.client->client->options.edns_size};
+  if (tcp) {
+    return {nameserver, tcp, 0, false};
+  }
+  const auto& options = lookup.client->client->options;
+  const bool without_edns = lookup.edns.is_without(server) || endpoints_.of({nameserver, false}).edns().is_missing(now);
+  return {nameserver, tcp, without_edns ? std::uint16_t{0} : options.edns_size, options.mixed_case};
 }
 
 // Over TCP the kernel sends again what is lost.

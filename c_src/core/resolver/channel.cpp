@@ -118,7 +118,7 @@ bool Channel::initialise() {
   if (endpoint_.tcp) {
     incoming_ = std::make_unique<TcpStream>();
   } else {
-    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size);
+    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size, endpoint_.mixed_case);
   }
   incoming_->attach(raw);
   // ares_set_servers_csv ignores ports in 1.18.

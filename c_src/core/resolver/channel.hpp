@@ -42,6 +42,7 @@ struct Endpoint {
   Nameserver nameserver;
   bool tcp = false;
   std::uint16_t edns_size = kMaxEdnsSize;  // over UDP; 0: no EDNS
+  bool mixed_case = false;                 // over UDP
 
   auto operator<=>(const Endpoint&) const = default;
 

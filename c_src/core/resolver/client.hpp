@@ -28,6 +28,7 @@ struct ClientOptions {
   std::uint8_t tries = 3;                          // of each nameserver over a transport
   bool rotate = false;                             // begin with another nameserver every time
   std::uint16_t edns_size = kMaxEdnsSize;          // 0: no EDNS
+  bool mixed_case = false;                         // of questions over UDP
   std::optional<bool> search;                      // the system's search list; nothing: with the system's nameservers
   std::filesystem::path hosts_file{"/etc/hosts"};  // empty: none
   std::size_t max_inflight = 128;                  // per nameserver that is asked first

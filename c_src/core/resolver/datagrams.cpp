@@ -18,6 +18,8 @@ constexpr std::size_t kMaxSize = 65535;
 constexpr int kReadAtOnce = 64;
 
 constexpr std::size_t kHeaderSize = 12;
+constexpr std::uint8_t kTruncated = 0x02;  // in the third octet of the header
+constexpr std::size_t kAnswerCount = 6;
 constexpr std::size_t kAdditionalCount = 11;  // the lower octet of it, in the header
 constexpr std::size_t kMaxQuestionSize = kHeaderSize + kMaxDnsNameWire + 4;
 constexpr std::size_t kOptRecordSize = 11;
@@ -34,14 +36,14 @@ void Datagrams::attach(ares_channel channel) noexcept {
         return static_cast<Datagrams*>(datagrams)->read(fd, {static_cast<std::uint8_t*>(to), size}, from, from_size);
       },
       .asendv = [](ares_socket_t fd, const iovec* parts, int count, void* datagrams) -> ares_ssize_t {
-        return static_cast<const Datagrams*>(datagrams)->send(fd, parts, count);
+        return static_cast<Datagrams*>(datagrams)->send(fd, parts, count);
       },
   };
   ::ares_set_socket_functions(channel, &functions, this);
 }
 
 // A question, of which c-ares leaves the additional section empty.
-ssize_t Datagrams::send(int fd, const iovec* parts, int count) const noexcept {
+ssize_t Datagrams::send(int fd, const iovec* parts, int count) noexcept {
   std::array<std::uint8_t, kMaxQuestionSize + kOptRecordSize> question{};
   std::size_t size = 0;
   for (const auto& part : std::span{parts, static_cast<std::size_t>(count)}) {
@@ -52,15 +54,21 @@ ssize_t Datagrams::send(int fd, const iovec* parts, int count) const noexcept {
     std::copy(octets.begin(), octets.end(), std::span{question}.subspan(size).begin());
     size += octets.size();
   }
-  if (edns_size_ == 0 || size < kHeaderSize) {
+  if (size < kHeaderSize) {
     return socket_functions::send(fd, parts, count, nullptr);
   }
-  question[kAdditionalCount] = 1;
-  // RFC 6891, section 6.1.2: the root, the type OPT, the size, no flags and no options.
-  const std::array<std::uint8_t, kOptRecordSize> opt{0, 0, 41, static_cast<std::uint8_t>(edns_size_ >> 8),
-                                                     static_cast<std::uint8_t>(edns_size_ & 0xFF)};
-  std::copy(opt.begin(), opt.end(), std::span{question}.subspan(size).begin());
-  const iovec whole{question.data(), size + opt.size()};
+  if (mixed_case_) {
+    mixed_case_->mix(std::span{question}.first(size));
+  }
+  iovec whole{question.data(), size};
+  if (edns_size_ > 0) {
+    question[kAdditionalCount] = 1;
+    // RFC 6891, section 6.1.2: the root, the type OPT, the size, no flags and no options.
+    const std::array<std::uint8_t, kOptRecordSize> opt{0, 0, 41, static_cast<std::uint8_t>(edns_size_ >> 8),
+                                                       static_cast<std::uint8_t>(edns_size_ & 0xFF)};
+    std::copy(opt.begin(), opt.end(), std::span{question}.subspan(size).begin());
+    whole.iov_len += opt.size();
+  }
   const auto sent = socket_functions::send(fd, &whole, 1, nullptr);
   return sent < 0 ? sent : static_cast<ssize_t>(size);
 }
@@ -79,8 +87,8 @@ ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, sock
     if (received < 0) {
       return received;
     }
-    const std::span<const std::uint8_t> datagram{buffer_.get(), static_cast<std::size_t>(received)};
-    if (is_reply(datagram)) {
+    const auto datagram = checked({buffer_.get(), static_cast<std::size_t>(received)});
+    if (!datagram.empty()) {
       last_ = datagram;
       const auto size = std::min(to.size(), datagram.size());
       std::copy_n(datagram.begin(), size, to.begin());
@@ -92,6 +100,26 @@ ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, sock
 } catch (const std::exception&) {
   errno = ENOMEM;
   return -1;
+}
+
+std::span<std::uint8_t> Datagrams::checked(std::span<std::uint8_t> reply) noexcept {
+  if (!is_reply(reply)) {
+    return {};
+  }
+  if (!mixed_case_) {
+    return reply;
+  }
+  switch (mixed_case_->restore(reply)) {
+    case MixedCase::Verdict::kKept:
+      return reply;
+    case MixedCase::Verdict::kChanged:
+      reply[2] |= kTruncated;
+      std::fill(reply.begin() + kAnswerCount, reply.begin() + kHeaderSize, std::uint8_t{0});
+      return reply;
+    case MixedCase::Verdict::kOther:
+      break;
+  }
+  return {};
 }
 
 std::span<const std::uint8_t> Datagrams::message_with_id(std::uint16_t id) noexcept {

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/resolver/incoming.hpp"
+#include "core/resolver/mixed_case.hpp"
 
 namespace caravan {
 
@@ -23,8 +24,10 @@ namespace caravan {
 // thread.
 class Datagrams final : public Incoming {
  public:
-  // The largest reply that a nameserver is told it may send; 0: no EDNS.
-  explicit Datagrams(std::uint16_t edns_size) noexcept : edns_size_{edns_size} {}
+  // The largest reply that a nameserver is told it may send; 0: no EDNS. With `mixed_case` a reply that does not repeat
+  // the case of its question becomes one that is truncated: over TCP, nobody can forge it.
+  Datagrams(std::uint16_t edns_size, bool mixed_case)
+      : edns_size_{edns_size}, mixed_case_{mixed_case ? std::make_unique<MixedCase>() : nullptr} {}
 
   void attach(ares_channel channel) noexcept override;
 
@@ -36,10 +39,13 @@ class Datagrams final : public Incoming {
   std::size_t unread() const noexcept override { return 0; }
 
  private:
-  ssize_t send(int fd, const iovec* parts, int count) const noexcept;
+  ssize_t send(int fd, const iovec* parts, int count) noexcept;
+  // What is to be read of a reply; empty if it is none to a question of ours.
+  std::span<std::uint8_t> checked(std::span<std::uint8_t> reply) noexcept;
   ssize_t read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept;
 
   std::uint16_t edns_size_;
+  std::unique_ptr<MixedCase> mixed_case_;  // null: questions leave as they are
   // Its pages are not used until so much has come.
   std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would write to all of it
   std::span<const std::uint8_t> last_;

@@ -9,11 +9,6 @@ bool Lookup::is_wanted() const noexcept {
   return is_waiting(waiters.first) || std::any_of(waiters.others.begin(), waiters.others.end(), is_waiting);
 }
 
-Endpoint Lookup::endpoint() const {
-  const auto& [server, tcp] = attempt;
-  return {(*nameservers)[server], tcp, edns_size};
-}
-
 bool Lookup::awaits_tcp() const noexcept {
   return std::any_of(channels.begin(), channels.end(), [](const Channel* each) { return each->endpoint().tcp; });
 }

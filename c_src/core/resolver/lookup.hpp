@@ -62,7 +62,7 @@ struct Lookup {
   Attempt attempt;
   const Channel* channel = nullptr;  // to be compared only: it may be gone
   TimePoint asked;
-  std::uint16_t edns_size = 0;     // 0: without EDNS
+  Endpoint endpoint;
   bool doubts_connection = false;  // that the last attempt went over
   // What the attempts without a reply went over. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
@@ -78,8 +78,6 @@ struct Lookup {
   // The candidate that is asked now.
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
-  // Of the last attempt.
-  Endpoint endpoint() const;
   bool awaits_tcp() const noexcept;
   Route route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
   bool is_wanted() const noexcept;

@@ -155,7 +155,7 @@ std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
     return error;
   }
   lookup.attempt = attempt;
-  lookup.edns_size = endpoint.edns_size;
+  lookup.endpoint = endpoint;
   lookup.channel = channel;
   lookup.asked = now_;
   if (attempt.tcp) {
@@ -221,7 +221,7 @@ bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
 
 void LookupDriver::note_silence_with_edns(Lookup& lookup) {
   const auto server = lookup.attempt.server;
-  if (lookup.edns_size > 0 && lookup.edns.on_silence(server, record_of(lookup, server, false).edns())) {
+  if (lookup.endpoint.edns_size > 0 && lookup.edns.on_silence(server, record_of(lookup, server, false).edns())) {
     stats_of(lookup).count(Counter::kEdnsFallbacks);
   }
 }
@@ -352,7 +352,7 @@ bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Er
   }
   // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
   const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, lookup.endpoint(), lookup.channel);
+  return channels_.has_answered_since(since, lookup.endpoint, lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
@@ -362,7 +362,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
   if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
-  if (channels_.retire(lookup.endpoint(), lookup.channel, lookup.asked, now_)) {
+  if (channels_.retire(lookup.endpoint, lookup.channel, lookup.asked, now_)) {
     stats_of(lookup).count(Counter::kChannelRebuilds);
   }
 }
@@ -370,7 +370,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
 // Unless something has come over this one meanwhile: then the nameserver takes its time.
 void LookupDriver::ask_over_new_connection(Lookup& lookup) {
   give_up_silent_channel(lookup);
-  if (channels_.is_usable(lookup.endpoint(), lookup.channel)) {
+  if (channels_.is_usable(lookup.endpoint, lookup.channel)) {
     lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.asked + lookup.attempt_timeout));
   } else {
     lookup.plan->repeat(lookup.attempt);

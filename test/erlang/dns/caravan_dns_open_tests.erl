@@ -21,6 +21,7 @@ bad() ->
         {rotate, [0, default, undefined]},
         {transport, [sctp, default, "udp"]},
         {edns_size, [-1, 1, 511, 4097, 512.0, none]},
+        {mixed_case, [1, yes]},
         {search, [none, ["a.test"], 1]},
         {hosts_file, ["", <<>>, default, {file, "hosts"}, [-1], ["hosts" | none], [16#D800]]},
         {max_inflight, [0, 4097, infinity]},
@@ -47,6 +48,7 @@ good() ->
         {rotate, [true, false]},
         {transport, [auto, udp, tcp]},
         {edns_size, [0, 512, 4096]},
+        {mixed_case, [true, false]},
         {search, [default, true, false]},
         {hosts_file, [none, "h", <<"h">>, [246], ["a", $b, <<"c">>], "/there/is/no/such/file"]},
         {max_inflight, [1, 4096]},
@@ -72,8 +74,8 @@ known_keys_are_said_test() ->
     _ = caravan_nif:load(),
     {error, {bad_option, nameserver, "127.0.0.1", Said}} = caravan_dns:open(#{nameserver => "127.0.0.1"}),
     Known = [
-        "nameservers", "timeout", "tries", "rotate", "transport", "edns_size", "search", "hosts_file", "max_inflight",
-        "max_queue", "srv_order", "cache"
+        "nameservers", "timeout", "tries", "rotate", "transport", "edns_size", "mixed_case", "search", "hosts_file",
+        "max_inflight",        "max_queue", "srv_order", "cache"
     ],
     ?assertEqual([], Known -- string:lexemes(Said, ", ")).
 
