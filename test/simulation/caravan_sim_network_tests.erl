@@ -37,9 +37,13 @@ as_expected({Step, Ends}, Nodes) ->
     try
         caravan_dns_fixture:await_value(true, fun() -> is_settled(Next) andalso lists:member(connections(Next), Ends) end)
     catch
-        error:{still, _, instead_of, _} -> error({Step, connections(Next), instead_of, Ends})
+        error:{still, _, instead_of, _} -> expect(connections(Next), Ends, Step)
     end,
     Next.
+
+%% `global' (OTP 25) was once seen to wait for half a minute for a node that is not connected. The connections are what counts.
+expect(Connections, Ends, Step) ->
+    lists:member(Connections, Ends) orelse error({Step, Connections, instead_of, Ends}).
 
 %% Whatever the seed.
 the_model_ends_as_the_script_says_test_() ->
