@@ -102,8 +102,9 @@ defmodule Caravan.DNS do
 
   Options, a keyword list or a map:
 
-    * `:nameservers` - where to ask, 1 to 16 of `"127.0.0.1:8600"` or `"[::1]:53"`, or `:system`, those of
-      `resolv.conf`. Default: the key `:nameservers` of the `:caravan` application, which is `:system` by default.
+    * `:nameservers` - where to ask, 1 to 16 of `"127.0.0.1:8600"` or `"[::1]:53"`, or `:system`, the first
+      16 of `resolv.conf`. A link-local address has its interface: `"fe80::1%eth0"`. Default: the key `:nameservers` of
+      the `:caravan` application, which is `:system` by default.
     * `:timeout` - milliseconds for a whole lookup, 1 to 3,600,000. Default: 5000.
     * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3. A lookup that has had nothing
       but silence then asks once more after each eighth of its timeout, while others are asked in its place.

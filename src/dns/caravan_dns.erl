@@ -78,7 +78,8 @@
 } | [{atom(), term()}].
 -type resolver_options() :: #{
     %% Where to ask: 1 to 16 of `"127.0.0.1:8600"' or `"[::1]:53"'; `system': those of resolv.conf; `default', the
-    %% default: `nameservers' of the application's configuration, which is `system' by default.
+    %% default: `nameservers' of the application's configuration, which is `system' by default. A link-local address has its
+    %% interface, `"fe80::1%eth0"' or `"[fe80::1%eth0]:53"'. Of resolv.conf, the first 16 are asked.
     nameservers => default | system | [string() | binary(), ...],
     %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. Each nameserver gets at most a second at a time, over
     %% TCP four round trips where that is more, so that one that is down costs that much and not the whole; and nothing

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/wire/error.hpp"
+#include "core/wire/ip_address.hpp"
 
 namespace caravan {
 
@@ -15,8 +16,6 @@ enum class Transport : std::uint8_t {
   kTcp,       // TCP only
   kTcpFirst,  // TCP, and UDP only when TCP cannot be had
 };
-
-inline constexpr std::size_t kMaxNameservers = 16;
 
 // One question sent to one nameserver.
 struct Attempt {

@@ -116,9 +116,9 @@ bool Channel::initialise() {
   }
   ares_.reset(raw);
   if (endpoint_.tcp) {
-    incoming_ = std::make_unique<TcpStream>();
+    incoming_ = std::make_unique<TcpStream>(endpoint_.nameserver.scope);
   } else {
-    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size, endpoint_.mixed_case);
+    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size, endpoint_.mixed_case, endpoint_.nameserver.scope);
   }
   incoming_->attach(raw);
   // ares_set_servers_csv ignores ports in 1.18.

@@ -30,7 +30,10 @@ void Datagrams::attach(ares_channel channel) noexcept {
   static constexpr ares_socket_functions functions{
       .asocket = socket_functions::open,
       .aclose = [](ares_socket_t fd, void* /*datagrams*/) { return ::close(fd); },
-      .aconnect = socket_functions::connect,
+      .aconnect =
+          [](ares_socket_t fd, const sockaddr* address, ares_socklen_t size, void* datagrams) {
+            return socket_functions::connect(fd, address, size, static_cast<const Datagrams*>(datagrams)->scope());
+          },
       .arecvfrom = [](ares_socket_t fd, void* to, std::size_t size, int /*flags*/, sockaddr* from,
                       ares_socklen_t* from_size, void* datagrams) -> ares_ssize_t {
         return static_cast<Datagrams*>(datagrams)->read(fd, {static_cast<std::uint8_t*>(to), size}, from, from_size);

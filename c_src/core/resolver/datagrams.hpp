@@ -26,8 +26,8 @@ class Datagrams final : public Incoming {
  public:
   // The largest reply that a nameserver is told it may send; 0: no EDNS. With `mixed_case` a reply that does not repeat
   // the case of its question becomes one that is truncated: over TCP, nobody can forge it.
-  Datagrams(std::uint16_t edns_size, bool mixed_case)
-      : edns_size_{edns_size}, mixed_case_{mixed_case ? std::make_unique<MixedCase>() : nullptr} {}
+  Datagrams(std::uint16_t edns_size, bool mixed_case, const Scope& scope)
+      : Incoming{scope}, edns_size_{edns_size}, mixed_case_{mixed_case ? std::make_unique<MixedCase>() : nullptr} {}
 
   void attach(ares_channel channel) noexcept override;
 

@@ -6,6 +6,7 @@
 
 #include "core/system/cares.hpp"
 #include "core/wire/dns_message.hpp"
+#include "core/wire/ip_address.hpp"
 
 namespace caravan {
 
@@ -16,7 +17,8 @@ namespace caravan {
 // compressed.
 class Incoming {
  public:
-  Incoming() = default;
+  // Through `scope` the nameserver is reached.
+  explicit Incoming(const Scope& scope) noexcept : scope_{scope} {}
   virtual ~Incoming() = default;
   Incoming(const Incoming&) = delete;
   Incoming& operator=(const Incoming&) = delete;
@@ -32,6 +34,11 @@ class Incoming {
 
   // Octets that c-ares has not read yet, although its socket may have no more.
   virtual std::size_t unread() const noexcept = 0;
+
+  const Scope& scope() const noexcept { return scope_; }
+
+ private:
+  const Scope scope_;
 };
 
 }  // namespace caravan

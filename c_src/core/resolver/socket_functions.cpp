@@ -1,11 +1,29 @@
 #include "core/resolver/socket_functions.hpp"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
 
 #include "core/resolver/socket_set.hpp"
 
 namespace caravan::socket_functions {
+namespace {
+
+// Looked for each time: an interface that is made anew has another one. 0 if there is no such interface.
+unsigned index_of(const Scope& scope) noexcept {
+  const std::string_view name{scope.data()};
+  unsigned index = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  const bool is_number = error == std::errc{} && end == name.data() + name.size();
+  return is_number ? index : ::if_nametoindex(scope.data());
+}
+
+}  // namespace
 
 ares_socket_t open(int domain, int type, int protocol, void* /*data*/) noexcept {
   Fd fd{::socket(domain, type, protocol)};
@@ -19,8 +37,18 @@ ares_socket_t open(int domain, int type, int protocol, void* /*data*/) noexcept 
   return fd.release();
 }
 
-int connect(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, void* /*data*/) noexcept {
-  return ::connect(fd, address, size);
+int connect(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, const Scope& scope) noexcept {
+  if (scope.front() == '\0' || address->sa_family != AF_INET6 || size < sizeof(sockaddr_in6)) {
+    return ::connect(fd, address, size);
+  }
+  sockaddr_in6 scoped{};
+  std::memcpy(&scoped, address, sizeof scoped);
+  scoped.sin6_scope_id = index_of(scope);
+  if (scoped.sin6_scope_id == 0) {
+    errno = ENODEV;
+    return -1;
+  }
+  return ::connect(fd, reinterpret_cast<const sockaddr*>(&scoped), sizeof scoped);
 }
 
 ares_ssize_t send(ares_socket_t fd, const iovec* parts, int count, void* /*data*/) noexcept {

@@ -33,7 +33,10 @@ void TcpStream::attach(ares_channel channel) noexcept {
             self.read_ = self.octets_.size();
             return ::close(fd);
           },
-      .aconnect = socket_functions::connect,
+      .aconnect =
+          [](ares_socket_t fd, const sockaddr* address, ares_socklen_t size, void* stream) {
+            return socket_functions::connect(fd, address, size, static_cast<const TcpStream*>(stream)->scope());
+          },
       .arecvfrom = [](ares_socket_t fd, void* to, std::size_t size, int /*flags*/, sockaddr* /*from*/,
                       ares_socklen_t* /*from_size*/, void* stream) -> ares_ssize_t {
         return static_cast<TcpStream*>(stream)->read(fd, {static_cast<std::uint8_t*>(to), size});

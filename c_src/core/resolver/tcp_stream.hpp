@@ -15,6 +15,8 @@ namespace caravan {
 // recv(2) and two poll(2) for each message. Owned by one thread.
 class TcpStream final : public Incoming {
  public:
+  using Incoming::Incoming;
+
   void attach(ares_channel channel) noexcept override;
 
   std::span<const std::uint8_t> message_with_id(std::uint16_t id) noexcept override;

@@ -66,6 +66,14 @@ void take_domains(std::istream& words, SearchList& search) {
   }
 }
 
+void take_nameserver(std::istream& words, std::vector<Nameserver>& nameservers) {
+  std::string word;
+  words >> word;
+  if (const auto nameserver = parse_nameserver(word)) {
+    nameservers.push_back(*nameserver);
+  }
+}
+
 // As a file is for a moment that is removed and written again, or truncated and filled.
 bool is_missing_or_empty(const std::filesystem::path& path) {
   std::error_code error;
@@ -81,11 +89,18 @@ SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_doma
     std::istringstream words{line};
     std::string keyword;
     words >> keyword;
-    if (keyword == "search" || keyword == "domain") {
+    if (keyword == "nameserver") {
+      take_nameserver(words, config.nameservers);
+    } else if (keyword == "search" || keyword == "domain") {
       take_domains(words, config.search);
     } else if (keyword == "options") {
       take_options(words, config);
     }
+  }
+  // c-ares reads those without a scope, on some systems from elsewhere.
+  if (std::none_of(config.nameservers.begin(), config.nameservers.end(),
+                   [](const Nameserver& nameserver) { return nameserver.scope.front() != '\0'; })) {
+    config.nameservers.clear();
   }
   if (local_domain != nullptr) {
     std::istringstream words{local_domain};
@@ -114,7 +129,10 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
   const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
   const char* res_options = std::getenv("RES_OPTIONS");   // NOLINT(concurrency-mt-unsafe)
   auto config = parse_resolv_conf(file, local_domain, res_options);
-  config.nameservers = nameservers_of(raw);
+  if (config.nameservers.empty()) {
+    config.nameservers = nameservers_of(raw);
+  }
+  config.nameservers.resize(std::min(config.nameservers.size(), kMaxNameservers));
   return config;
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace caravan {
@@ -20,14 +21,35 @@ std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
   return port;
 }
 
-std::optional<Nameserver> with_port(std::string_view address, std::string_view port_text) {
-  const auto parsed = parse_ip_address(address);
-  const auto port = parse_port(port_text);
-  if (!parsed || !port) {
+bool is_scope(std::string_view text) noexcept {
+  return !text.empty() && text.size() < Scope{}.size() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != '%' && c != '/'; });
+}
+
+// An address, of which only one of IPv6 may have a scope.
+std::optional<Nameserver> with_port(std::string_view host, std::uint16_t port) {
+  const auto percent = host.find('%');
+  const auto address = parse_ip_address(host.substr(0, percent));
+  if (!address) {
     return std::nullopt;
   }
-  return Nameserver{*parsed, *port};
+  Nameserver nameserver{*address, port};
+  if (percent != std::string_view::npos) {
+    const auto scope = host.substr(percent + 1);
+    if (address->family != Family::kInet6 || !is_scope(scope)) {
+      return std::nullopt;
+    }
+    scope.copy(nameserver.scope.data(), scope.size());
+  }
+  return nameserver;
 }
+
+std::optional<Nameserver> with_port(std::string_view host, std::string_view port_text) {
+  const auto port = parse_port(port_text);
+  return port ? with_port(host, *port) : std::nullopt;
+}
+
+constexpr std::uint16_t kStandardPort = 53;
 
 }  // namespace
 
@@ -53,7 +75,7 @@ std::optional<IpAddress> parse_ip_address(std::string_view text) {
 }
 
 std::optional<Nameserver> parse_nameserver(std::string_view text) {
-  if (text.size() > INET6_ADDRSTRLEN + std::string_view{"[]:65535"}.size()) {
+  if (text.size() > INET6_ADDRSTRLEN + Scope{}.size() + std::string_view{"[%]:65535"}.size()) {
     return std::nullopt;
   }
   if (text.starts_with('[')) {
@@ -64,7 +86,7 @@ std::optional<Nameserver> parse_nameserver(std::string_view text) {
     const auto address = text.substr(1, close - 1);
     const auto rest = text.substr(close + 1);
     if (rest.empty()) {
-      return with_port(address, "53");
+      return with_port(address, kStandardPort);
     }
     return rest.front() == ':' ? with_port(address, rest.substr(1)) : std::nullopt;
   }
@@ -72,10 +94,7 @@ std::optional<Nameserver> parse_nameserver(std::string_view text) {
   if (colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos) {
     return with_port(text.substr(0, colon), text.substr(colon + 1));
   }
-  if (const auto address = parse_ip_address(text)) {
-    return Nameserver{*address};
-  }
-  return std::nullopt;
+  return with_port(text, kStandardPort);
 }
 
 }  // namespace caravan

@@ -5,6 +5,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -289,6 +291,29 @@ TEST_CASE("what TCP says overrules the truncated answer") {
   MockDnsServer server{test::truncate_over_udp("cut.example", test::fail_with(3))};
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, server))) == "nxdomain");
 }
+
+#ifdef __linux__
+TEST_CASE("a nameserver with a scope is asked through that interface") {
+  std::optional<MockDnsServer> server;
+  try {
+    server.emplace(test::answer_with("n1.example"), MockDnsServer::Listen::kUdpAndTcp, "::1");
+  } catch (const std::system_error& error) {
+    WARN("this machine has no IPv6: " << error.what());
+    return;
+  }
+  test::LookupClient client;
+  const auto transport = GENERATE(Transport::kUdp, Transport::kTcp);
+  const auto through = [&](std::string_view interface) {
+    auto nameserver = server->nameserver();
+    interface.copy(nameserver.scope.data(), interface.size());
+    LookupOptions options{std::make_shared<const Nameservers>(Nameservers{nameserver}), transport, {}, {}};
+    return test::outcome(client.ask(kQuestion, options));
+  };
+  CHECK(through("lo") == "ok");
+  CHECK(through("1") == "ok");
+  CHECK(through("no-such") == "connrefused");
+}
+#endif
 
 }  // namespace
 }  // namespace caravan

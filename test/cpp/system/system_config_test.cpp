@@ -39,6 +39,36 @@ TEST_CASE("the search list of a pod is read") {
   CHECK(search.ndots == 5);
 }
 
+// The text of each nameserver, and its scope.
+std::vector<std::string> nameservers(const SystemConfig& config) {
+  std::vector<std::string> texts;
+  for (const auto& nameserver : config.nameservers) {
+    texts.push_back(nameserver.to_string() + ' ' + nameserver.scope.data());
+  }
+  return texts;
+}
+
+TEST_CASE("nameservers keep their scopes and their order") {
+  const CaresLibrary cares;
+  const TemporaryFile file{"nameserver 10.0.0.1\nnameserver fe80::1%eth0\nnameserver nonsense\nnameserver fe80::2%3\n"};
+  const auto config = read_system_config(file.path());
+  REQUIRE(config);
+  CHECK(nameservers(*config) == std::vector<std::string>{"10.0.0.1:53 ", "[fe80::1]:53 eth0", "[fe80::2]:53 3"});
+}
+
+TEST_CASE("of any number of nameservers the first ones are asked") {
+  const CaresLibrary cares;
+  std::string text;
+  for (std::size_t i = 1; i <= 2 * kMaxNameservers; ++i) {
+    text += "nameserver 10.0.0." + std::to_string(i) + '\n';
+  }
+  const TemporaryFile file{text};
+  const auto config = read_system_config(file.path());
+  REQUIRE(config);
+  CHECK(config->nameservers.size() == kMaxNameservers);
+  CHECK(nameservers(*config).front() == "10.0.0.1:53 ");
+}
+
 TEST_CASE("without a search list names are taken as they are") {
   for (const auto* text :
        {"", "nameserver 10.0.0.1", "# search a.example", "; search a.example", "search", "searching a"}) {

@@ -66,8 +66,16 @@ TEST_CASE("texts that are no nameserver are refused") {
            "[::1]:0"sv,
            "[::1]:65536"sv,
            "[[::1]]"sv,
-           "[::1%eth0]:53"sv,
-           "fe80::1%eth0"sv,
+           // Scopes.
+           "127.0.0.1%eth0"sv,
+           "127.0.0.1%eth0:53"sv,
+           "fe80::1%"sv,
+           "[fe80::1%]:53"sv,
+           "fe80::1%a%b"sv,
+           "fe80::1%a b"sv,
+           "fe80::1%sixteen-letters-"sv,
+           "[fe80::1]%eth0:53"sv,
+           "%eth0"sv,
            ":::"sv,
            "1:2:3:4:5:6:7:8:9"sv,
            "[1:2]"sv,
@@ -76,6 +84,20 @@ TEST_CASE("texts that are no nameserver are refused") {
     CHECK(nameserver(text) == "none");
   }
   CHECK(nameserver(std::string(1000, '1')) == "none");
+}
+
+TEST_CASE("a nameserver of IPv6 may have a scope") {
+  const auto with_scope = [](std::string_view text) {
+    const auto parsed = parse_nameserver(text);
+    REQUIRE(parsed);
+    return parsed->to_string() + ' ' + parsed->scope.data();
+  };
+  CHECK(with_scope("fe80::1%eth0") == "[fe80::1]:53 eth0");
+  CHECK(with_scope("[fe80::1%eth0]") == "[fe80::1]:53 eth0");
+  CHECK(with_scope("[fe80::1%2]:8600") == "[fe80::1]:8600 2");
+  CHECK(with_scope("fe80::1%fifteen-letters") == "[fe80::1]:53 fifteen-letters");
+  CHECK(with_scope("fe80::1") == "[fe80::1]:53 ");
+  CHECK(parse_nameserver("fe80::1%eth0") != parse_nameserver("fe80::1%eth1"));
 }
 
 // inet_pton(3) reads up to the NUL.
