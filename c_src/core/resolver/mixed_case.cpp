@@ -52,7 +52,8 @@ void MixedCase::mix(std::span<std::uint8_t> message) noexcept {
   question.size = static_cast<std::uint16_t>(name.size());
   std::copy(name.begin(), name.end(), question.plain.begin());
   for (std::size_t i = 0; i < name.size(); ++i) {
-    const bool is_other = (random[i / 8] >> (i % 8) & 1U) != 0;
+    const unsigned bits = random[i / 8];
+    const bool is_other = (bits >> (i % 8) & 1U) != 0;
     // A length is no letter: it is 63 at most.
     name[i] ^= is_other && is_letter(name[i]) ? kCaseBit : std::uint8_t{0};
   }
