@@ -4,11 +4,11 @@
 
 namespace caravan {
 
-bool Admission::has_room(const Route& route, const Lane& lane) const noexcept {
+bool Admission::has_room(const Endpoint& route, const Lane& lane) const noexcept {
   return lane.active < (route.tcp ? std::min(limit_, kMaxPipelined) : limit_);
 }
 
-bool Admission::enter(const Route& route) {
+bool Admission::enter(const Endpoint& route) {
   auto& lane = lanes_[route];
   if (!has_room(route, lane) || !lane.waiting.empty()) {
     return false;
@@ -18,7 +18,7 @@ bool Admission::enter(const Route& route) {
   return true;
 }
 
-void Admission::enqueue(const Route& route, LookupRef lookup) {
+void Admission::enqueue(const Endpoint& route, LookupRef lookup) {
   lanes_[route].waiting.push_back(lookup);
   ++waiting_;
 }
@@ -42,7 +42,7 @@ std::optional<Admission::Admitted> Admission::admit() {
   return admitted;
 }
 
-void Admission::leave(const Route& route) {
+void Admission::leave(const Endpoint& route) {
   const auto found = lanes_.find(route);
   --found->second.active;
   --active_;

@@ -38,15 +38,15 @@ void AttemptPlanner::put_silent_last(const Lookup& lookup, AttemptPlan& plan, Ti
   }
 }
 
-Endpoint AttemptPlanner::endpoint(const Lookup& lookup, Attempt attempt, TimePoint now) {
+ChannelSettings AttemptPlanner::settings(const Lookup& lookup, Attempt attempt, TimePoint now) {
   const auto& [server, tcp] = attempt;
   const auto& nameserver = (*lookup.nameservers)[server];
   if (tcp) {
-    return {nameserver, tcp, 0, false};
+    return {{nameserver, tcp}, 0, false};
   }
   const auto& options = lookup.client->client->options;
   const bool without_edns = lookup.edns.is_without(server) || endpoints_.of({nameserver, false}).edns().is_missing(now);
-  return {nameserver, tcp, without_edns ? std::uint16_t{0} : options.edns_size, options.mixed_case};
+  return {{nameserver, tcp}, without_edns ? std::uint16_t{0} : options.edns_size, options.mixed_case};
 }
 
 // Over TCP the kernel sends again what is lost.
@@ -63,7 +63,7 @@ void AttemptPlanner::probe(const Lookup& lookup, std::size_t server, bool tcp, T
     return;
   }
   const Attempt attempt{static_cast<std::uint8_t>(server), tcp};
-  const auto to = endpoint(lookup, attempt, now);
+  const auto to = settings(lookup, attempt, now);
   auto* channel = channels_.get(to, now).channel;
   // The last probe: a connection that was silent then may lead nowhere any more.
   if (channel != nullptr && channel->in_flight() > 0 && channels_.retire(to, channel, now, now)) {

@@ -21,8 +21,8 @@ class AttemptPlanner {
   // For the candidate that is asked now: over TCP only if it may bring something, and those that are silent last.
   AttemptPlan plan(const Lookup& lookup, TimePoint now);
 
-  // What the attempt goes to: with EDNS if that may be answered.
-  Endpoint endpoint(const Lookup& lookup, Attempt attempt, TimePoint now);
+  // How the attempt goes out: with EDNS if that may be answered.
+  ChannelSettings settings(const Lookup& lookup, Attempt attempt, TimePoint now);
 
   // When what was asked last is asked again, if nothing comes.
   TimePoint next_try(const Lookup& lookup, TimePoint now);

@@ -42,10 +42,10 @@ Error status_error(int status) noexcept {
 
 }  // namespace
 
-std::size_t Endpoint::largest_reply() const noexcept {
+std::size_t ChannelSettings::largest_reply() const noexcept {
   constexpr std::size_t over_tcp = 65535;
   constexpr std::size_t without_edns = 512;
-  return tcp ? over_tcp : std::max<std::size_t>(edns_size, without_edns);
+  return endpoint.tcp ? over_tcp : std::max<std::size_t>(edns_size, without_edns);
 }
 
 // What c-ares hands back with a reply.
@@ -72,9 +72,9 @@ std::span<const std::uint8_t> Channel::Pending::message(int status,
   return of_cares;
 }
 
-std::unique_ptr<Channel> Channel::open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+std::unique_ptr<Channel> Channel::open(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer,
                                        Clock::time_point now) {
-  std::unique_ptr<Channel> channel{new Channel{endpoint, sockets, observer, now}};
+  std::unique_ptr<Channel> channel{new Channel{settings, sockets, observer, now}};
   if (!channel->initialise()) {
     return nullptr;
   }
@@ -89,7 +89,7 @@ bool Channel::initialise() {
   // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set: c-ares
   // would ask without it by itself, and tell nobody.
   options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  if (endpoint_.tcp) {
+  if (settings_.endpoint.tcp) {
     // RFC 7766, section 6.2.3: questions that come one after another share a connection. c-ares would close it when
     // nothing is in flight.
     options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
@@ -115,14 +115,15 @@ bool Channel::initialise() {
     return false;
   }
   ares_.reset(raw);
-  if (endpoint_.tcp) {
-    incoming_ = std::make_unique<TcpStream>(endpoint_.nameserver.scope);
+  if (settings_.endpoint.tcp) {
+    incoming_ = std::make_unique<TcpStream>(settings_.endpoint.nameserver.scope);
   } else {
-    incoming_ = std::make_unique<Datagrams>(endpoint_.edns_size, endpoint_.mixed_case, endpoint_.nameserver.scope);
+    incoming_ =
+        std::make_unique<Datagrams>(settings_.edns_size, settings_.mixed_case, settings_.endpoint.nameserver.scope);
   }
   incoming_->attach(raw);
   // ares_set_servers_csv ignores ports in 1.18.
-  return ::ares_set_servers_ports_csv(raw, endpoint_.nameserver.to_string().c_str()) == ARES_SUCCESS;
+  return ::ares_set_servers_ports_csv(raw, settings_.endpoint.nameserver.to_string().c_str()) == ARES_SUCCESS;
 }
 
 void Channel::on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept {

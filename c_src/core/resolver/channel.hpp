@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/endpoint.hpp"
 #include "core/resolver/incoming.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/socket_set.hpp"
@@ -38,13 +39,13 @@ class ReplyObserver {
                         Error failure) noexcept = 0;
 };
 
-struct Endpoint {
-  Nameserver nameserver;
-  bool tcp = false;
+// How a channel asks one endpoint.
+struct ChannelSettings {
+  Endpoint endpoint;
   std::uint16_t edns_size = kMaxEdnsSize;  // over UDP; 0: no EDNS
   bool mixed_case = false;                 // over UDP
 
-  auto operator<=>(const Endpoint&) const = default;
+  auto operator<=>(const ChannelSettings&) const = default;
 
   // How long an answer may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
   std::size_t largest_reply() const noexcept;
@@ -58,7 +59,7 @@ class Channel {
   using Clock = std::chrono::steady_clock;
 
   // Nothing when c-ares gives no channel.
-  static std::unique_ptr<Channel> open(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer,
+  static std::unique_ptr<Channel> open(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer,
                                        Clock::time_point now);
 
   Channel(const Channel&) = delete;
@@ -75,7 +76,7 @@ class Channel {
   // Whether nobody waits for anything that comes over this channel.
   bool is_forsaken() const noexcept { return abandoned_ == in_flight_; }
 
-  const Endpoint& endpoint() const noexcept { return endpoint_; }
+  const ChannelSettings& settings() const noexcept { return settings_; }
   std::size_t in_flight() const noexcept { return in_flight_; }
   // Questions since nothing was in flight last: as many have left from the same source port. c-ares closes its socket
   // when nothing is in flight any more.
@@ -89,15 +90,15 @@ class Channel {
  private:
   struct Pending;
 
-  Channel(const Endpoint& endpoint, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
-      : endpoint_{endpoint}, sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
+  Channel(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
+      : settings_{settings}, sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
 
   bool initialise();
   void read_and_write(const SocketSet::Ready& ready) noexcept;
   static void on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept;
   static void on_answer(void* arg, int status, const unsigned char* message, int size) noexcept;
 
-  const Endpoint endpoint_;
+  const ChannelSettings settings_;
   SocketSet& sockets_;
   ReplyObserver& observer_;
   Clock::time_point opened_;

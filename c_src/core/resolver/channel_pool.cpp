@@ -25,25 +25,25 @@ bool ChannelPool::is_full(const Channel& channel, bool tcp) noexcept {
   return tcp ? channel.in_flight() >= kMaxInFlight : channel.sent_in_a_row() >= kQueriesPerPort;
 }
 
-ChannelPool::Choice ChannelPool::get(const Endpoint& endpoint, TimePoint now) {
-  auto& group = groups_[endpoint];
+ChannelPool::Choice ChannelPool::get(const ChannelSettings& settings, TimePoint now) {
+  auto& group = groups_[settings];
   auto& usable = group.usable;
   for (std::size_t i = 0; i < usable.size(); ++i) {
-    if (!is_full(*usable[group.current], endpoint.tcp)) {
+    if (!is_full(*usable[group.current], settings.endpoint.tcp)) {
       return {usable[group.current].get()};
     }
     group.current = (group.current + 1) % usable.size();
   }
-  if (endpoint.tcp && !usable.empty()) {
+  if (settings.endpoint.tcp && !usable.empty()) {
     return {nullptr, Error::kOverload};
   }
   if (usable.size() + group.retired.size() >= kMaxChannels) {
-    close_forsaken(group, endpoint.tcp);
+    close_forsaken(group, settings.endpoint.tcp);
     if (usable.size() + group.retired.size() >= kMaxChannels) {
       return {nullptr, Error::kOverload};
     }
   }
-  auto channel = Channel::open(endpoint, sockets_, observer_, now);
+  auto channel = Channel::open(settings, sockets_, observer_, now);
   if (!channel) {
     return {nullptr, Error::kSystem};
   }
@@ -62,8 +62,8 @@ void ChannelPool::close_forsaken(Group& group, bool tcp) {
   group.current = 0;
 }
 
-bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now) {
-  const auto group = groups_.find(endpoint);
+bool ChannelPool::retire(const ChannelSettings& settings, const Channel* channel, TimePoint asked, TimePoint now) {
+  const auto group = groups_.find(settings);
   if (group == groups_.end()) {
     return false;
   }
@@ -72,7 +72,7 @@ bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimeP
   if (found == usable.end()) {
     return false;
   }
-  if (endpoint.tcp && ((*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife)) {
+  if (settings.endpoint.tcp && ((*found)->last_reply() >= asked || now - (*found)->opened() < kMinLife)) {
     return false;
   }
   const auto entry = usable.begin() + (found - usable.cbegin());
@@ -82,8 +82,8 @@ bool ChannelPool::retire(const Endpoint& endpoint, const Channel* channel, TimeP
   return true;
 }
 
-const Channel* ChannelPool::find_usable(const Endpoint& endpoint, const Channel* channel) const {
-  const auto group = groups_.find(endpoint);
+const Channel* ChannelPool::find_usable(const ChannelSettings& settings, const Channel* channel) const {
+  const auto group = groups_.find(settings);
   if (group == groups_.end()) {
     return nullptr;
   }
@@ -91,13 +91,13 @@ const Channel* ChannelPool::find_usable(const Endpoint& endpoint, const Channel*
   return found == group->second.usable.end() ? nullptr : found->get();
 }
 
-bool ChannelPool::has_answered_since(TimePoint when, const Endpoint& endpoint, const Channel* channel) const {
-  const auto* found = find_usable(endpoint, channel);
+bool ChannelPool::has_answered_since(TimePoint when, const ChannelSettings& settings, const Channel* channel) const {
+  const auto* found = find_usable(settings, channel);
   return found != nullptr && found->last_reply() >= when;
 }
 
-bool ChannelPool::is_usable(const Endpoint& endpoint, const Channel* channel) const {
-  return find_usable(endpoint, channel) != nullptr;
+bool ChannelPool::is_usable(const ChannelSettings& settings, const Channel* channel) const {
+  return find_usable(settings, channel) != nullptr;
 }
 
 void ChannelPool::tend(TimePoint now) {
@@ -106,13 +106,13 @@ void ChannelPool::tend(TimePoint now) {
   }
   tended_ = now;
   std::size_t count = 0;
-  for (const auto& [endpoint, group] : groups_) {
+  for (const auto& [settings, group] : groups_) {
     count += group.usable.size() + group.retired.size();
   }
-  for (auto& [endpoint, group] : groups_) {
+  for (auto& [settings, group] : groups_) {
     const auto idle_limit =
-        count > kMaxIdle ? std::chrono::seconds{0} : (endpoint.tcp ? kConnectionIdleLimit : kIdleLimit);
-    close_forsaken(group, endpoint.tcp);
+        count > kMaxIdle ? std::chrono::seconds{0} : (settings.endpoint.tcp ? kConnectionIdleLimit : kIdleLimit);
+    close_forsaken(group, settings.endpoint.tcp);
     std::erase_if(group.usable, [&](const auto& channel) {
       return channel->is_forsaken() && now - channel->last_used() > idle_limit;
     });
@@ -126,7 +126,7 @@ std::optional<ChannelPool::TimePoint> ChannelPool::next_tend(TimePoint now) cons
     return std::nullopt;
   }
   const bool has_connections =
-      std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) { return entry.first.tcp; });
+      std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) { return entry.first.endpoint.tcp; });
   const bool busy = std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) {
     const auto& [usable, current, retired] = entry.second;
     return !retired.empty() ||

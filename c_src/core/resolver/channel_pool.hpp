@@ -36,21 +36,21 @@ class ChannelPool {
   };
 
   // A channel that may take one more question; when there is none, why.
-  Choice get(const Endpoint& endpoint, TimePoint now);
+  Choice get(const ChannelSettings& settings, TimePoint now);
 
   // The reply to a question that was sent at `asked` has not come in time: no further question goes over the channel,
   // and the next one leaves from another source port, over another connection. A connection is kept if something has
   // come over it since, and for a second in any case. Returns false if nothing has changed.
-  bool retire(const Endpoint& endpoint, const Channel* channel, TimePoint asked, TimePoint now);
+  bool retire(const ChannelSettings& settings, const Channel* channel, TimePoint asked, TimePoint now);
 
   // For how long a connection is kept when nothing is in flight. It may be that the network forgets it, or the
   // nameserver closes it, just when a question leaves.
   static constexpr std::chrono::seconds kConnectionIdleLimit{10};
 
   // Whether something has come back over this channel since then.
-  bool has_answered_since(TimePoint when, const Endpoint& endpoint, const Channel* channel) const;
+  bool has_answered_since(TimePoint when, const ChannelSettings& settings, const Channel* channel) const;
   // Whether questions may go over it, once it has room.
-  bool is_usable(const Endpoint& endpoint, const Channel* channel) const;
+  bool is_usable(const ChannelSettings& settings, const Channel* channel) const;
 
   // Closes what is idle, and what nobody waits for; not more often than is of use.
   void tend(TimePoint now);
@@ -66,7 +66,7 @@ class ChannelPool {
     Channels retired;
   };
 
-  const Channel* find_usable(const Endpoint& endpoint, const Channel* channel) const;
+  const Channel* find_usable(const ChannelSettings& settings, const Channel* channel) const;
   static Channels::const_iterator find(const Channels& channels, const Channel* channel) noexcept;
   static bool is_full(const Channel& channel, bool tcp) noexcept;
   static void close_forsaken(Group& group, bool tcp);
@@ -74,7 +74,7 @@ class ChannelPool {
   SocketSet& sockets_;
   ReplyObserver& observer_;
   TimePoint tended_;
-  std::map<Endpoint, Group> groups_;
+  std::map<ChannelSettings, Group> groups_;
 };
 
 }  // namespace caravan

@@ -9,7 +9,7 @@ constexpr std::chrono::seconds kTcpGivenUp{2};
 
 }  // namespace
 
-EndpointRecord& EndpointMemory::of(const Route& endpoint) {
+EndpointRecord& EndpointMemory::of(const Endpoint& endpoint) {
   if (last_ == records_.end() || last_->first != endpoint) {
     if (records_.size() >= kMaxEndpoints && !records_.contains(endpoint)) {
       records_.clear();

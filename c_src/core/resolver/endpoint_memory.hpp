@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <map>
 
-#include "core/resolver/admission.hpp"
 #include "core/resolver/attempt_plan.hpp"
+#include "core/resolver/endpoint.hpp"
 #include "core/resolver/endpoint_record.hpp"
 #include "core/wire/ip_address.hpp"
 
@@ -18,7 +18,7 @@ class EndpointMemory {
   static constexpr std::size_t kMaxEndpoints = 256;
 
   // Valid until the next call.
-  EndpointRecord& of(const Route& endpoint);
+  EndpointRecord& of(const Endpoint& endpoint);
 
   // Which of the nameservers have been silent since they were asked last.
   std::bitset<kMaxNameservers> silent(const Nameservers& nameservers, bool tcp);
@@ -29,8 +29,8 @@ class EndpointMemory {
   bool is_tcp_given_up(const Nameservers& nameservers);
 
  private:
-  std::map<Route, EndpointRecord> records_;
-  std::map<Route, EndpointRecord>::iterator last_ = records_.end();  // that was asked for
+  std::map<Endpoint, EndpointRecord> records_;
+  std::map<Endpoint, EndpointRecord>::iterator last_ = records_.end();  // that was asked for
 };
 
 }  // namespace caravan

@@ -10,7 +10,8 @@ bool Lookup::is_wanted() const noexcept {
 }
 
 bool Lookup::awaits_tcp() const noexcept {
-  return std::any_of(channels.begin(), channels.end(), [](const Channel* each) { return each->endpoint().tcp; });
+  return std::any_of(channels.begin(), channels.end(),
+                     [](const Channel* each) { return each->settings().endpoint.tcp; });
 }
 
 bool Lookup::let_go_of_channels() noexcept {

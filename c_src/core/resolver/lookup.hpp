@@ -62,7 +62,7 @@ struct Lookup {
   Attempt attempt;
   const Channel* channel = nullptr;  // to be compared only: it may be gone
   TimePoint asked;
-  Endpoint endpoint;
+  ChannelSettings settings;
   bool doubts_connection = false;  // that the last attempt went over
   // What the attempts without a reply went over. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
@@ -79,7 +79,7 @@ struct Lookup {
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
   bool awaits_tcp() const noexcept;
-  Route route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
+  Endpoint route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
   bool is_wanted() const noexcept;
   // Nobody waits for the replies to what it has asked any more. Returns false if there were none to wait for.
   bool let_go_of_channels() noexcept;

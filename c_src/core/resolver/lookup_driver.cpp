@@ -56,9 +56,7 @@ EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server
   return endpoints_.of({(*lookup.nameservers)[server], tcp});
 }
 
-EndpointRecord& LookupDriver::record_of(const Channel& channel) {
-  return endpoints_.of({channel.endpoint().nameserver, channel.endpoint().tcp});
-}
+EndpointRecord& LookupDriver::record_of(const Channel& channel) { return endpoints_.of(channel.settings().endpoint); }
 
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
   if (!lookup.is_wanted()) {
@@ -101,10 +99,10 @@ void LookupDriver::rest(Lookup& lookup) {
 }
 
 // A late answer is worth less than a question that is not asked.
-ChannelPool::Choice LookupDriver::get_channel(const Endpoint& endpoint) {
-  auto choice = channels_.get(endpoint, now_);
-  while (choice.error == Error::kOverload && resting_.release_one(endpoint)) {
-    choice = channels_.get(endpoint, now_);
+ChannelPool::Choice LookupDriver::get_channel(const ChannelSettings& settings) {
+  auto choice = channels_.get(settings, now_);
+  while (choice.error == Error::kOverload && resting_.release_one(settings)) {
+    choice = channels_.get(settings, now_);
   }
   return choice;
 }
@@ -120,17 +118,17 @@ void LookupDriver::await_channel(Lookup& lookup, Attempt attempt) {
   lookup.let_go_of_channels();
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForChannel;
-  waiting_[planner_.endpoint(lookup, attempt, now_)].push_back(lookup.ref);
+  waiting_[planner_.settings(lookup, attempt, now_)].push_back(lookup.ref);
   lookups_.wake_at(lookup, lookup.deadline());
 }
 
 void LookupDriver::ask_waiting() {
   for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    auto& [endpoint, waiting] = *entry;
+    auto& [settings, waiting] = *entry;
     while (!waiting.empty()) {
       auto* lookup = lookups_.find(waiting.front());
       if (lookup != nullptr && lookup->waits == Lookup::Wait::kForChannel) {
-        if (get_channel(endpoint).error == Error::kOverload) {
+        if (get_channel(settings).error == Error::kOverload) {
           break;
         }
         waiting.pop_front();
@@ -149,13 +147,13 @@ void LookupDriver::tend() {
 }
 
 std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
-  const auto endpoint = planner_.endpoint(lookup, attempt, now_);
-  const auto [channel, error] = get_channel(endpoint);
+  const auto settings = planner_.settings(lookup, attempt, now_);
+  const auto [channel, error] = get_channel(settings);
   if (channel == nullptr) {
     return error;
   }
   lookup.attempt = attempt;
-  lookup.endpoint = endpoint;
+  lookup.settings = settings;
   lookup.channel = channel;
   lookup.asked = now_;
   if (attempt.tcp) {
@@ -198,9 +196,9 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   }
   auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
   // Others read no more of it than that, and go on over TCP.
-  reply.truncated |= !is_failure(reply) && message.size() > channel.endpoint().largest_reply();
-  const bool had_edns = channel.endpoint().edns_size > 0;
-  if (!message.empty() && !channel.endpoint().tcp && reply.error != Error::kFormerr) {
+  reply.truncated |= !is_failure(reply) && message.size() > channel.settings().largest_reply();
+  const bool had_edns = channel.settings().edns_size > 0;
+  if (!message.empty() && !channel.settings().endpoint.tcp && reply.error != Error::kFormerr) {
     lookup->edns.on_reply(token.attempt.server, had_edns, record.edns(), now_);
   }
   arrivals_.push_back({token, std::move(reply), is_awaited, had_edns});
@@ -221,7 +219,7 @@ bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
 
 void LookupDriver::note_silence_with_edns(Lookup& lookup) {
   const auto server = lookup.attempt.server;
-  if (lookup.endpoint.edns_size > 0 && lookup.edns.on_silence(server, record_of(lookup, server, false).edns())) {
+  if (lookup.settings.edns_size > 0 && lookup.edns.on_silence(server, record_of(lookup, server, false).edns())) {
     stats_of(lookup).count(Counter::kEdnsFallbacks);
   }
 }
@@ -352,7 +350,7 @@ bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Er
   }
   // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
   const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, lookup.endpoint, lookup.channel);
+  return channels_.has_answered_since(since, lookup.settings, lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
@@ -362,7 +360,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
   if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
-  if (channels_.retire(lookup.endpoint, lookup.channel, lookup.asked, now_)) {
+  if (channels_.retire(lookup.settings, lookup.channel, lookup.asked, now_)) {
     stats_of(lookup).count(Counter::kChannelRebuilds);
   }
 }
@@ -370,7 +368,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
 // Unless something has come over this one meanwhile: then the nameserver takes its time.
 void LookupDriver::ask_over_new_connection(Lookup& lookup) {
   give_up_silent_channel(lookup);
-  if (channels_.is_usable(lookup.endpoint, lookup.channel)) {
+  if (channels_.is_usable(lookup.settings, lookup.channel)) {
     lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.asked + lookup.attempt_timeout));
   } else {
     lookup.plan->repeat(lookup.attempt);

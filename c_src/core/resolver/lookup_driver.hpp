@@ -84,7 +84,7 @@ class LookupDriver final : ReplyObserver {
   void attempt_next(Lookup& lookup, Cause cause);
   std::optional<Error> send(Lookup& lookup, Attempt attempt);
   void rest(Lookup& lookup);
-  ChannelPool::Choice get_channel(const Endpoint& endpoint);
+  ChannelPool::Choice get_channel(const ChannelSettings& settings);
   void await_channel(Lookup& lookup, Attempt attempt);
   void ask_waiting();
   void handle(Arrival& arrival);
@@ -109,7 +109,7 @@ class LookupDriver final : ReplyObserver {
   std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
   RestingLookups resting_;
   // Lookups for which there was no channel with room, the first one first.
-  std::map<Endpoint, std::deque<LookupRef>> waiting_;
+  std::map<ChannelSettings, std::deque<LookupRef>> waiting_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
   AttemptPlanner planner_;

@@ -6,7 +6,7 @@ namespace caravan {
 
 void RestingLookups::add(const Lookup& lookup) {
   for (const auto* channel : lookup.channels) {
-    auto& queue = resting_[channel->endpoint()];
+    auto& queue = resting_[channel->settings()];
     // Its questions to one nameserver come one after the other.
     if (queue.empty() || queue.back() != lookup.ref) {
       queue.push_back(lookup.ref);
@@ -18,8 +18,8 @@ void RestingLookups::add(const Lookup& lookup) {
   }
 }
 
-bool RestingLookups::release_one(const Endpoint& endpoint) {
-  const auto entry = resting_.find(endpoint);
+bool RestingLookups::release_one(const ChannelSettings& settings) {
+  const auto entry = resting_.find(settings);
   if (entry == resting_.end()) {
     return false;
   }
@@ -38,7 +38,7 @@ bool RestingLookups::release_one(const Endpoint& endpoint) {
 
 void RestingLookups::sweep() {
   count_ = 0;
-  for (auto& [endpoint, queue] : resting_) {
+  for (auto& [settings, queue] : resting_) {
     std::erase_if(queue, [this](LookupRef ref) { return lookups_.find(ref) == nullptr; });
     count_ += queue.size();
   }

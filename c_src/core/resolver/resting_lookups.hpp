@@ -18,9 +18,9 @@ class RestingLookups {
   // To be called each time it begins to rest.
   void add(const Lookup& lookup);
 
-  // The lookup that has rested longest of those with channels to the endpoint lets go of its channels. Returns false if
-  // there is none.
-  bool release_one(const Endpoint& endpoint);
+  // The lookup that has rested longest of those with channels with these settings lets go of its channels. Returns
+  // false if there is none.
+  bool release_one(const ChannelSettings& settings);
 
  private:
   static constexpr std::size_t kMinSweep = 1024;
@@ -29,7 +29,7 @@ class RestingLookups {
 
   LookupTable& lookups_;
   // The first one first, and some that have ended since, or have let go.
-  std::map<Endpoint, std::deque<LookupRef>> resting_;
+  std::map<ChannelSettings, std::deque<LookupRef>> resting_;
   std::size_t count_ = 0;
   std::size_t sweep_at_ = kMinSweep;
 };

@@ -12,10 +12,10 @@ namespace {
 
 using Slots = std::vector<std::uint32_t>;
 
-Route server(std::uint16_t port, bool tcp = false) { return {{*parse_ip_address("127.0.0.1"), port}, tcp}; }
+Endpoint server(std::uint16_t port, bool tcp = false) { return {{*parse_ip_address("127.0.0.1"), port}, tcp}; }
 
-const Route kOne = server(1);
-const Route kOther = server(2);
+const Endpoint kOne = server(1);
+const Endpoint kOther = server(2);
 
 LookupRef lookup(std::uint32_t slot) { return {slot, 7}; }
 
@@ -56,11 +56,11 @@ TEST_CASE("a lookup is admitted with the nameserver that it begins with") {
   Admission admission{1};
   admission.enqueue(kOther, lookup(0));
   admission.enqueue(kOne, lookup(1));
-  std::map<std::uint32_t, Route> first_of;
+  std::map<std::uint32_t, Endpoint> first_of;
   while (const auto admitted = admission.admit()) {
     first_of[admitted->lookup.slot] = admitted->route;
   }
-  CHECK(first_of == std::map<std::uint32_t, Route>{{0, kOther}, {1, kOne}});
+  CHECK(first_of == std::map<std::uint32_t, Endpoint>{{0, kOther}, {1, kOne}});
 }
 
 TEST_CASE("lookups at a nameserver that does not answer keep no others from going") {
@@ -84,7 +84,7 @@ TEST_CASE("lookups at a nameserver that does not answer keep no others from goin
 
 TEST_CASE("the address and the port of a nameserver tell lanes apart") {
   Admission admission{1};
-  const Route elsewhere{{*parse_ip_address("127.0.0.2"), kOne.nameserver.port}};
+  const Endpoint elsewhere{{*parse_ip_address("127.0.0.2"), kOne.nameserver.port}};
   admission.enqueue(kOne, lookup(0));
   admission.enqueue(kOne, lookup(1));
   admission.enqueue(kOther, lookup(2));
@@ -106,9 +106,9 @@ TEST_CASE("nobody is lost or overtaken or let go beyond the limit") {
   constexpr std::size_t kLimit = 3;
   test::RandomText source{GENERATE(range(0U, 20U))};
   Admission admission{kLimit};
-  std::map<Route, std::size_t> active;
-  std::map<Route, std::uint32_t> next;
-  std::map<Route, std::uint32_t> enqueued;
+  std::map<Endpoint, std::size_t> active;
+  std::map<Endpoint, std::uint32_t> next;
+  std::map<Endpoint, std::uint32_t> enqueued;
   std::size_t all_active = 0;
   for (int step = 0; step < 1000; ++step) {
     const auto lane = server(static_cast<std::uint16_t>(1 + source.below(4)));

@@ -24,10 +24,12 @@ class NoReplies final : public ReplyObserver {
   }
 };
 
-Endpoint endpoint(std::uint16_t port, bool tcp = false) { return {{*parse_ip_address("127.0.0.1"), port}, tcp}; }
+ChannelSettings settings(std::uint16_t port, bool tcp = false) {
+  return {{{*parse_ip_address("127.0.0.1"), port}, tcp}};
+}
 
 struct Pool {
-  Channel* get(const Endpoint& endpoint) { return channels.get(endpoint, start).channel; }
+  Channel* get(const ChannelSettings& settings) { return channels.get(settings, start).channel; }
 
   // No clock: the pool knows the time from its owner.
   TimePoint start{std::chrono::hours{1}};
@@ -41,11 +43,11 @@ struct Pool {
 
 TEST_CASE("a nameserver has one channel per transport") {
   Pool pool;
-  auto* udp = pool.get(endpoint(53));
+  auto* udp = pool.get(settings(53));
   REQUIRE(udp != nullptr);
-  CHECK(pool.get(endpoint(53)) == udp);
-  CHECK(pool.get(endpoint(53, true)) != udp);
-  CHECK(pool.get(endpoint(54)) != udp);
+  CHECK(pool.get(settings(53)) == udp);
+  CHECK(pool.get(settings(53, true)) != udp);
+  CHECK(pool.get(settings(54)) != udp);
 }
 
 TEST_CASE("an empty pool needs no tending") {
@@ -55,7 +57,7 @@ TEST_CASE("an empty pool needs no tending") {
 
 TEST_CASE("a channel that nobody has used for half a minute is closed") {
   Pool pool;
-  pool.get(endpoint(53));
+  pool.get(settings(53));
   CHECK(pool.channels.next_tend(pool.start) == pool.start + seconds{30});
   pool.channels.tend(pool.start + seconds{30});
   CHECK(pool.channels.next_tend(pool.start));
@@ -78,7 +80,7 @@ TEST_CASE("a channel with a question in flight is kept and looked at often") {
 TEST_CASE("of many channels the idle ones are closed at once") {
   Pool pool;
   for (std::uint16_t port = 1; port <= 65; ++port) {
-    pool.get(endpoint(port));
+    pool.get(settings(port));
   }
   pool.channels.tend(pool.start + seconds{1});
   CHECK_FALSE(pool.channels.next_tend(pool.start));
@@ -87,7 +89,7 @@ TEST_CASE("of many channels the idle ones are closed at once") {
 TEST_CASE("a pool that was tended a moment ago is left alone") {
   Pool pool;
   pool.channels.tend(pool.start + seconds{40});
-  pool.get(endpoint(53));
+  pool.get(settings(53));
   pool.channels.tend(pool.start + seconds{40} + milliseconds{499});
   CHECK(pool.channels.next_tend(pool.start));
   pool.channels.tend(pool.start + seconds{40} + milliseconds{500});

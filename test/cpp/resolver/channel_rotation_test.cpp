@@ -38,8 +38,8 @@ class CountReplies final : public ReplyObserver {
 struct Pool {
   explicit Pool(const MockDnsServer& server) : nameserver{server.nameserver()} {}
 
-  Endpoint endpoint(bool tcp) const { return {nameserver, tcp}; }
-  Channel* get(bool tcp = false) { return channels.get(endpoint(tcp), start).channel; }
+  ChannelSettings settings(bool tcp) const { return {{nameserver, tcp}}; }
+  Channel* get(bool tcp = false) { return channels.get(settings(tcp), start).channel; }
   Channel* ask(bool tcp = false) {
     auto* channel = get(tcp);
     REQUIRE(channel != nullptr);
@@ -47,7 +47,7 @@ struct Pool {
     return channel;
   }
   bool retire(const Channel* channel, TimePoint asked, TimePoint now, bool tcp = false) {
-    return channels.retire(endpoint(tcp), channel, asked, now);
+    return channels.retire(settings(tcp), channel, asked, now);
   }
   void read_answers(std::size_t count) {
     const auto give_up = std::chrono::steady_clock::now() + test::kHangGuard;
@@ -135,7 +135,7 @@ TEST_CASE("an endpoint takes so many questions and the others are not affected")
   for (std::size_t i = 0; i < limit; ++i) {
     pool.ask(tcp);
   }
-  const auto choice = pool.channels.get(pool.endpoint(tcp), pool.start);
+  const auto choice = pool.channels.get(pool.settings(tcp), pool.start);
   CHECK(choice.channel == nullptr);
   CHECK(choice.error == Error::kOverload);
   CHECK(pool.get(!tcp) != nullptr);
@@ -199,7 +199,7 @@ TEST_CASE("there is nothing to give up where nothing is") {
   Pool pool{silent};
   CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
   auto* first = pool.ask();
-  CHECK_FALSE(pool.channels.retire(pool.endpoint(true), first, pool.start, pool.start + seconds{10}));
+  CHECK_FALSE(pool.channels.retire(pool.settings(true), first, pool.start, pool.start + seconds{10}));
   CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
 }
 
@@ -222,14 +222,14 @@ TEST_CASE("channels that were given up count towards the limit while they wait")
   Pool pool{silent};
   auto now = pool.start;
   std::size_t given_up = 0;
-  while (auto* channel = pool.channels.get(pool.endpoint(false), now).channel) {
+  while (auto* channel = pool.channels.get(pool.settings(false), now).channel) {
     channel->send(kQuestion, {}, now);
     REQUIRE(pool.retire(channel, now, now + seconds{1}));
     now += seconds{1};
     ++given_up;
   }
   CHECK(given_up == ChannelPool::kMaxInFlight / kPerPort);
-  CHECK(pool.channels.get(pool.endpoint(false), now).error == Error::kOverload);
+  CHECK(pool.channels.get(pool.settings(false), now).error == Error::kOverload);
 }
 
 // Each reply that is lost would keep a channel for as long as c-ares waits for it.

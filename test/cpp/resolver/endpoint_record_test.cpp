@@ -64,9 +64,9 @@ TEST_CASE("whether one that is silent is back is asked now and then") {
 TEST_CASE("any number of endpoints takes up the same room") {
   EndpointMemory endpoints;
   const auto endpoint = [](std::size_t number) {
-    Route route{parse_nameserver("10.0.0.1").value(), false};
-    route.nameserver.port = static_cast<std::uint16_t>(number);
-    return route;
+    Endpoint made{parse_nameserver("10.0.0.1").value(), false};
+    made.nameserver.port = static_cast<std::uint16_t>(number);
+    return made;
   };
   endpoints.of(endpoint(0)).on_reply(at(0), at(100));
   for (std::size_t i = 1; i < EndpointMemory::kMaxEndpoints; ++i) {
