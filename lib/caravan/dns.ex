@@ -118,8 +118,9 @@ defmodule Caravan.DNS do
     * `:search` - whether the search list of `resolv.conf` applies to names without a dot at the end.
       Default: when the system's nameservers are asked.
     * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.
-    * `:max_inflight` - lookups in flight at a time, for each nameserver that they begin with, 1 to 4096.
-      Default: 128. Over TCP no more than 32: they share a connection. The others wait in order.
+    * `:max_inflight` - lookups with a question in flight at a time, for each nameserver and transport, 1 to 4096.
+      Default: 128. The others wait in order. All resolvers together have 4096 over UDP, and 32 over TCP, where they
+      share a connection; up to 512 over TCP to a nameserver that is far away. They take turns.
     * `:max_queue` - lookups that may be open beyond `:max_inflight`, 0 to 1,000,000. Default: 100,000. More are
       refused with `:overload`. All count, whichever nameserver they are for.
     * `:srv_order` - whether SRV records come in the order in which RFC 2782 wants them tried. Default: `false`, as

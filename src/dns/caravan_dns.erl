@@ -107,8 +107,9 @@
     search => default | boolean(),
     %% Where `addresses' are looked for first; default "/etc/hosts".
     hosts_file => none | string() | binary(),
-    %% Lookups in flight at a time, for each nameserver that they begin with, 1 to 4096; default 128. Over TCP no more
-    %% than 32: they share a connection. The others wait in order.
+    %% Lookups with a question in flight at a time, for each nameserver and transport, 1 to 4096; default 128. The others wait in
+    %% order. All resolvers together have 4096 over UDP, and 32 over TCP, where they share a connection; up to 512 over
+    %% TCP to a nameserver that is far away. They take turns.
     max_inflight => pos_integer(),
     %% Lookups that may be open beyond `max_inflight', 0 to 1,000,000; default 100,000. More are refused with `overload'
     %% at once. All count, whichever nameserver they are for.

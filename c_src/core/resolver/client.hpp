@@ -31,7 +31,7 @@ struct ClientOptions {
   bool mixed_case = false;                         // of questions over UDP
   std::optional<bool> search;                      // the system's search list; nothing: with the system's nameservers
   std::filesystem::path hosts_file{"/etc/hosts"};  // empty: none
-  std::size_t max_inflight = 128;                  // per nameserver that is asked first
+  std::size_t max_inflight = 128;                  // per endpoint
   std::size_t max_queue = 100'000;
   bool srv_order = false;
   std::optional<ReplyCache::Limits> cache;

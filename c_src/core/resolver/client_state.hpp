@@ -7,7 +7,6 @@
 #include <unordered_set>
 #include <vector>
 
-#include "core/resolver/admission.hpp"
 #include "core/resolver/client.hpp"
 #include "core/resolver/lookup.hpp"
 #include "core/resolver/reply_cache.hpp"
@@ -37,26 +36,29 @@ struct SameLookup {
 
 // What the resolver's thread keeps for a client. Owned by that thread.
 struct ClientState {
-  explicit ClientState(std::shared_ptr<Client> of) : client{std::move(of)}, admission{client->options.max_inflight} {
+  explicit ClientState(std::shared_ptr<Client> of) : client{std::move(of)} {
     if (client->options.cache) {
       cache.emplace(*client->options.cache);
     }
   }
 
   const std::shared_ptr<Client> client;
-  Admission admission;
   std::shared_ptr<HostsReader> hosts;  // null until it is needed
   std::optional<ReplyCache> cache;
   // Lookups that equal ones may join.
   std::unordered_set<Lookup*, LookupHash, SameLookup> joinable;
   std::vector<Lookup*> lookups;  // that are open
-  // How many were admitted in this turn of the loop.
-  std::size_t turn = 0;
-  std::size_t admitted = 0;
+  std::size_t in_flight = 0;     // of them: those with a slot
   std::size_t rotation = 0;
   std::size_t awaiting_hosts = 0;  // requests
   bool forsaken = false;           // nobody can ask any more
   bool closed = false;             // nor does anybody wait
+
+  // For those who ask from other threads.
+  void publish_counts() const noexcept {
+    client->stats.in_flight.store(in_flight, std::memory_order_relaxed);
+    client->stats.queued.store(lookups.size() - in_flight, std::memory_order_relaxed);
+  }
 };
 
 // What is kept for all clients. Owned by the same thread.
@@ -83,10 +85,15 @@ class ClientStates {
   }
 
   // Those through which nobody can ask, and for which nothing is under way.
-  void forget_forsaken() {
-    std::erase_if(states_, [](const auto& entry) {
-      const auto& state = *entry.second;
-      return state.forsaken && state.lookups.empty() && state.awaiting_hosts == 0;
+  template <typename Visitor>
+  void forget_forsaken(Visitor visit) {
+    std::erase_if(states_, [&](const auto& entry) {
+      auto& state = *entry.second;
+      const bool is_over = state.forsaken && state.lookups.empty() && state.awaiting_hosts == 0;
+      if (is_over) {
+        visit(state);
+      }
+      return is_over;
     });
   }
 

@@ -19,6 +19,16 @@ class EndpointRecord {
   // The reply to a question that left at `asked`.
   void on_reply(TimePoint asked, TimePoint now) noexcept;
 
+  // A connection has ended with questions that were not answered.
+  void on_cut_off(TimePoint now) noexcept { cut_off_ = now; }
+
+  // How many questions may be under way over one connection. At its end, which many servers put after so many
+  // questions, what is under way is cut off and has to be asked for again; so it is few. To a nameserver that is far
+  // away it is more: else the time would go by with waiting.
+  static constexpr std::size_t kMinWindow = 32;
+  static constexpr std::size_t kMaxWindow = 512;
+  std::size_t window(TimePoint now) const noexcept;
+
   // What a reply takes on average. Nothing until one has come.
   std::optional<Duration> round_trip() const noexcept;
 
@@ -38,12 +48,14 @@ class EndpointRecord {
   struct Measured {
     Duration mean;
     Duration deviation;
+    Duration least;
   };
 
   std::optional<Measured> measured_;
   std::optional<TimePoint> unanswered_since_;
   TimePoint timed_out_;
   std::optional<TimePoint> probed_;
+  std::optional<TimePoint> cut_off_;
   EdnsSupport edns_;
 };
 

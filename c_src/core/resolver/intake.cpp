@@ -160,6 +160,7 @@ LookupRef Intake::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
   const auto ref = lookup.ref;
   lookup.index_in_client = state.lookups.size();
   state.lookups.push_back(&lookup);
+  state.publish_counts();
   lookup.inquiry = std::move(inquiry);
   lookup.waiters.first = std::move(waiter);
   lookup.joinable = state.joinable.insert(&lookup).second;

@@ -9,8 +9,8 @@
 
 #include "core/resolver/address_join.hpp"
 #include "core/resolver/client_state.hpp"
+#include "core/resolver/lookup.hpp"
 #include "core/resolver/lookup_request.hpp"
-#include "core/resolver/lookup_table.hpp"
 #include "core/system/hosts_reader.hpp"
 #include "core/system/system_config.hpp"
 

@@ -1,8 +1,15 @@
 #include "core/resolver/lookup.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace caravan {
+namespace {
+
+// Places that are kept when no lookup is open.
+constexpr std::size_t kMaxKept = 1024;
+
+}  // namespace
 
 bool Lookup::is_wanted() const noexcept {
   const auto is_waiting = [](const Waiter& waiter) { return waiter.receiver->interest() == Interest::kWaiting; };
@@ -22,6 +29,83 @@ bool Lookup::let_go_of_channels() noexcept {
   const bool any = !channels.empty();
   channels.clear();
   return any;
+}
+
+Lookup& LookupTable::open(ClientState& client) {
+  if (free_.empty()) {
+    auto& lookup = places_.emplace_back();
+    lookup.ref.generation = ++last_generation_;
+    lookup.ref.index = static_cast<std::uint32_t>(places_.size() - 1);
+    lookup.client = &client;
+    timer_of_.push_back(timers_.end());
+    // close() finds room without asking for any.
+    if (free_.capacity() < places_.size()) {
+      free_.reserve(2 * places_.size());
+    }
+    return lookup;
+  }
+  auto& lookup = places_[free_.back()];
+  free_.pop_back();
+  lookup.client = &client;
+  return lookup;
+}
+
+Lookup::Waiters LookupTable::close(Lookup& lookup) {
+  auto& timer = timer_of_[lookup.ref.index];
+  if (timer != timers_.end()) {
+    timers_.erase(std::exchange(timer, timers_.end()));
+  }
+  auto waiters = std::move(lookup.waiters);
+  Lookup cleared;
+  cleared.ref = {lookup.ref.index, ++last_generation_};
+  lookup = std::move(cleared);
+  free_.push_back(lookup.ref.index);
+  return waiters;
+}
+
+void LookupTable::tidy() {
+  if (free_.size() == places_.size() && places_.size() > kMaxKept) {
+    places_ = std::deque<Lookup>{};
+    free_ = std::vector<std::uint32_t>{};
+    timer_of_ = std::vector<Timers::iterator>{};
+  }
+}
+
+Lookup* LookupTable::find(LookupRef ref) noexcept {
+  if (ref.index >= places_.size()) {
+    return nullptr;
+  }
+  auto& lookup = places_[ref.index];
+  return lookup.client != nullptr && lookup.ref.generation == ref.generation ? &lookup : nullptr;
+}
+
+void LookupTable::wake_at(Lookup& lookup, TimePoint when) {
+  auto& timer = timer_of_[lookup.ref.index];
+  if (timer == timers_.end()) {
+    timer = timers_.emplace(when, lookup.ref.index);
+    return;
+  }
+  auto node = timers_.extract(timer);
+  node.key() = when;
+  timer = timers_.insert(std::move(node));
+}
+
+std::optional<LookupTable::TimePoint> LookupTable::next_wake() const noexcept {
+  if (timers_.empty()) {
+    return std::nullopt;
+  }
+  return timers_.begin()->first;
+}
+
+Lookup* LookupTable::take_due(TimePoint now) noexcept {
+  const auto first = timers_.begin();
+  if (first == timers_.end() || first->first > now) {
+    return nullptr;
+  }
+  const auto place = first->second;
+  timers_.erase(first);
+  timer_of_[place] = timers_.end();
+  return &places_[place];
 }
 
 }  // namespace caravan

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -34,7 +36,7 @@ struct Lookup {
   // What for, until it is woken at the latest.
   enum class Wait : std::uint8_t {
     kForReply,
-    kForChannel,
+    kForTurn,   // until there is room for its next question
     kForPause,  // after all tries, until it asks once more
     kForTcp,    // with an answer over UDP, which may lack records
   };
@@ -44,7 +46,7 @@ struct Lookup {
   std::size_t index_in_client = 0;  // in ClientState::lookups
   Waiters waiters;
   bool joinable = false;
-  bool active = false;  // admitted to the wire
+  Admission::Slot slot;  // held while its last question is in flight
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;
@@ -61,8 +63,9 @@ struct Lookup {
   // The last attempt: what it went over, and when.
   Attempt attempt;
   const Channel* channel = nullptr;  // to be compared only: it may be gone
-  TimePoint asked;
+  TimePoint asked;                   // TimePoint{} before the first attempt for the candidate
   ChannelSettings settings;
+  bool is_retry = false;           // the next attempt
   bool doubts_connection = false;  // that the last attempt went over
   // What the attempts without a reply went over. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
@@ -79,10 +82,50 @@ struct Lookup {
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
   bool awaits_tcp() const noexcept;
-  Endpoint route() const noexcept { return {(*nameservers)[first_server], inquiry.transport != Transport::kUdp}; }
   bool is_wanted() const noexcept;
   // Nobody waits for the replies to what it has asked any more. Returns false if there were none to wait for.
   bool let_go_of_channels() noexcept;
+};
+
+// Holds the open lookups, names them by references that outlive them, and knows when each wants to be looked at next.
+// C++ references stay valid until close(). Owned by one thread.
+class LookupTable {
+ public:
+  using TimePoint = Lookup::TimePoint;
+
+  Lookup& open(ClientState& client);
+  // Gives back who waits.
+  Lookup::Waiters close(Lookup& lookup);
+
+  // Gives memory back after a burst. No reference to a lookup may be in use.
+  void tidy();
+
+  // Null when the lookup has ended.
+  Lookup* find(LookupRef ref) noexcept;
+
+  void wake_at(Lookup& lookup, TimePoint when);
+  std::optional<TimePoint> next_wake() const noexcept;
+  // Removes and gives one lookup whose time has come; null when there is none.
+  Lookup* take_due(TimePoint now) noexcept;
+
+  template <typename Visitor>
+  void for_each(Visitor visit) {
+    for (auto& lookup : places_) {
+      if (lookup.client != nullptr) {
+        visit(lookup);
+      }
+    }
+  }
+
+ private:
+  using Timers = std::multimap<TimePoint, std::uint32_t>;
+
+  // Of all places together: a place may come again when all have been given back.
+  std::uint32_t last_generation_ = 0;
+  std::deque<Lookup> places_;
+  std::vector<std::uint32_t> free_;
+  Timers timers_;
+  std::vector<Timers::iterator> timer_of_;  // parallel to places_; end() when there is none
 };
 
 }  // namespace caravan

@@ -11,12 +11,6 @@
 namespace caravan {
 namespace {
 
-using std::chrono::milliseconds;
-
-// Connections lost under one lookup that count as no try: where a nameserver closes each after an answer, those before
-// it go first.
-constexpr std::uint8_t kMaxLostConnections = 2 * Admission::kMaxPipelined;
-
 const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
@@ -27,8 +21,10 @@ LookupDriver::LookupDriver(LookupTable& lookups, SocketSet& sockets, ResultObser
       results_{results},
       now_{now},
       resting_{lookups},
+      admission_{lookups, endpoints_},
       channels_{sockets, *this, now},
-      planner_{endpoints_, channels_} {}
+      planner_{endpoints_, channels_},
+      lost_{channels_} {}
 
 void LookupDriver::begin(Lookup& lookup) {
   const auto& [name, type] = lookup.inquiry.question;
@@ -40,6 +36,11 @@ void LookupDriver::begin(Lookup& lookup) {
   ask_candidate(lookup);
 }
 
+void LookupDriver::end(Lookup& lookup) noexcept {
+  lookup.let_go_of_channels();
+  Admission::leave(lookup);
+}
+
 void LookupDriver::ask_candidate(Lookup& lookup) {
   lookup.let_go_of_channels();
   lookup.outstanding = 0;
@@ -49,7 +50,9 @@ void LookupDriver::ask_candidate(Lookup& lookup) {
   lookup.attempt_timeout =
       pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries,
                             lookup.plan->attempts_before_fallback(), round_trip.value_or(pace::Duration::zero()));
-  attempt_next(lookup, Cause::kNew);
+  lookup.asked = {};
+  lookup.is_retry = false;
+  ask(lookup);
 }
 
 EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server, bool tcp) {
@@ -58,20 +61,36 @@ EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server
 
 EndpointRecord& LookupDriver::record_of(const Channel& channel) { return endpoints_.of(channel.settings().endpoint); }
 
+// The last one is over.
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
+  Admission::leave(lookup);
+  lookup.is_retry = cause == Cause::kRetry;
+  ask(lookup);
+}
+
+// Makes the next attempt as soon as it is the lookup's turn.
+void LookupDriver::ask(Lookup& lookup) {
   if (!lookup.is_wanted()) {
     results_.on_result(lookup, failed_reply(Error::kCancelled));
     return;
   }
   lookup.waits = Lookup::Wait::kForReply;
   while (const auto attempt = lookup.plan->next()) {
-    const auto error = send(lookup, *attempt);
+    const auto settings = planner_.settings(lookup, *attempt, now_);
+    if (!admission_.enter(lookup, settings.endpoint, now_)) {
+      await_turn(lookup, settings.endpoint);
+      return;
+    }
+    const auto error = send(lookup, *attempt, settings);
     if (error == Error::kOverload) {
-      await_channel(lookup, *attempt);
+      // If each of those that wait kept channels for its earlier questions, none would ever have room.
+      lookup.let_go_of_channels();
+      admission_.block(settings.endpoint);
+      await_turn(lookup, settings.endpoint);
       return;
     }
     if (!error) {
-      if (cause == Cause::kRetry) {
+      if (lookup.is_retry) {
         stats_of(lookup).count(Counter::kRetries);
       }
       lookups_.wake_at(lookup, std::min(lookup.deadline(), planner_.next_try(lookup, now_)));
@@ -79,18 +98,48 @@ void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
     }
     lookup.plan->fail(*attempt, *error);
   }
+  Admission::leave(lookup);
   // What has come over UDP is better than what may come over TCP no more.
   if (lookup.outstanding == 0 || lookup.partial) {
     candidate_failed(lookup, lookup.plan->error());
-    return;
+  } else {
+    rest(lookup);
   }
-  rest(lookup);
+}
+
+// That there is no room is no try.
+void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
+  lookup.plan->put_back();
+  lookup.waits = Lookup::Wait::kForTurn;
+  admission_.wait(lookup, endpoint);
+  lookups_.wake_at(lookup, lookup.deadline());
+}
+
+void LookupDriver::admit() {
+  for (const auto forsaken : admission_.find_forsaken(now_)) {
+    if (auto* lookup = lookups_.find(forsaken)) {
+      results_.on_result(*lookup, failed_reply(Error::kCancelled));
+    }
+  }
+  while (auto* lookup = admission_.admit(now_)) {
+    resume(*lookup);
+  }
+}
+
+// What was planned may be of no use by now.
+void LookupDriver::resume(Lookup& lookup) {
+  if (lookup.asked == TimePoint{}) {
+    ask_candidate(lookup);
+  } else if (lookup.partial && endpoints_.is_tcp_given_up((*lookup.nameservers)[lookup.attempt.server])) {
+    candidate_failed(lookup, Error::kTimeout);
+  } else {
+    ask(lookup);
+  }
 }
 
 // A late answer counts until the deadline. A nameserver that is away for a moment is asked again when it may be back;
 // one that has said something would say it again.
 void LookupDriver::rest(Lookup& lookup) {
-  results_.on_silence(lookup);
   resting_.add(lookup);
   const auto over = now_ + pace::pause(lookup.waiters.first.timeout, lookup.attempt_timeout);
   const bool pauses = lookup.plan->error() == Error::kTimeout && over < lookup.deadline();
@@ -107,47 +156,19 @@ ChannelPool::Choice LookupDriver::get_channel(const ChannelSettings& settings) {
   return choice;
 }
 
+// Those that have had all their tries come after those that have not.
 void LookupDriver::ask_again(Lookup& lookup) {
+  Admission::renew(lookup);
   lookup.plan->once_more();
   attempt_next(lookup, Cause::kRetry);
 }
 
-// A lack of channels is no try: the lookup goes on as soon as one has room. It lets go of those that its earlier
-// questions keep: if each waiting lookup kept one, none would ever have room.
-void LookupDriver::await_channel(Lookup& lookup, Attempt attempt) {
-  lookup.let_go_of_channels();
-  lookup.plan->put_back();
-  lookup.waits = Lookup::Wait::kForChannel;
-  waiting_[planner_.settings(lookup, attempt, now_)].push_back(lookup.ref);
-  lookups_.wake_at(lookup, lookup.deadline());
-}
-
-void LookupDriver::ask_waiting() {
-  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    auto& [settings, waiting] = *entry;
-    while (!waiting.empty()) {
-      auto* lookup = lookups_.find(waiting.front());
-      if (lookup != nullptr && lookup->waits == Lookup::Wait::kForChannel) {
-        if (get_channel(settings).error == Error::kOverload) {
-          break;
-        }
-        waiting.pop_front();
-        attempt_next(*lookup, Cause::kNew);
-      } else {
-        waiting.pop_front();
-      }
-    }
-    entry = waiting.empty() ? waiting_.erase(entry) : std::next(entry);
-  }
-}
-
 void LookupDriver::tend() {
   channels_.tend(now_);
-  ask_waiting();
+  admission_.unblock();
 }
 
-std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt) {
-  const auto settings = planner_.settings(lookup, attempt, now_);
+std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt, const ChannelSettings& settings) {
   const auto [channel, error] = get_channel(settings);
   if (channel == nullptr) {
     return error;
@@ -233,8 +254,12 @@ bool LookupDriver::handle_replies() {
     handle(arrival);
   }
   handled_.clear();
-  ask_cut_off_again();
-  ask_waiting();
+  for (const auto cut_off : lost_.take()) {
+    if (auto* lookup = lookups_.find(cut_off)) {
+      attempt_next(*lookup, Cause::kRetry);
+    }
+  }
+  admission_.unblock();
   return true;
 }
 
@@ -280,7 +305,7 @@ void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply reply) {
   if (!attempt.tcp && lookup.awaits_tcp() && now_ < lookup.tcp_given_up) {
     lookup.partial = std::make_unique<Reply>(std::move(reply));
     lookup.waits = Lookup::Wait::kForTcp;
-    results_.on_silence(lookup);
+    Admission::leave(lookup);
     lookups_.wake_at(lookup, std::min(lookup.deadline(), lookup.tcp_given_up));
     return;
   }
@@ -295,25 +320,15 @@ void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) 
     }
     return;
   }
-  if (has_lost_connection(lookup, attempt, error)) {
-    ++lookup.lost_connections;
+  if (lost_.has_lost_one(lookup, attempt, error, now_)) {
+    record_of(lookup, attempt.server, true).on_cut_off(now_);
     lookup.plan->repeat(attempt);
-    cut_off_.emplace_back(lookup.deadline(), lookup.ref);
-  } else if (error != Error::kTimeout) {
+    lost_.add(lookup);
+  } else if (error != Error::kTimeout && lookup.waits != Lookup::Wait::kForTurn) {
     attempt_next(lookup, Cause::kRetry);
   }
   // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a timer
   // is armed.
-}
-
-// Those that began first go first over the next connection: at its end, they would be cut off again.
-void LookupDriver::ask_cut_off_again() {
-  std::sort(cut_off_.begin(), cut_off_.end());
-  for (const auto& [deadline, ref] : std::exchange(cut_off_, {})) {
-    if (auto* lookup = lookups_.find(ref)) {
-      attempt_next(*lookup, Cause::kRetry);
-    }
-  }
 }
 
 // Of all that it has asked and that has not been answered.
@@ -326,8 +341,7 @@ void LookupDriver::note_silence(const Lookup& lookup) {
 void LookupDriver::wake(Lookup& lookup) {
   note_silence(lookup);
   if (lookup.waits == Lookup::Wait::kForPause) {
-    lookup.waits = Lookup::Wait::kForReply;
-    results_.on_pause_over(lookup);
+    ask_again(lookup);
   } else if (std::exchange(lookup.doubts_connection, false) && lookup.deadline() > now_) {
     ask_over_new_connection(lookup);
   } else if (lookup.waits != Lookup::Wait::kForTcp && lookup.deadline() > now_) {
@@ -340,17 +354,6 @@ void LookupDriver::wake(Lookup& lookup) {
   } else {
     results_.on_result(lookup, failed_reply(lookup.plan ? lookup.plan->error() : Error::kTimeout));
   }
-}
-
-// A nameserver may close a connection at any time, and many do after so many questions; those that it has not read, and
-// answers that we have not, go with it, and are to be asked for again (RFC 7766, section 6.2.4).
-bool LookupDriver::has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const {
-  if (error != Error::kConnrefused || !attempt.tcp || lookup.lost_connections >= kMaxLostConnections) {
-    return false;
-  }
-  // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
-  const auto since = lookup.lost_connections == 0 ? now_ - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, lookup.settings, lookup.channel);
 }
 
 // A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
@@ -379,12 +382,13 @@ void LookupDriver::ask_over_new_connection(Lookup& lookup) {
 void LookupDriver::candidate_failed(Lookup& lookup, Error error) {
   if (lookup.partial) {
     results_.on_result(lookup, std::move(*lookup.partial));
-    return;
+  } else {
+    next_candidate(lookup, failed_reply(error));
   }
-  next_candidate(lookup, failed_reply(error));
 }
 
 void LookupDriver::next_candidate(Lookup& lookup, Reply reply) {
+  Admission::leave(lookup);
   lookup.verdict.add(std::move(reply));
   if (++lookup.candidate < lookup.candidates.size()) {
     ask_candidate(lookup);

@@ -2,19 +2,17 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "core/resolver/admission.hpp"
 #include "core/resolver/attempt_planner.hpp"
 #include "core/resolver/channel.hpp"
 #include "core/resolver/channel_pool.hpp"
 #include "core/resolver/endpoint_memory.hpp"
 #include "core/resolver/lookup.hpp"
-#include "core/resolver/lookup_table.hpp"
+#include "core/resolver/lost_connections.hpp"
 #include "core/resolver/resting_lookups.hpp"
 #include "core/resolver/socket_set.hpp"
 
@@ -25,14 +23,8 @@ class ResultObserver {
  public:
   virtual ~ResultObserver() = default;
 
-  // The lookup is on its way no more; the observer closes it.
+  // The lookup is on its way no more; the observer closes it, with LookupDriver::end().
   virtual void on_result(Lookup& lookup, Reply reply) = 0;
-
-  // For now the lookup asks nobody, and waits for an answer that comes late.
-  virtual void on_silence(Lookup& lookup) = 0;
-
-  // After a pause it is to ask once more, with LookupDriver::ask_again().
-  virtual void on_pause_over(Lookup& lookup) = 0;
 };
 
 // Brings lookups from their first question to their result: through the names of the search list, the nameservers and
@@ -50,16 +42,27 @@ class LookupDriver final : ReplyObserver {
   void set_time(TimePoint now) noexcept { now_ = now; }
 
   void begin(Lookup& lookup);
-  void ask_again(Lookup& lookup);
+  // The lookup asks nobody any more.
+  void end(Lookup& lookup) noexcept;
   // The time has come that was given to LookupTable::wake_at().
   void wake(Lookup& lookup);
 
   void read(const SocketSet::Ready& ready) noexcept { ready.channel->process(ready, now_); }
+  void begin_turn() noexcept { admission_.begin_turn(); }
+  // Lets those ask that have waited for their turn. Those that nobody waits for are ended.
+  void admit();
+  // Whether some have to wait for the next turn of the loop, and for nothing else.
+  bool is_behind() const noexcept { return admission_.is_behind(); }
+  // When admit() may have something to do without a reply.
+  std::optional<TimePoint> next_sweep() const noexcept { return admission_.next_sweep(); }
+
   // Acts upon the replies that have been read; false when there was none.
   bool handle_replies();
 
   void tend();
   std::optional<TimePoint> next_tend() const { return channels_.next_tend(now_); }
+  // None of the client's lookups is open.
+  void forget(ClientState& client) { admission_.forget(client); }
 
  private:
   // Why a question is sent.
@@ -82,17 +85,17 @@ class LookupDriver final : ReplyObserver {
   bool asks_without_edns(Lookup& lookup, const Arrival& arrival);
   void note_silence_with_edns(Lookup& lookup);
   void attempt_next(Lookup& lookup, Cause cause);
-  std::optional<Error> send(Lookup& lookup, Attempt attempt);
+  void ask(Lookup& lookup);
+  void resume(Lookup& lookup);
+  std::optional<Error> send(Lookup& lookup, Attempt attempt, const ChannelSettings& settings);
   void rest(Lookup& lookup);
+  void ask_again(Lookup& lookup);
   ChannelPool::Choice get_channel(const ChannelSettings& settings);
-  void await_channel(Lookup& lookup, Attempt attempt);
-  void ask_waiting();
+  void await_turn(Lookup& lookup, const Endpoint& endpoint);
   void handle(Arrival& arrival);
   void handle_truncated(Lookup& lookup, Attempt attempt, Reply reply);
   void handle_answer(Lookup& lookup, Attempt attempt, Reply reply);
   void handle_failure(Lookup& lookup, Attempt attempt, Error error);
-  void ask_cut_off_again();
-  bool has_lost_connection(const Lookup& lookup, Attempt attempt, Error error) const;
   void note_silence(const Lookup& lookup);
   void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
@@ -106,13 +109,12 @@ class LookupDriver final : ReplyObserver {
   EndpointMemory endpoints_;
   std::vector<Arrival> arrivals_;
   std::vector<Arrival> handled_;  // empty; keeps its memory
-  std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
   RestingLookups resting_;
-  // Lookups for which there was no channel with room, the first one first.
-  std::map<ChannelSettings, std::deque<LookupRef>> waiting_;
+  Admission admission_;
   // After everything that a callback of c-ares touches: closing a channel calls back.
   ChannelPool channels_;
   AttemptPlanner planner_;
+  LostConnections lost_;
 };
 
 }  // namespace caravan

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "core/resolver/channel.hpp"
-#include "core/resolver/lookup_table.hpp"
+#include "core/resolver/lookup.hpp"
 
 namespace caravan {
 

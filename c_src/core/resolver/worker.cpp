@@ -16,22 +16,9 @@ namespace {
 using std::chrono::milliseconds;
 
 // What is done of each kind before the loop turns: a few milliseconds' worth.
-constexpr std::size_t kAdmittedPerTurn = 128;  // of each client
 constexpr std::size_t kTimersPerTurn = 512;
 constexpr std::size_t kClosedPerTurn = 512;
 constexpr std::size_t kRecordsPerTurn = 20'000;
-
-void leave(Lookup& lookup) {
-  if (std::exchange(lookup.active, false)) {
-    lookup.client->admission.leave(lookup.route());
-  }
-}
-
-void publish_counts(const ClientState& state) noexcept {
-  const auto active = state.admission.active();
-  state.client->stats.in_flight.store(active, std::memory_order_relaxed);
-  state.client->stats.queued.store(state.lookups.size() - active, std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -48,7 +35,7 @@ void Worker::run() noexcept {
   Resolver::Inbox inbox;
   while (true) {
     resolver_.take(inbox);
-    ++turn_;
+    driver_.begin_turn();
     is_behind_ = inbox.has_more;
     set_time(Clock::now());
     if (inbox.stop) {
@@ -69,7 +56,7 @@ void Worker::run() noexcept {
     fire_timers();
     settle();
     deliver_some();
-    clients_.forget_forsaken();
+    clients_.forget_forsaken([this](ClientState& state) { driver_.forget(state); });
     intake_.tidy();
     lookups_.tidy();
     const auto& ready = sockets_.wait(is_behind_ ? milliseconds{0} : time_to_wait());
@@ -112,33 +99,9 @@ void Worker::set_time(Clock::time_point now) noexcept {
 void Worker::on_lookup(Lookup& lookup) {
   if (lookup.nameservers->empty()) {
     on_result(lookup, failed_reply(Error::kConnrefused));
-  } else {
-    enter(lookup);
+    return;
   }
-}
-
-void Worker::enter(Lookup& lookup) {
-  if (lookup.client->admission.enter(lookup.route())) {
-    begin(lookup);
-  } else {
-    enqueue(lookup);
-  }
-}
-
-void Worker::enqueue(Lookup& lookup) {
-  lookups_.wake_at(lookup, lookup.deadline());
-  lookup.client->admission.enqueue(lookup.route(), lookup.ref);
-  publish_counts(*lookup.client);
-}
-
-void Worker::begin(Lookup& lookup) {
-  lookup.active = true;
-  publish_counts(*lookup.client);
-  if (lookup.plan) {
-    driver_.ask_again(lookup);
-  } else {
-    driver_.begin(lookup);
-  }
+  driver_.begin(lookup);
 }
 
 void Worker::depart(Resolver::Departure departure) {
@@ -176,32 +139,12 @@ bool Worker::end_one(Resolver::Departure& departure) {
   return true;
 }
 
-void Worker::admit() {
-  clients_.for_each([this](ClientState& state) {
-    if (std::exchange(state.turn, turn_) != turn_) {
-      state.admitted = 0;
-    }
-    while (state.admitted < kAdmittedPerTurn) {
-      const auto admitted = state.admission.admit();
-      if (!admitted) {
-        break;
-      }
-      ++state.admitted;
-      if (auto* lookup = lookups_.find(admitted->lookup)) {
-        begin(*lookup);
-      } else {
-        state.admission.leave(admitted->route);
-      }
-    }
-    is_behind_ |= state.admitted == kAdmittedPerTurn;
-  });
-}
-
 // Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
 void Worker::settle() {
   do {
-    admit();
+    driver_.admit();
   } while (driver_.handle_replies() || intake_.look_up_next_names());
+  is_behind_ |= driver_.is_behind();
 }
 
 void Worker::fire_timers() {
@@ -268,32 +211,23 @@ void Worker::finish(Lookup::Waiters waiters, const std::shared_ptr<const Reply>&
   deliveries_.add(reply, std::move(waiters.others));
 }
 
-// Who asks nobody keeps no others from being asked.
-void Worker::on_silence(Lookup& lookup) {
-  leave(lookup);
-  publish_counts(*lookup.client);
-}
-
-void Worker::on_pause_over(Lookup& lookup) { enter(lookup); }
-
 Lookup::Waiters Worker::close(Lookup& lookup) {
   auto& state = *lookup.client;
   if (lookup.joinable) {
     state.joinable.erase(&lookup);
   }
-  lookup.let_go_of_channels();
-  leave(lookup);
+  driver_.end(lookup);
   auto& lookups = state.lookups;
   lookups[lookup.index_in_client] = lookups.back();
   lookups[lookup.index_in_client]->index_in_client = lookup.index_in_client;
   lookups.pop_back();
-  publish_counts(state);
+  state.publish_counts();
   return lookups_.close(lookup);
 }
 
 std::optional<milliseconds> Worker::time_to_wait() const {
   auto until = lookups_.next_wake();
-  for (const auto other : {driver_.next_tend(), intake_.next_wake()}) {
+  for (const auto other : {driver_.next_tend(), driver_.next_sweep(), intake_.next_wake()}) {
     if (other) {
       until = std::min(until.value_or(*other), *other);
     }

@@ -11,8 +11,8 @@
 #include "core/resolver/client_state.hpp"
 #include "core/resolver/deliveries.hpp"
 #include "core/resolver/intake.hpp"
+#include "core/resolver/lookup.hpp"
 #include "core/resolver/lookup_driver.hpp"
-#include "core/resolver/lookup_table.hpp"
 #include "core/resolver/resolver.hpp"
 #include "core/resolver/socket_set.hpp"
 
@@ -38,18 +38,12 @@ class Worker final : ResultObserver, IntakeObserver {
   void on_known(const Waiter& waiter, const Reply& reply) override { finish(waiter, reply); }
   void on_lookup(Lookup& lookup) override;
   void on_result(Lookup& lookup, Reply reply) override;
-  void on_silence(Lookup& lookup) override;
-  void on_pause_over(Lookup& lookup) override;
 
   void set_time(Clock::time_point now) noexcept;
-  void enter(Lookup& lookup);
-  void enqueue(Lookup& lookup);
-  void begin(Lookup& lookup);
   void depart(Resolver::Departure departure);
   void end_some_of_departed();
   bool end_one(Resolver::Departure& departure);
   void stop(Resolver::Inbox& inbox);
-  void admit();
   void settle();
   void fire_timers();
   void finish(const Waiter& waiter, const Reply& reply, std::unique_ptr<Rendering>* shared = nullptr);
@@ -61,7 +55,6 @@ class Worker final : ResultObserver, IntakeObserver {
   Resolver& resolver_;
   WakePipe& wake_;
   Clock::time_point now_;
-  std::size_t turn_ = 0;    // of the loop
   bool is_behind_ = false;  // something was left for the next turn
   std::mt19937_64 random_;
   ClientStates clients_;

@@ -71,8 +71,8 @@ TEST_CASE("a reply is reported with the token of its question") {
   CHECK(channel->in_flight() == 0);
 
   // In no particular order.
-  CHECK(loop.replies.items[0].token.lookup.slot + loop.replies.items[1].token.lookup.slot == 6);
-  const auto& first = loop.replies.items[loop.replies.items[0].token.lookup.slot == 1 ? 0 : 1];
+  CHECK(loop.replies.items[0].token.lookup.index + loop.replies.items[1].token.lookup.index == 6);
+  const auto& first = loop.replies.items[loop.replies.items[0].token.lookup.index == 1 ? 0 : 1];
   CHECK(first.token.lookup.generation == 2);
   CHECK(first.token.candidate == 3);
   CHECK(first.token.attempt.server == 4);

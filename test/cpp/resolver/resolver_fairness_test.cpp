@@ -144,6 +144,28 @@ TEST_CASE("lookups that time out at once do so a part at a time") {
   CHECK(resolvers.await_other() < kMany / 2);
 }
 
+// The time of the second lookup is over before the first one, if nobody minds it, asks again.
+TEST_CASE("a lookup that nobody waits for any more leaves its place to others at once") {
+  MockDnsServer server{[](auto& exchange) {
+    if (exchange.query().name == numbered_question(1).name) {
+      exchange.reply(test::srv_reply_to(exchange.query(), "n1.example"));
+    }
+  }};
+  auto options = test::once_at(server);
+  options.max_inflight = 1;
+  test::LookupClient client{std::move(options)};
+  const auto waiting = std::make_shared<std::atomic<bool>>(true);
+  auto first = client.start(numbered_question(0), {}, waiting);
+  while (server.queries().empty()) {
+    std::this_thread::yield();
+  }
+  auto second = client.start(numbered_question(1), {{}, {}, milliseconds{600}, {}});
+  client.settle();
+  *waiting = false;
+  CHECK_FALSE(test::await(std::move(second)).value().error);
+  CHECK_FALSE(test::await(std::move(first)));
+}
+
 TEST_CASE("a resolver that is forsaken while it has much to do leaves nothing behind") {
   test::LookupClient other;
   Blocked thread{other};

@@ -14,7 +14,7 @@
 #include "core/resolver/pace.hpp"
 #include "core/resolver/resolver.hpp"
 #include "support/handlers.hpp"
-#include "support/lookup_client.hpp"
+#include "support/many_lookups.hpp"
 #include "support/reply_text.hpp"
 
 // From TCP to UDP when TCP cannot be had, and from UDP to TCP when the answer is cut.
@@ -145,6 +145,28 @@ TEST_CASE("a connection that is silent after it was idle is replaced before UDP 
 }
 
 // A proxy whose server is gone accepts, and closes after a while.
+TEST_CASE("many questions are under way over the connection to a nameserver that is far away") {
+  constexpr int kQuestions = 64;
+  std::vector<test::Query> open;
+  MockDnsServer server{[&](auto& exchange) {
+    if (exchange.query().name == "first.example") {
+      std::this_thread::sleep_for(milliseconds{100});
+      exchange.reply(test::srv_reply_to(exchange.query(), "first.example"));
+      return;
+    }
+    open.push_back(exchange.query());
+    if (open.size() == kQuestions) {
+      for (const auto& query : open) {
+        exchange.reply(test::srv_reply_to(query, query.name));
+      }
+    }
+  }};
+  test::LookupClient client;
+  const auto options = at(Transport::kTcp, test::kHangGuard, server);
+  CHECK(client.ask({"first.example", RecordType::kSrv}, options).complete);
+  test::check_own_answers(test::start_many(client, kQuestions, options));
+}
+
 TEST_CASE("connections that end without a word are silence") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {

@@ -1,4 +1,4 @@
-#include "core/resolver/lookup_table.hpp"
+#include "core/resolver/lookup.hpp"
 
 #include <cstdlib>
 #include <memory>
@@ -33,13 +33,13 @@ struct Table : LookupTable {
 // Any point in time: the table has no clock.
 LookupTable::TimePoint at(int ms) { return LookupTable::TimePoint{} + milliseconds{ms}; }
 
-// The slots whose time has come, in the order in which they are given out.
+// The places whose time has come, in the order in which they are given out.
 std::vector<std::uint32_t> take_all_due(LookupTable& table, int ms) {
-  std::vector<std::uint32_t> slots;
+  std::vector<std::uint32_t> places;
   while (const auto* lookup = table.take_due(at(ms))) {
-    slots.push_back(lookup->ref.slot);
+    places.push_back(lookup->ref.index);
   }
-  return slots;
+  return places;
 }
 
 using Slots = std::vector<std::uint32_t>;
@@ -56,8 +56,8 @@ TEST_CASE("references to nobody find nobody") {
   Table table;
   CHECK(table.find({0, 0}) == nullptr);
   const auto ref = table.open_one().ref;
-  CHECK(table.find({ref.slot, ref.generation + 1}) == nullptr);
-  CHECK(table.find({ref.slot + 1, ref.generation}) == nullptr);
+  CHECK(table.find({ref.index, ref.generation + 1}) == nullptr);
+  CHECK(table.find({ref.index + 1, ref.generation}) == nullptr);
   CHECK(table.find({0xFFFFFFFF, 0}) == nullptr);
 }
 
@@ -67,10 +67,10 @@ TEST_CASE("the reference to a closed lookup finds nobody even when its slot is i
   const auto old = first.ref;
   table.close(first);
   CHECK(table.find(old) == nullptr);
-  CHECK(table.find({old.slot, old.generation + 1}) == nullptr);
+  CHECK(table.find({old.index, old.generation + 1}) == nullptr);
 
   auto& second = table.open_one();
-  REQUIRE(second.ref.slot == old.slot);
+  REQUIRE(second.ref.index == old.index);
   CHECK(table.find(old) == nullptr);
   CHECK(table.find(second.ref) == &second);
 }
@@ -82,7 +82,7 @@ TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
   first.waiters.others.emplace_back();
   first.inquiry.question.name = "first";
   first.joinable = true;
-  first.active = true;
+  first.is_retry = true;
   first.candidates = {Question{"a"}, Question{"b"}};
   first.candidate = 1;
   first.outstanding = 2;
@@ -98,7 +98,7 @@ TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
   CHECK(second.waiters.others.empty());
   CHECK(second.inquiry.question.name.empty());
   CHECK_FALSE(second.joinable);
-  CHECK_FALSE(second.active);
+  CHECK_FALSE(second.is_retry);
   CHECK(second.candidates.empty());
   CHECK(second.candidate == 0);
   CHECK(second.outstanding == 0);
@@ -106,17 +106,17 @@ TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
   CHECK_FALSE(second.plan);
 }
 
-TEST_CASE("slots of closed lookups are used before new ones are made") {
+TEST_CASE("places of closed lookups are used before new ones are made") {
   Table table;
-  std::set<std::uint32_t> slots;
+  std::set<std::uint32_t> places;
   for (int i = 0; i < 1000; ++i) {
     auto& first = table.open_one();
     auto& second = table.open_one();
-    slots.insert({first.ref.slot, second.ref.slot});
+    places.insert({first.ref.index, second.ref.index});
     table.close(first);
     table.close(second);
   }
-  CHECK(slots.size() == 2);
+  CHECK(places.size() == 2);
 }
 
 TEST_CASE("references stay valid while other lookups are opened and closed") {
@@ -144,7 +144,7 @@ TEST_CASE("every open lookup is visited and may be closed by its visitor") {
 
   Slots visited;
   table.for_each([&](Lookup& lookup) {
-    visited.push_back(lookup.ref.slot);
+    visited.push_back(lookup.ref.index);
     table.close(lookup);
   });
   CHECK(visited == Slots{0, 2});
@@ -202,7 +202,7 @@ TEST_CASE("the timer of a closed lookup does not fire for the next one in its sl
   CHECK(table.next_wake() == std::nullopt);
 
   auto& second = table.open_one();
-  REQUIRE(second.ref.slot == 0);
+  REQUIRE(second.ref.index == 0);
   CHECK(take_all_due(table, 1000).empty());
   table.wake_at(second, at(20));
   CHECK(take_all_due(table, 1000) == Slots{0});
@@ -213,7 +213,7 @@ TEST_CASE("the timer of a closed lookup does not fire for the next one in its sl
   CHECK(table.next_wake() == at(30));
 }
 
-TEST_CASE("after a burst slots are given back and references to them find nobody") {
+TEST_CASE("after a burst places are given back and references to them find nobody") {
   Table table;
   std::vector<LookupRef> refs;
   for (int i = 0; i < 5000; ++i) {
@@ -228,7 +228,7 @@ TEST_CASE("after a burst slots are given back and references to them find nobody
   table.tidy();
   CHECK_FALSE(table.next_wake());
   const auto& again = table.open_one();
-  CHECK(again.ref.slot == 0);
+  CHECK(again.ref.index == 0);
   CHECK(again.ref != refs[0]);
   for (const auto& ref : refs) {
     REQUIRE_FALSE(table.find(ref));
