@@ -195,7 +195,11 @@ ERL_NIF_TERM make_packed_result(ErlNifEnv* env, const Atoms& atoms, const Reply&
   if (reply.error) {
     return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
   }
-  return enif_make_tuple2(env, atoms.ok, make_binary(env, pack_answer(reply)));
+  ERL_NIF_TERM binary = 0;
+  const auto room = greatest_packed_size(reply);
+  const auto size = pack_answer(reply, {enif_make_new_binary(env, room, &binary), room});
+  const auto answer = size == room ? binary : enif_make_sub_binary(env, binary, 0, size);
+  return enif_make_tuple2(env, atoms.ok, answer);
 }
 
 ERL_NIF_TERM make_stats(ErlNifEnv* env, const Atoms& atoms, const Stats& stats) {

@@ -81,6 +81,10 @@ std::unique_ptr<Channel> Channel::open(const ChannelSettings& settings, SocketSe
   return channel;
 }
 
+Channel::Channel(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer,
+                 Clock::time_point now) noexcept
+    : settings_{settings}, sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
+
 Channel::~Channel() = default;
 
 bool Channel::initialise() {
@@ -128,11 +132,12 @@ bool Channel::initialise() {
 
 void Channel::on_socket_state(void* data, ares_socket_t fd, int readable, int writable) noexcept {
   auto& channel = *static_cast<Channel*>(data);
+  channel.unwritten_ = writable != 0 && channel.incoming_->is_established() ? fd : kNoSocket;
   channel.sockets_.watch(channel, fd, readable != 0, writable != 0);
 }
 
 void Channel::on_answer(void* arg, int status, const unsigned char* message, int size) noexcept {
-  const std::unique_ptr<Pending> pending{static_cast<Pending*>(arg)};
+  std::unique_ptr<Pending> pending{static_cast<Pending*>(arg)};
   if (--pending->channel->in_flight_ == 0) {
     pending->channel->sent_in_a_row_ = 0;
   }
@@ -148,10 +153,21 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
   if (!channel.observer_.on_reply(channel, pending->token, bytes, failure)) {
     --channel.abandoned_;
   }
+  if (channel.spare_.size() < kMaxSpare) {
+    channel.spare_.push_back(std::move(pending));
+  }
 }
 
 void Channel::send(const Question& question, QueryToken token, Clock::time_point now) {
-  auto pending = std::make_unique<Pending>(Pending{this, token, question});
+  std::unique_ptr<Pending> pending;
+  if (spare_.empty()) {
+    pending = std::make_unique<Pending>(Pending{this, token, question});
+  } else {
+    pending = std::move(spare_.back());
+    spare_.pop_back();
+    pending->token = token;
+    pending->question = question;
+  }
   if (in_flight_++ == 0) {
     busy_since_ = now;
   }
@@ -177,6 +193,13 @@ void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noex
     }
   }
   incoming_->forget_messages();
+}
+
+void Channel::flush(Clock::time_point now) noexcept {
+  if (unwritten_ != kNoSocket) {
+    reading_at_ = now;
+    read_and_write({this, std::exchange(unwritten_, kNoSocket), false, true});
+  }
 }
 
 void Channel::read_and_write(const SocketSet::Ready& ready) noexcept {

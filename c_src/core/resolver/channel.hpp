@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "core/resolver/attempt_plan.hpp"
 #include "core/resolver/endpoint.hpp"
@@ -71,6 +72,9 @@ class Channel {
 
   void process(const SocketSet::Ready& ready, Clock::time_point now) noexcept;
 
+  // Writes the questions that c-ares keeps until its connection can be written to, which it nearly always can.
+  void flush(Clock::time_point now) noexcept;
+
   // Nobody waits any more for the reply to one of the questions in flight. c-ares cannot cancel a single one.
   void abandon() noexcept { ++abandoned_; }
   // Whether nobody waits for anything that comes over this channel.
@@ -89,9 +93,11 @@ class Channel {
 
  private:
   struct Pending;
+  static constexpr int kNoSocket = -1;
+  // More than are in flight over most channels.
+  static constexpr std::size_t kMaxSpare = 64;
 
-  Channel(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept
-      : settings_{settings}, sockets_{sockets}, observer_{observer}, opened_{now}, last_used_{now} {}
+  Channel(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept;
 
   bool initialise();
   void read_and_write(const SocketSet::Ready& ready) noexcept;
@@ -109,6 +115,8 @@ class Channel {
   Clock::time_point last_reply_;
   Clock::time_point reading_at_;
   Clock::time_point busy_since_;  // when something was in flight again
+  int unwritten_ = kNoSocket;     // the socket of the connection for which c-ares keeps questions
+  std::vector<std::unique_ptr<Pending>> spare_;
   std::unique_ptr<Incoming> incoming_;
   AresChannel ares_;  // reads through `incoming_`, and so goes before it
 };

@@ -26,7 +26,10 @@ bool ChannelPool::is_full(const Channel& channel, bool tcp) noexcept {
 }
 
 ChannelPool::Choice ChannelPool::get(const ChannelSettings& settings, TimePoint now) {
-  auto& group = groups_[settings];
+  if (last_ == nullptr || last_->first != settings) {
+    last_ = &*groups_.try_emplace(settings).first;
+  }
+  auto& group = last_->second;
   auto& usable = group.usable;
   for (std::size_t i = 0; i < usable.size(); ++i) {
     if (!is_full(*usable[group.current], settings.endpoint.tcp)) {
@@ -100,6 +103,14 @@ bool ChannelPool::is_usable(const ChannelSettings& settings, const Channel* chan
   return find_usable(settings, channel) != nullptr;
 }
 
+void ChannelPool::flush(TimePoint now) noexcept {
+  for (auto& [settings, group] : groups_) {
+    if (settings.endpoint.tcp) {
+      std::for_each(group.usable.begin(), group.usable.end(), [now](const auto& channel) { channel->flush(now); });
+    }
+  }
+}
+
 void ChannelPool::tend(TimePoint now) {
   if (now - tended_ < kTendInterval) {
     return;
@@ -118,6 +129,7 @@ void ChannelPool::tend(TimePoint now) {
     });
     group.current = 0;
   }
+  last_ = nullptr;
   std::erase_if(groups_, [](const auto& entry) { return entry.second.usable.empty() && entry.second.retired.empty(); });
 }
 

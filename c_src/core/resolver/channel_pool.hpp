@@ -52,6 +52,9 @@ class ChannelPool {
   // Whether questions may go over it, once it has room.
   bool is_usable(const ChannelSettings& settings, const Channel* channel) const;
 
+  // Writes what the connections keep: all questions of a turn of the loop at once.
+  void flush(TimePoint now) noexcept;
+
   // Closes what is idle, and what nobody waits for; not more often than is of use.
   void tend(TimePoint now);
 
@@ -74,7 +77,9 @@ class ChannelPool {
   SocketSet& sockets_;
   ReplyObserver& observer_;
   TimePoint tended_;
-  std::map<ChannelSettings, Group> groups_;
+  using Groups = std::map<ChannelSettings, Group>;
+  Groups groups_;
+  Groups::value_type* last_ = nullptr;  // that was asked for; null: none that is there still
 };
 
 }  // namespace caravan

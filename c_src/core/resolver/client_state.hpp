@@ -14,23 +14,26 @@
 
 namespace caravan {
 
-// A lookup is found by its inquiry.
-inline const Inquiry& inquiry_in(const Inquiry& inquiry) noexcept { return inquiry; }
-inline const Inquiry& inquiry_in(const Lookup* lookup) noexcept { return lookup->inquiry; }
+// What a lookup is found by. The hash is made once for each lookup.
+struct LookupKey {
+  const Inquiry& inquiry;
+  std::size_t hash;
+};
 
 struct LookupHash {
   using is_transparent = void;
-  template <typename Key>
-  std::size_t operator()(const Key& key) const noexcept {
-    return InquiryHash{}(inquiry_in(key));
-  }
+  std::size_t operator()(const LookupKey& key) const noexcept { return key.hash; }
+  std::size_t operator()(const Lookup* lookup) const noexcept { return lookup->inquiry_hash; }
 };
 
 struct SameLookup {
   using is_transparent = void;
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const noexcept {
-    return SameInquiry{}(inquiry_in(a), inquiry_in(b));
+  bool operator()(const LookupKey& key, const Lookup* lookup) const noexcept {
+    return key.hash == lookup->inquiry_hash && SameInquiry{}(key.inquiry, lookup->inquiry);
+  }
+  bool operator()(const Lookup* lookup, const LookupKey& key) const noexcept { return (*this)(key, lookup); }
+  bool operator()(const Lookup* a, const Lookup* b) const noexcept {
+    return a == b || (a->inquiry_hash == b->inquiry_hash && SameInquiry{}(a->inquiry, b->inquiry));
   }
 };
 

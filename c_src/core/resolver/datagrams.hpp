@@ -36,6 +36,7 @@ class Datagrams final : public Incoming {
   std::span<const std::uint8_t> message_for(const Question& question) noexcept override;
   void forget_messages() noexcept override { last_ = {}; }
 
+  bool is_established() const noexcept override { return false; }
   std::size_t unread() const noexcept override { return 0; }
 
  private:

@@ -10,13 +10,15 @@ constexpr std::chrono::seconds kTcpGivenUp{2};
 }  // namespace
 
 EndpointRecord& EndpointMemory::of(const Endpoint& endpoint) {
-  if (last_ == records_.end() || last_->first != endpoint) {
+  auto*& last = last_[endpoint.tcp ? 1 : 0];
+  if (last == nullptr || last->first.nameserver != endpoint.nameserver) {
     if (records_.size() >= kMaxEndpoints && !records_.contains(endpoint)) {
       records_.clear();
+      last_ = {};
     }
-    last_ = records_.try_emplace(endpoint).first;
+    last = &*records_.try_emplace(endpoint).first;
   }
-  return last_->second;
+  return last->second;
 }
 
 std::bitset<kMaxNameservers> EndpointMemory::silent(const Nameservers& nameservers, bool tcp) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <map>
@@ -30,7 +31,9 @@ class EndpointMemory {
 
  private:
   std::map<Endpoint, EndpointRecord> records_;
-  std::map<Endpoint, EndpointRecord>::iterator last_ = records_.end();  // that was asked for
+  // That were asked for last, over UDP and over TCP; null before.
+  using Entry = std::map<Endpoint, EndpointRecord>::value_type;
+  std::array<Entry*, 2> last_{};
 };
 
 }  // namespace caravan

@@ -32,6 +32,9 @@ class Incoming {
   virtual std::span<const std::uint8_t> message_for(const Question& question) noexcept = 0;
   virtual void forget_messages() noexcept = 0;
 
+  // Whether something has come over the connection that is open.
+  virtual bool is_established() const noexcept = 0;
+
   // Octets that c-ares has not read yet, although its socket may have no more.
   virtual std::size_t unread() const noexcept = 0;
 

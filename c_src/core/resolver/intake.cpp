@@ -23,8 +23,8 @@ Reply reply_with(const std::vector<IpAddress>& addresses) {
 }
 
 // False when there is no equal lookup that ends before the waiter's time does.
-bool join(ClientState& state, const Inquiry& inquiry, Waiter& waiter) {
-  const auto equal = state.joinable.find(inquiry);
+bool join(ClientState& state, const LookupKey& key, Waiter& waiter) {
+  const auto equal = state.joinable.find(key);
   if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {
     return false;
   }
@@ -66,7 +66,7 @@ void Intake::accept(LookupRequest& request) {
   look_up(state, inquiry_for(state, request), std::move(request.waiter));
 }
 
-Inquiry Intake::inquiry_for(const ClientState& state, const LookupRequest& request) {
+Inquiry Intake::inquiry_for(const ClientState& state, LookupRequest& request) {
   return inquiry_of(request, state.client->options, system_.get(now_));
 }
 
@@ -120,9 +120,9 @@ void Intake::accept_with_hosts(ClientState& state, LookupRequest& request, const
     return;
   }
   auto inquiry = inquiry_for(state, request);
-  std::vector<std::string> names{request.name};
+  std::vector<std::string> names{inquiry.question.name};
   if (uses_search_list(state.client->options, inquiry)) {
-    auto candidates = search_candidates(request.name, inquiry.system->search);
+    auto candidates = search_candidates(names.front(), inquiry.system->search);
     if (candidates.size() > 1) {
       names = std::move(candidates);
       std::for_each(names.begin(), names.end(), [](std::string& name) { name += '.'; });
@@ -153,7 +153,11 @@ void Intake::look_up_again(ClientState& state, Inquiry inquiry, Waiter waiter) {
 }
 
 LookupRef Intake::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
-  if (answer_from_cache(state, inquiry, waiter) || join(state, inquiry, waiter)) {
+  if (answer_from_cache(state, inquiry, waiter)) {
+    return kNoLookup;
+  }
+  const auto hash = InquiryHash{}(inquiry);
+  if (join(state, {inquiry, hash}, waiter)) {
     return kNoLookup;
   }
   auto& lookup = lookups_.open(state);
@@ -163,6 +167,7 @@ LookupRef Intake::look_up(ClientState& state, Inquiry inquiry, Waiter waiter) {
   state.publish_counts();
   lookup.inquiry = std::move(inquiry);
   lookup.waiters.first = std::move(waiter);
+  lookup.inquiry_hash = hash;
   lookup.joinable = state.joinable.insert(&lookup).second;
   use_nameservers(state, lookup);
   observer_.on_lookup(lookup);

@@ -63,7 +63,7 @@ class Intake {
   void accept_addresses(ClientState& state, LookupRequest& request);
   void accept_with_hosts(ClientState& state, LookupRequest& request, const HostsFile& hosts);
   void look_up_addresses(ClientState& state, const AddressJoins::JoinRef& join);
-  Inquiry inquiry_for(const ClientState& state, const LookupRequest& request);
+  Inquiry inquiry_for(const ClientState& state, LookupRequest& request);
   // The lookup that was begun for it, if it was not answered at once; kNoLookup when it joined another one.
   LookupRef look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
   bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);

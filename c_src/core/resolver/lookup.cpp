@@ -37,7 +37,6 @@ Lookup& LookupTable::open(ClientState& client) {
     lookup.ref.generation = ++last_generation_;
     lookup.ref.index = static_cast<std::uint32_t>(places_.size() - 1);
     lookup.client = &client;
-    timer_of_.push_back(timers_.end());
     // close() finds room without asking for any.
     if (free_.capacity() < places_.size()) {
       free_.reserve(2 * places_.size());
@@ -51,13 +50,13 @@ Lookup& LookupTable::open(ClientState& client) {
 }
 
 Lookup::Waiters LookupTable::close(Lookup& lookup) {
-  auto& timer = timer_of_[lookup.ref.index];
-  if (timer != timers_.end()) {
-    timers_.erase(std::exchange(timer, timers_.end()));
-  }
+  timers_.cancel(lookup.ref.index);
   auto waiters = std::move(lookup.waiters);
   Lookup cleared;
   cleared.ref = {lookup.ref.index, ++last_generation_};
+  // Keeps its memory.
+  lookup.channels.clear();
+  std::swap(cleared.channels, lookup.channels);
   lookup = std::move(cleared);
   free_.push_back(lookup.ref.index);
   return waiters;
@@ -67,7 +66,7 @@ void LookupTable::tidy() {
   if (free_.size() == places_.size() && places_.size() > kMaxKept) {
     places_ = std::deque<Lookup>{};
     free_ = std::vector<std::uint32_t>{};
-    timer_of_ = std::vector<Timers::iterator>{};
+    timers_ = Timers{};
   }
 }
 
@@ -79,33 +78,11 @@ Lookup* LookupTable::find(LookupRef ref) noexcept {
   return lookup.client != nullptr && lookup.ref.generation == ref.generation ? &lookup : nullptr;
 }
 
-void LookupTable::wake_at(Lookup& lookup, TimePoint when) {
-  auto& timer = timer_of_[lookup.ref.index];
-  if (timer == timers_.end()) {
-    timer = timers_.emplace(when, lookup.ref.index);
-    return;
-  }
-  auto node = timers_.extract(timer);
-  node.key() = when;
-  timer = timers_.insert(std::move(node));
-}
-
-std::optional<LookupTable::TimePoint> LookupTable::next_wake() const noexcept {
-  if (timers_.empty()) {
-    return std::nullopt;
-  }
-  return timers_.begin()->first;
-}
+void LookupTable::wake_at(Lookup& lookup, TimePoint when) { timers_.set(lookup.ref.index, when); }
 
 Lookup* LookupTable::take_due(TimePoint now) noexcept {
-  const auto first = timers_.begin();
-  if (first == timers_.end() || first->first > now) {
-    return nullptr;
-  }
-  const auto place = first->second;
-  timers_.erase(first);
-  timer_of_[place] = timers_.end();
-  return &places_[place];
+  const auto due = timers_.take_due(now);
+  return due ? &places_[*due] : nullptr;
 }
 
 }  // namespace caravan

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "core/resolver/inquiry.hpp"
 #include "core/resolver/lookup_ref.hpp"
 #include "core/resolver/search_verdict.hpp"
+#include "core/resolver/timers.hpp"
 #include "core/resolver/waiter.hpp"
 #include "core/wire/dns_name.hpp"
 
@@ -46,7 +46,8 @@ struct Lookup {
   std::size_t index_in_client = 0;  // in ClientState::lookups
   Waiters waiters;
   bool joinable = false;
-  Admission::Slot slot;  // held while its last question is in flight
+  std::size_t inquiry_hash = 0;  // while it is joinable
+  Admission::Slot slot;          // held while its last question is in flight
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;
@@ -104,7 +105,7 @@ class LookupTable {
   Lookup* find(LookupRef ref) noexcept;
 
   void wake_at(Lookup& lookup, TimePoint when);
-  std::optional<TimePoint> next_wake() const noexcept;
+  std::optional<TimePoint> next_wake() const noexcept { return timers_.next(); }
   // Removes and gives one lookup whose time has come; null when there is none.
   Lookup* take_due(TimePoint now) noexcept;
 
@@ -118,14 +119,11 @@ class LookupTable {
   }
 
  private:
-  using Timers = std::multimap<TimePoint, std::uint32_t>;
-
   // Of all places together: a place may come again when all have been given back.
   std::uint32_t last_generation_ = 0;
   std::deque<Lookup> places_;
   std::vector<std::uint32_t> free_;
-  Timers timers_;
-  std::vector<Timers::iterator> timer_of_;  // parallel to places_; end() when there is none
+  Timers timers_;  // by index
 };
 
 }  // namespace caravan

@@ -46,10 +46,10 @@ void LookupDriver::ask_candidate(Lookup& lookup) {
   lookup.outstanding = 0;
   lookup.partial.reset();
   lookup.plan = planner_.plan(lookup, now_);
-  const auto round_trip = record_of(lookup, lookup.first_server, true).round_trip();
-  lookup.attempt_timeout =
-      pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries,
-                            lookup.plan->attempts_before_fallback(), round_trip.value_or(pace::Duration::zero()));
+  const auto over_tcp = lookup.plan->attempts_before_fallback();
+  const auto round_trip = over_tcp > 0 ? record_of(lookup, lookup.first_server, true).round_trip() : std::nullopt;
+  lookup.attempt_timeout = pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries, over_tcp,
+                                                 round_trip.value_or(pace::Duration::zero()));
   lookup.asked = {};
   lookup.is_retry = false;
   ask(lookup);

@@ -56,6 +56,11 @@ class LookupDriver final : ReplyObserver {
   // When admit() may have something to do without a reply.
   std::optional<TimePoint> next_sweep() const noexcept { return admission_.next_sweep(); }
 
+  // Writes what was asked over connections. Returns whether there are replies to act upon.
+  bool flush() noexcept {
+    channels_.flush(now_);
+    return !arrivals_.empty();
+  }
   // Acts upon the replies that have been read; false when there was none.
   bool handle_replies();
 

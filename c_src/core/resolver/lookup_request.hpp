@@ -32,9 +32,8 @@ struct LookupRequest {
 // A DNS name, or an address where its own addresses are wanted.
 bool can_be_looked_up(const LookupRequest& request);
 
-// What is to be asked, by the request's options, otherwise by those of its client, and at the system's nameservers
-// otherwise over TCP alone if the system uses nothing else. kAddresses: for IPv4.
-Inquiry inquiry_of(const LookupRequest& request, const ClientOptions& otherwise,
-                   std::shared_ptr<const SystemConfig> system);
+// What is to be asked: takes the name out of the request. By the request's options, otherwise by those of its client,
+// and at the system's nameservers otherwise over TCP alone if the system uses nothing else. kAddresses: for IPv4.
+Inquiry inquiry_of(LookupRequest& request, const ClientOptions& otherwise, std::shared_ptr<const SystemConfig> system);
 
 }  // namespace caravan

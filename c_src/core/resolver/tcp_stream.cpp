@@ -65,11 +65,15 @@ ssize_t TcpStream::read(int fd, std::span<std::uint8_t> to) noexcept {
 }
 
 ssize_t TcpStream::receive(int fd) {
-  const auto before = octets_.size();
-  octets_.resize(before + kReadSize);
-  const auto received = ::recv(fd, octets_.data() + before, kReadSize, 0);
-  octets_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(received, 0)));
-  find_messages();
+  if (!buffer_) {
+    buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(kReadSize);  // NOLINT(modernize-avoid-c-arrays)
+  }
+  const auto received = ::recv(fd, buffer_.get(), kReadSize, 0);
+  if (received > 0) {
+    is_established_ = true;
+    octets_.insert(octets_.end(), buffer_.get(), buffer_.get() + received);
+    find_messages();
+  }
   return received;
 }
 
@@ -114,12 +118,13 @@ void TcpStream::forget_messages() noexcept {
   octets_.erase(octets_.begin(), octets_.begin() + static_cast<std::ptrdiff_t>(count));
   read_ -= count;
   incomplete_ -= count;
-  if (octets_.empty()) {
+  if (octets_.empty() && octets_.capacity() > kReadSize) {
     octets_.shrink_to_fit();
   }
 }
 
 void TcpStream::clear() noexcept {
+  is_established_ = false;
   octets_.clear();
   read_ = 0;
   incomplete_ = 0;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,6 +24,7 @@ class TcpStream final : public Incoming {
   std::span<const std::uint8_t> message_for(const Question& question) noexcept override;
   void forget_messages() noexcept override;
 
+  bool is_established() const noexcept override { return is_established_; }
   std::size_t unread() const noexcept override { return octets_.size() - read_; }
 
  private:
@@ -37,9 +39,12 @@ class TcpStream final : public Incoming {
   void find_messages();
   std::span<const std::uint8_t> at(const Extent& message) const noexcept;
 
-  std::vector<std::uint8_t> octets_;  // from the length of the first message on that has not been forgotten
-  std::size_t read_ = 0;              // by c-ares
-  std::size_t incomplete_ = 0;        // where the message begins that has not come as a whole
+  bool is_established_ = false;
+  // Its pages are not used until so much has come.
+  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would write to all of it
+  std::vector<std::uint8_t> octets_;        // from the length of the first message on that has not been forgotten
+  std::size_t read_ = 0;                    // by c-ares
+  std::size_t incomplete_ = 0;              // where the message begins that has not come as a whole
   std::vector<Extent> messages_;
   std::size_t next_ = 0;  // of the messages
 };

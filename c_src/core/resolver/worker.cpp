@@ -143,7 +143,7 @@ bool Worker::end_one(Resolver::Departure& departure) {
 void Worker::settle() {
   do {
     driver_.admit();
-  } while (driver_.handle_replies() || intake_.look_up_next_names());
+  } while (driver_.handle_replies() || intake_.look_up_next_names() || driver_.flush());
   is_behind_ |= driver_.is_behind();
 }
 

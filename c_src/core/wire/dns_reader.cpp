@@ -35,6 +35,17 @@ class WrittenName {
     if (!empty()) {
       add('.');
     }
+    // Nearly all octets stand for themselves: they are looked at together.
+    bool is_plain = true;
+    auto* text = &text_[size_];
+    for (const auto octet : label) {
+      is_plain &= kIsPlain[octet];
+      *text++ = static_cast<char>(octet);
+    }
+    if (is_plain) {
+      size_ += label.size();
+      return;
+    }
     for (const auto octet : label) {
       if (kIsPlain[octet]) {
         add(static_cast<char>(octet));

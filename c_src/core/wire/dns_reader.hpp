@@ -25,15 +25,9 @@ class DnsReader {
 
   std::uint8_t u8() noexcept { return has(1) ? message_[position_++] : std::uint8_t{0}; }
 
-  std::uint16_t u16() noexcept {
-    const auto high = u8();
-    return static_cast<std::uint16_t>(high << 8 | u8());
-  }
+  std::uint16_t u16() noexcept { return static_cast<std::uint16_t>(number<2>()); }
 
-  std::uint32_t u32() noexcept {
-    const std::uint32_t high = u16();
-    return high << 16 | u16();
-  }
+  std::uint32_t u32() noexcept { return number<4>(); }
 
   void skip(std::size_t bytes) noexcept {
     if (has(bytes)) {
@@ -55,6 +49,18 @@ class DnsReader {
   bool has(std::size_t bytes) noexcept {
     failed_ = failed_ || position_ > message_.size() || bytes > message_.size() - position_;
     return !failed_;
+  }
+
+  template <std::size_t kOctets>
+  std::uint32_t number() noexcept {
+    std::uint32_t number = 0;
+    if (has(kOctets)) {
+      for (const auto octet : message_.subspan(position_, kOctets)) {
+        number = number << 8U | octet;
+      }
+      position_ += kOctets;
+    }
+    return number;
   }
 
   TextRef fail() noexcept;

@@ -4,36 +4,17 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <utility>
 
 #include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
 
-// What the octets of an answer are at most.
-std::size_t greatest_size(const Reply& reply) noexcept {
-  constexpr std::size_t header = 9;
-  constexpr std::size_t srv_without_target = 12;
-  constexpr std::size_t address_record = 21;
-  constexpr std::size_t glue_without_target = 25;
-  auto size = header + srv_without_target * reply.srv.size() + address_record * reply.addresses.size() +
-              glue_without_target * reply.glue.size();
-  for (const auto& srv : reply.srv) {
-    size += srv.target.size;
-  }
-  for (const auto& glue : reply.glue) {
-    size += glue.target.size;
-  }
-  return size;
-}
-
-// Writes into a string of the greatest size.
 class Packer {
  public:
-  explicit Packer(std::size_t greatest) : octets_(greatest, '\0') {}
+  explicit Packer(std::span<std::uint8_t> octets) : octets_{octets} {}
 
-  void u8(std::size_t value) noexcept { octets_[size_++] = static_cast<char>(value & 0xFFU); }
+  void u8(std::size_t value) noexcept { octets_[size_++] = static_cast<std::uint8_t>(value & 0xFFU); }
   void u16(std::size_t value) noexcept {
     u8(value >> 8U);
     u8(value);
@@ -44,7 +25,8 @@ class Packer {
   }
   void target(std::string_view name) noexcept {
     u16(name.size());
-    size_ += name.copy(&octets_[size_], name.size());
+    std::copy(name.begin(), name.end(), octets_.subspan(size_).begin());
+    size_ += name.size();
   }
   void address(const IpAddress& address) noexcept {
     u8(address.family == Family::kInet ? 4 : 6);
@@ -53,13 +35,10 @@ class Packer {
     }
   }
 
-  std::string take() {
-    octets_.resize(size_);
-    return std::move(octets_);
-  }
+  std::size_t size() const noexcept { return size_; }
 
  private:
-  std::string octets_;
+  const std::span<std::uint8_t> octets_;
   std::size_t size_ = 0;
 };
 
@@ -85,8 +64,24 @@ void pack_glue(Packer& packer, const Reply& reply) {
 
 }  // namespace
 
-std::string pack_answer(const Reply& reply) {
-  Packer packer{greatest_size(reply)};
+std::size_t greatest_packed_size(const Reply& reply) noexcept {
+  constexpr std::size_t header = 9;
+  constexpr std::size_t srv_without_target = 12;
+  constexpr std::size_t address_record = 21;
+  constexpr std::size_t glue_without_target = 25;
+  auto size = header + srv_without_target * reply.srv.size() + address_record * reply.addresses.size() +
+              glue_without_target * reply.glue.size();
+  for (const auto& srv : reply.srv) {
+    size += srv.target.size;
+  }
+  for (const auto& glue : reply.glue) {
+    size += glue.target.size;
+  }
+  return size;
+}
+
+std::size_t pack_answer(const Reply& reply, std::span<std::uint8_t> octets) noexcept {
+  Packer packer{octets};
   const bool is_srv = !reply.srv.empty();
   packer.u16(static_cast<std::size_t>(is_srv ? RecordType::kSrv : RecordType::kA));
   packer.u8(reply.complete ? 1 : 0);
@@ -104,7 +99,7 @@ std::string pack_answer(const Reply& reply) {
     packer.u32(record.ttl);
   }
   pack_glue(packer, reply);
-  return packer.take();
+  return packer.size();
 }
 
 }  // namespace caravan

@@ -1,6 +1,8 @@
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "core/wire/dns_message.hpp"
 
@@ -16,6 +18,11 @@ namespace caravan {
 //   glue: target, the least TTL (32), number of addresses (16), addresses
 //   target: size (16), octets
 //   address: 4 or 6 (8), octets
-std::string pack_answer(const Reply& reply);
+//
+// Writes into `octets`, which has room for greatest_packed_size(), and gives how many there are.
+std::size_t pack_answer(const Reply& reply, std::span<std::uint8_t> octets) noexcept;
+
+// At most.
+std::size_t greatest_packed_size(const Reply& reply) noexcept;
 
 }  // namespace caravan

@@ -108,11 +108,14 @@ TEST_CASE("where the system uses TCP alone its nameservers are asked over nothin
 }
 
 TEST_CASE("inquiries under another resolv.conf are not the same") {
-  const LookupRequest request{LookupType::kA, "app.example", {}, {}};
+  const auto inquiry_under = [](const std::shared_ptr<const SystemConfig>& system) {
+    LookupRequest request{LookupType::kA, "app.example", {}, {}};
+    return inquiry_of(request, {}, system);
+  };
   const auto before = std::make_shared<const SystemConfig>();
   const auto since = std::make_shared<const SystemConfig>();
-  CHECK(same(inquiry_of(request, {}, before), inquiry_of(request, {}, before)));
-  CHECK_FALSE(same(inquiry_of(request, {}, before), inquiry_of(request, {}, since)));
+  CHECK(same(inquiry_under(before), inquiry_under(before)));
+  CHECK_FALSE(same(inquiry_under(before), inquiry_under(since)));
 }
 
 }  // namespace
