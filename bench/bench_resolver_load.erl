@@ -1,7 +1,7 @@
 %% Lookups by many callers at once, and what they took.
 -module(bench_resolver_load).
 
--export([measure/4, ask/5, name/2, resolver/2, idle_cpu/0]).
+-export([measure/4, ask/4, name/2, resolver/2, idle_cpu/0, with_busy_schedulers/1]).
 
 -export_type([contender/0, measurement/0]).
 
@@ -14,19 +14,21 @@
 
 -define(ROUND_LIMIT_MS, 60000).
 -define(LOOKUP_TIMEOUT_MS, 50000).
+%% Where datagrams are lost, the timeout says how late a lookup is that has used up its tries: it is the default one.
+-define(LOSSY_TIMEOUT_MS, 5000).
 %% The unit of /proc/PID/stat, USER_HZ, is fixed on Linux.
 -define(NS_PER_TICK, 10000000).
 
 %% Lets the callers make so many lookups between them; each asks again as soon as it has its answer.
 -spec measure(contender(), bench_resolver:row(), pos_integer(), inet:port_number()) -> measurement().
-measure(Contender, #{transport := Transport, records := Records, callers := Callers}, Lookups, Server) ->
+measure(Contender, #{callers := Callers} = Row, Lookups, Server) ->
     Tickets = atomics:new(1, []),
     ok = atomics:put(Tickets, 1, Lookups),
     %% The latency of every lookup; what stays zero has failed.
     Latencies = atomics:new(Lookups, []),
     Workers = [
         begin
-            Ask = ask(Contender, Transport, Records, Caller, Server),
+            Ask = ask(Contender, Row, Caller, Server),
             spawn_monitor(fun() -> receive go -> caller(Ask, Tickets, Latencies) end end)
         end
      || Caller <- lists:seq(1, Callers)
@@ -68,17 +70,17 @@ await([{Pid, Monitor} | Workers], Until) ->
     end.
 
 %% One lookup of a caller's own name; whether it brought all records.
--spec ask(contender(), udp | tcp, pos_integer(), pos_integer(), inet:port_number()) -> fun(() -> boolean()).
-ask(caravan, Transport, Records, Caller, Server) ->
+-spec ask(contender(), bench_resolver:row(), pos_integer(), inet:port_number()) -> fun(() -> boolean()).
+ask(caravan, #{transport := Transport, records := Records} = Row, Caller, Server) ->
     Name = name(Records, Caller),
-    Options = #{resolver => resolver(Transport, Server)},
+    Options = #{resolver => resolver(Transport, timeout(Row), Server)},
     fun() ->
         case caravan_dns:lookup(Name, srv, Options) of
             {ok, #{records := Answer}} -> length(Answer) =:= Records;
             {error, _} -> false
         end
     end;
-ask(inet_res, Transport, Records, Caller, Server) ->
+ask(inet_res, #{transport := Transport, records := Records}, Caller, Server) ->
     Name = name(Records, Caller),
     Options = [
         {nameservers, [{{127, 0, 0, 1}, Server}]}, {edns, 0}, {udp_payload_size, 4096}, {usevc, Transport =:= tcp}
@@ -90,16 +92,19 @@ ask(inet_res, Transport, Records, Caller, Server) ->
         end
     end.
 
+timeout(#{condition := {lost, _}}) -> ?LOSSY_TIMEOUT_MS;
+timeout(_Row) -> ?LOOKUP_TIMEOUT_MS.
+
 %% One for the whole run, as a user would have.
 -spec resolver(udp | tcp, inet:port_number()) -> caravan_dns:resolver().
-resolver(Transport, Server) ->
-    Key = {?MODULE, Transport, Server},
+resolver(Transport, Server) -> resolver(Transport, ?LOOKUP_TIMEOUT_MS, Server).
+
+resolver(Transport, Timeout, Server) ->
+    Key = {?MODULE, Transport, Timeout, Server},
     case persistent_term:get(Key, none) of
         none ->
             {ok, Resolver} = caravan_dns:open(#{
-                nameservers => ["127.0.0.1:" ++ integer_to_list(Server)],
-                transport => Transport,
-                timeout => ?LOOKUP_TIMEOUT_MS
+                nameservers => ["127.0.0.1:" ++ integer_to_list(Server)], transport => Transport, timeout => Timeout
             }),
             ok = persistent_term:put(Key, Resolver),
             Resolver;
@@ -111,6 +116,21 @@ resolver(Transport, Server) ->
 -spec name(pos_integer(), pos_integer()) -> string().
 name(Records, Caller) ->
     lists:flatten(io_lib:format("c~b._app-~b._tcp.bench.test", [Caller, Records])).
+
+%% What the function gives while processes compute: two for each scheduler, so that each of them always has one to run.
+-spec with_busy_schedulers(fun(() -> Result)) -> Result.
+with_busy_schedulers(Fun) ->
+    Computing = [spawn_monitor(fun compute/0) || _ <- lists:seq(1, 2 * erlang:system_info(schedulers_online))],
+    try
+        Fun()
+    after
+        lists:foreach(fun({Pid, _}) -> exit(Pid, kill) end, Computing),
+        lists:foreach(fun({Pid, Monitor}) -> receive {'DOWN', Monitor, process, Pid, _} -> ok end end, Computing)
+    end.
+
+compute() ->
+    _ = lists:foldl(fun(Number, Sum) -> Sum + Number * Number end, 0, lists:seq(1, 1000)),
+    compute().
 
 %% Nanoseconds of CPU per nanosecond that this VM takes when nobody asks for anything.
 -spec idle_cpu() -> float().

@@ -1,7 +1,7 @@
 %% What becomes of lookups on a network that loses datagrams: the firewall of the network namespace drops a share of them each way.
 -module(bench_resolver_loss).
 
--export([run/1]).
+-export([run/1, lose/1]).
 
 -define(LOSSES, [1, 5, 10, 20]).
 %% One caller waits for a second at each try that is lost.
@@ -62,6 +62,7 @@ caller(Name, Resolver, Tickets, {Answered, Overload} = Counts) ->
     end.
 
 %% In percent, on the way in: who sends a datagram that is dropped on the way out is told so.
+-spec lose(Percent :: 0..100) -> ok.
 lose(Loss) ->
     Rules = [
         "flush ruleset\n",

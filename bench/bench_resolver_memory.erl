@@ -4,7 +4,7 @@
 
 -export([in_flight/1, million/1]).
 
--define(ROW, #{transport => udp, records => 3, callers => 100}).
+-define(ROW, #{transport => udp, records => 3, callers => 100, condition => calm}).
 -define(STEPS, 10).
 -define(STEP_LOOKUPS, 100000).
 -define(IN_FLIGHT, 10000).
