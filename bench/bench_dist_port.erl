@@ -8,9 +8,9 @@
 -define(CALLS, 200000).
 -define(REGEX_CALLS, 2000).
 
-%% The argument is the library with the empty NIF, without its suffix.
--spec main([string()]) -> ok.
-main([Library]) ->
+%% The arguments are the library with the empty NIF, without its suffix, and whether to print a "table" or "rows".
+-spec main([string()]) -> no_return().
+main([Library, Form]) ->
     ok = erlang:load_nif(Library, 0),
     ok = caravan_nif:load(),
     Rules = rules(),
@@ -20,7 +20,10 @@ main([Library]) ->
     Name = 'app-name-4834@n12.node.dc1.consul',
     %% Interleaved, and the least of many rounds: what another program on the machine takes is not ours.
     Rounds = [round(Name, Rules) || _ <- lists:seq(1, ?ROUNDS)],
-    [Noop, Atom, Binary, Charlist, Regex] = [lists:min(Times) || Times <- transpose(Rounds)],
+    ok = show(Form, [lists:min(Times) || Times <- transpose(Rounds)]),
+    halt().
+
+show("table", [Noop, Atom, Binary, Charlist, Regex]) ->
     io:format("~-34s ~10s ~10s ~10s~n", ["", "ns/call", "x empty", "x faster"]),
     lists:foreach(fun({Label, Time}) -> row(Label, Time, Noop, Regex) end, [
         {"empty NIF", Noop},
@@ -28,7 +31,15 @@ main([Library]) ->
         {"caravan_nif:dist_port(binary)", Binary},
         {"caravan_nif:dist_port(charlist)", Charlist},
         {"Caravan 1.0's rule (atom)", Regex}
-    ]).
+    ]);
+show("rows", [Noop, Atom, _Binary, _Charlist, Regex]) ->
+    bench_report:print([report("an empty NIF", Atom, Noop), report("Caravan 1.0's rule", Atom, Regex)]).
+
+report(Rival, Time, RivalTime) ->
+    #{
+        subject => "port of a name (atom)", unit => "ns", value => Time,
+        rival => Rival, rival_value => RivalTime, ratio => Time / RivalTime, aim => none
+    }.
 
 row(Label, Time, Noop, Regex) ->
     io:format("~-34s ~10.1f ~10.2f ~10.1f~n", [Label, Time, Time / Noop, Regex / Time]).

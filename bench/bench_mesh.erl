@@ -8,16 +8,17 @@
 -define(ROUNDS, 5).
 -define(CONTENDERS, [caravan, rival]).
 
--define(TIME_AIM, 0.5).
--define(QUERIES_AIM, 2).
+%% Of the rival's time, and of queries per node.
+-define(TIME_AIM, {at_most, 0.5}).
+-define(QUERIES_AIM, {at_most, 2}).
 
-%% The arguments are the number of nodes and a directory for files.
+%% The arguments are the number of nodes, a directory for files, and whether to print a "table" or "rows".
 -spec main([string()]) -> no_return().
-main([Count, Directory]) ->
+main([Count, Directory, Form]) ->
     ok = caravan_demo_signal:forward_sigterm(self()),
     ok = caravan_nif:load(),
     {ok, Nodes} = supervisor:start_link(?MODULE, []),
-    {Runner, Monitor} = spawn_monitor(fun() -> run(list_to_integer(Count), Directory, Nodes) end),
+    {Runner, Monitor} = spawn_monitor(fun() -> run(list_to_integer(Count), Directory, Nodes, Form) end),
     Status =
         receive
             {'DOWN', Monitor, process, Runner, normal} -> 0;
@@ -37,20 +38,24 @@ init([]) ->
     {ok, {#{strategy => simple_one_for_one}, [Node]}}.
 
 %% A node of a release has loaded all modules when it starts to look; here the first meshes tell which are needed.
-run(Count, Directory, Nodes) ->
+run(Count, Directory, Nodes, Form) ->
     Run = fun(Contender, Size, Modules) -> bench_mesh_round:run(Contender, Size, Modules, Directory, Nodes) end,
     Modules = lists:usort(lists:append([maps:get(loaded, Run(Contender, 3, [])) || Contender <- ?CONTENDERS])),
+    LoadAverage = bench_report:load_average(),
+    Rounds = [
+        maps:from_list([{Contender, per_node(Run(Contender, Count, Modules), Count)} || Contender <- ?CONTENDERS])
+     || _ <- lists:seq(1, ?ROUNDS)
+    ],
+    show(Form, Count, LoadAverage, Rounds).
+
+show("table", Count, LoadAverage, Rounds) ->
     io:format(
         "~b nodes, each an OS process, and one nameserver on this machine: medians of ~b interleaved rounds, and the~n"
         "range in brackets; the ratio is the median of those within the rounds.~n"
         "Rival: inet_res, a poll every 5 s, one connect after the other, addresses from inet:getaddr/2.~n"
         "Caravan: poll_interval 5000. Both with connect_all true, the default. Load average before: ~ts.~n~n",
-        [Count, ?ROUNDS, load_average()]
+        [Count, ?ROUNDS, LoadAverage]
     ),
-    Rounds = [
-        maps:from_list([{Contender, per_node(Run(Contender, Count, Modules), Count)} || Contender <- ?CONTENDERS])
-     || _ <- lists:seq(1, ?ROUNDS)
-    ],
     row("", ["Caravan", "rival", "ratio"]),
     lists:foreach(fun({Label, Key, Format}) -> print(Label, Key, Format, Rounds) end, [
         {"last start to full mesh, ms", start, "~.1f"},
@@ -62,7 +67,20 @@ run(Count, Directory, Nodes) ->
     ]),
     io:format("~n"),
     aim("half the rival's time", "ratio ~.2f", ratio(start, Rounds), ?TIME_AIM),
-    aim("at most 2 queries per node", "~.2f", median(values(caravan, queries, Rounds)), ?QUERIES_AIM).
+    aim("at most 2 queries per node", "~.2f", median(caravan, queries, Rounds), ?QUERIES_AIM);
+show("rows", Count, _LoadAverage, Rounds) ->
+    Queries = median(caravan, queries, Rounds),
+    bench_report:print([
+        (report("last start to full mesh", "ms", start, Count, Rounds))#{aim => ?TIME_AIM},
+        report("user CPU time per node", "ms", cpu, Count, Rounds),
+        (report("queries per node", "", queries, Count, Rounds))#{aim => ?QUERIES_AIM, about => {"queries", Queries}}
+    ]).
+
+report(Label, Unit, Key, Count, Rounds) ->
+    #{
+        subject => io_lib:format("mesh of ~b: ~s", [Count, Label]), unit => Unit, value => median(caravan, Key, Rounds),
+        rival => "1.0's strategy", rival_value => median(rival, Key, Rounds), ratio => ratio(Key, Rounds), aim => none
+    }.
 
 per_node(#{start := Start, launch := Launch, cpu := Cpu, srv := Srv, address := Address}, Count) ->
     #{
@@ -74,31 +92,23 @@ per_node(#{start := Start, launch := Launch, cpu := Cpu, srv := Srv, address := 
         address => Address / Count
     }.
 
-%% Where it exceeds the number of cores, other programs decide who runs.
-load_average() ->
-    {ok, Text} = file:read_file("/proc/loadavg"),
-    hd(binary:split(Text, <<" ">>)).
-
 print(Label, Key, Format, Rounds) ->
     Cells = [range(Format, values(Contender, Key, Rounds)) || Contender <- ?CONTENDERS],
     row(Label, Cells ++ [io_lib:format("~.2f", [ratio(Key, Rounds)])]).
 
 range(Format, Values) ->
-    Shown = [io_lib:format(Format, [Value]) || Value <- [median(Values), lists:min(Values), lists:max(Values)]],
+    Shown = [io_lib:format(Format, [Value]) || Value <- [bench_report:median(Values), lists:min(Values), lists:max(Values)]],
     io_lib:format("~s (~s - ~s)", Shown).
 
 row(Label, [Caravan, Rival, Ratio]) ->
     io:format("~-30s ~24s ~24s ~7s~n", [Label, Caravan, Rival, Ratio]).
 
-aim(Label, Format, Value, Aim) when Value =< Aim -> aim(Label, Format, Value, Aim, "reached");
-aim(Label, Format, Value, Aim) -> aim(Label, Format, Value, Aim, "missed").
-
-aim(Label, Format, Value, _Aim, Outcome) ->
-    io:format("Aim: ~-30s ~s: " ++ Format ++ "~n", [Label, Outcome, Value]).
+aim(Label, Format, Value, Aim) ->
+    io:format("Aim: ~-30s ~s: " ++ Format ++ "~n", [Label, bench_report:verdict(Aim, Value), Value]).
 
 values(Contender, Key, Rounds) -> [maps:get(Key, maps:get(Contender, Round)) || Round <- Rounds].
 
 ratio(Key, Rounds) ->
-    median([Caravan / max(Rival, 1.0e-9) || #{caravan := #{Key := Caravan}, rival := #{Key := Rival}} <- Rounds]).
+    bench_report:median([Caravan / max(Rival, 1.0e-9) || #{caravan := #{Key := Caravan}, rival := #{Key := Rival}} <- Rounds]).
 
-median(Values) -> lists:nth((length(Values) + 1) div 2, lists:sort(Values)).
+median(Contender, Key, Rounds) -> bench_report:median(values(Contender, Key, Rounds)).
