@@ -12,7 +12,8 @@
     unit := string(),
     value := number(),
     rival := string(),
-    rival_value := number(),
+    %% `none' where the rival has failed.
+    rival_value := number() | none,
     ratio := number() | none,
     aim := aim() | none,
     %% The aim in words, where it is about something else than the ratio, and what it is about.
@@ -27,6 +28,7 @@ print(Rows) ->
 cells(#{subject := Subject, unit := Unit, value := Value, rival := Rival, rival_value := RivalValue, ratio := Ratio} = Row) ->
     [Subject, with_unit(Value, Unit), Rival, with_unit(RivalValue, Unit), number(Ratio) | judged(Row)].
 
+with_unit(none, _Unit) -> "";
 with_unit(Value, "") -> number(Value);
 with_unit(Value, Unit) -> [number(Value), " ", Unit].
 

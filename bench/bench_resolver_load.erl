@@ -13,11 +13,10 @@
 }.
 
 -define(ROUND_LIMIT_MS, 60000).
+-define(IDLE_MS, 3000).
 -define(LOOKUP_TIMEOUT_MS, 50000).
 %% Where datagrams are lost, the timeout says how late a lookup is that has used up its tries: it is the default one.
 -define(LOSSY_TIMEOUT_MS, 5000).
-%% The unit of /proc/PID/stat, USER_HZ, is fixed on Linux.
--define(NS_PER_TICK, 10000000).
 
 %% Lets the callers make so many lookups between them; each asks again as soon as it has its answer.
 -spec measure(contender(), bench_resolver:row(), pos_integer(), inet:port_number()) -> measurement().
@@ -135,17 +134,21 @@ compute() ->
 %% Nanoseconds of CPU per nanosecond that this VM takes when nobody asks for anything.
 -spec idle_cpu() -> float().
 idle_cpu() ->
+    %% The first reading loads code.
+    _ = cpu(),
     Cpu = cpu(),
     Start = erlang:monotonic_time(nanosecond),
-    timer:sleep(1000),
+    timer:sleep(?IDLE_MS),
     (cpu() - Cpu) / (erlang:monotonic_time(nanosecond) - Start).
 
-%% User and system time of all threads; fields 14 and 15, counted from behind the program's name in parentheses.
+%% Nanoseconds of user and system time of all threads: the ticks of /proc/PID/stat are too coarse where most of the time passes
+%% in waiting.
 cpu() ->
-    {ok, Stat} = file:read_file("/proc/self/stat"),
-    [_, Rest] = binary:split(Stat, <<") ">>),
-    Fields = binary:split(Rest, <<" ">>, [global]),
-    (binary_to_integer(lists:nth(12, Fields)) + binary_to_integer(lists:nth(13, Fields))) * ?NS_PER_TICK.
+    lists:sum([on_cpu(file:read_file(File)) || File <- filelib:wildcard("/proc/self/task/*/schedstat")]).
+
+on_cpu({ok, Text}) -> binary_to_integer(hd(binary:split(Text, <<" ">>)));
+%% It has ended meanwhile.
+on_cpu({error, _}) -> 0.
 
 percentile(_Percent, []) -> 0;
 percentile(Percent, Sorted) -> lists:nth(1 + (length(Sorted) - 1) * Percent div 100, Sorted).

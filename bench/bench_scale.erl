@@ -49,11 +49,11 @@ run(Nodes) ->
     ok = caravan_test_node:call(Hub, bench_scale_node, warm_up, []),
     io:format(
         "A node with so many connections, and with a topology of so many nodes that are all connected; DNS lists ~b in each name.~n"
-        "KiB, of the VM's own account and resident; CPU: user and system time of the node, without that of ticks where a poll is~n"
-        "meant; a tick: one sent and one received. OTP ~s. Load average before: ~ts.~n~n",
+        "Memory in KiB by the VM's own account, that of the whole VM resident in MiB; CPU: user and system time of the VM, of a poll~n"
+        "without the ticks of the same time; a tick: one sent and one received. OTP ~s. Load average before: ~ts.~n~n",
         [?RECORDS, erlang:system_info(otp_release), bench_report:load_average()]
     ),
-    line(["nodes", "a connection", "resident", "us a tick", "a topology", "a node of it", "queries a poll", "ms a poll"]),
+    line(["nodes", "a connection", "VM, MiB", "us a tick", "a topology", "a node of it", "queries a poll", "ms a poll"]),
     Empty = caravan_test_node:call(Hub, bench_scale_node, memory, []),
     _ = lists:foldl(
         fun(Size, Before) ->
@@ -69,7 +69,7 @@ run(Nodes) ->
     ok = caravan_test_node:kill(Hub),
     ok = caravan_dns_server:stop(Server).
 
-row(Size, {NoneTotal, NoneResident}, Hub, Server) ->
+row(Size, {NoneTotal, _}, Hub, Server) ->
     Call = fun(Function, Arguments) -> caravan_test_node:call(Hub, bench_scale_node, Function, Arguments) end,
     {Total, Resident} = Call(memory, []),
     TickCpu = Call(cpu_ms, [?WINDOW_MS]),
@@ -85,7 +85,7 @@ row(Size, {NoneTotal, NoneResident}, Hub, Server) ->
      || {Format, Value} <- [
             {"~b", Size},
             {"~.1f", (Total - NoneTotal) / 1024 / Size},
-            {"~.1f", (Resident - NoneResident) / 1024 / Size},
+            {"~b", round(Resident / 1024 / 1024)},
             {"~.1f", 1000 * TickCpu / Size / (?WINDOW_MS div ?TICK_MS)},
             {"~.1f", (WithTopology - Total) / 1024},
             {"~.2f", (WithTopology - Total) / 1024 / Size},
