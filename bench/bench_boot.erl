@@ -63,7 +63,9 @@ show("table", LoadAverage, Rounds) ->
         [?ROUNDS, LoadAverage]
     ),
     lists:foreach(fun(Module) -> io:format("-epmd_module ~-14s ~8.1f~n", [Module, median(Module, Rounds)]) end, ?CONTENDERS),
-    io:format("~-27s ~8.1f~n~nAim: at most 10 ms more ~s~n", ["more, of one and the next", more(Rounds), bench_report:verdict(?AIM, more(Rounds))]);
+    io:format("~-27s ~8.1f~n~nAim: at most 10 ms more, ~s~n", [
+        "more, of one and the next", more(Rounds), bench_report:verdict(?AIM, more(Rounds))
+    ]);
 show("rows", _LoadAverage, Rounds) ->
     bench_report:print([
         #{

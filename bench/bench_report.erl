@@ -1,7 +1,7 @@
 %% What benchmarks have in common: medians, and the rows that they print for bench/run.
 -module(bench_report).
 
--export([print/1, verdict/2, median/1, number/1, load_average/0]).
+-export([print/1, verdict/2, bound/1, median/1, number/1, load_average/0]).
 
 -export_type([row/0, aim/0]).
 
@@ -36,8 +36,12 @@ judged(#{aim := none}) -> ["", ""];
 judged(#{aim := Aim, about := {Words, Value}}) -> [[aim(Aim), " ", Words], verdict(Aim, Value)];
 judged(#{aim := Aim, ratio := Ratio}) -> [aim(Aim), verdict(Aim, Ratio)].
 
-aim({at_most, Bound}) -> ["at most ", number(Bound)];
-aim({at_least, Bound}) -> ["at least ", number(Bound)].
+aim({at_most, Bound}) -> ["at most ", bound(Bound)];
+aim({at_least, Bound}) -> ["at least ", bound(Bound)].
+
+-spec bound(number()) -> iodata().
+bound(Bound) when is_integer(Bound) -> integer_to_list(Bound);
+bound(Bound) -> number(Bound).
 
 -spec verdict(aim(), number() | none) -> string().
 verdict(_Aim, none) -> "void";

@@ -88,7 +88,9 @@ table(Measured) ->
         "what lookup/3 would take without the way through the resolver's thread. /e: ratio to ets:lookup/2.~n~n",
         [?ROUNDS]
     ),
-    io:format("~8s ~8s ~10s ~7s ~12s ~20s ~7s ~s~n", ["records", "callers", "lookup/3", "/e", "ets:lookup/2", "read in the caller", "/e", " short of"]),
+    io:format("~8s ~8s ~10s ~7s ~12s ~20s ~7s ~s~n", [
+        "records", "callers", "lookup/3", "/e", "ets:lookup/2", "read in the caller", "/e", " short of"
+    ]),
     lists:foreach(fun line/1, Measured).
 
 line(#{
