@@ -6,7 +6,7 @@ defmodule Caravan.DNS do
   ## Lookups
 
   `lookup/3` and `lookup_async/3` ask for the records of a name of the type `:srv`, `:a` or `:aaaa`, or for its
-  `:addresses`: A and AAAA records together, or those of one family, then not `complete`, if half a second later the
+  `:addresses`: A and AAAA records together, or those of one family, then not `complete`, if 0.8 seconds later the
   other one is not answered. IP addresses and names in the hosts file need no nameserver.
 
   Their options, a keyword list or a map; what is missing or `:default` is the resolver's:

@@ -62,7 +62,7 @@
 }).
 
 -type name() :: string() | binary().
-%% `addresses': A and AAAA records together, or those of one family, then not `complete', if half a second later the
+%% `addresses': A and AAAA records together, or those of one family, then not `complete', if 0.8 seconds later the
 %% other one is not answered. IP addresses and names in the hosts file need no nameserver.
 -type type() :: srv | a | aaaa | addresses.
 -opaque resolver() :: reference().

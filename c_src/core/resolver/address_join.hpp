@@ -25,8 +25,8 @@ class AddressJoins {
  public:
   using TimePoint = Waiter::Clock::time_point;
 
-  // How long the second family may take after the first one. A question that was lost is repeated within it.
-  static constexpr std::chrono::milliseconds kGrace{500};
+  // How long the second family may take after the first one. A question that was lost is repeated twice within it.
+  static constexpr std::chrono::milliseconds kGrace{800};
 
   struct Join;
   using JoinRef = std::shared_ptr<Join>;

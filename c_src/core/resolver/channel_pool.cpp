@@ -85,6 +85,20 @@ bool ChannelPool::retire(const ChannelSettings& settings, const Channel* channel
   return true;
 }
 
+void ChannelPool::restore(const Channel& channel) {
+  const auto group = groups_.find(channel.settings());
+  if (!channel.settings().endpoint.tcp || group == groups_.end()) {
+    return;
+  }
+  auto& [usable, current, retired] = group->second;
+  const auto found = find(retired, &channel);
+  if (found != retired.end()) {
+    const auto entry = retired.begin() + (found - retired.cbegin());
+    usable.push_back(std::move(*entry));
+    retired.erase(entry);
+  }
+}
+
 const Channel* ChannelPool::find_usable(const ChannelSettings& settings, const Channel* channel) const {
   const auto group = groups_.find(settings);
   if (group == groups_.end()) {

@@ -43,6 +43,10 @@ class ChannelPool {
   // come over it since, and for a second in any case. Returns false if nothing has changed.
   bool retire(const ChannelSettings& settings, const Channel* channel, TimePoint asked, TimePoint now);
 
+  // A reply has come over the channel. A connection that was retired may be used again: it was slow, and those after it
+  // would be as slow, and be retired before their first reply.
+  void restore(const Channel& channel);
+
   // For how long a connection is kept when nothing is in flight. It may be that the network forgets it, or the
   // nameserver closes it, just when a question leaves.
   static constexpr std::chrono::seconds kConnectionIdleLimit{10};

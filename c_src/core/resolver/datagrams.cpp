@@ -17,11 +17,15 @@ constexpr std::size_t kMaxSize = 65535;
 // What is no reply is passed over, but not for as long as somebody sends it.
 constexpr int kReadAtOnce = 64;
 
-constexpr std::size_t kHeaderSize = 12;
+constexpr std::size_t kHeaderSize = RecentQuestions::kHeaderSize;
+constexpr std::uint8_t kResponse = 0x80;   // in the third octet of the header
 constexpr std::uint8_t kTruncated = 0x02;  // in the third octet of the header
 constexpr std::size_t kAnswerCount = 6;
 constexpr std::size_t kAdditionalCount = 11;  // the lower octet of it, in the header
-constexpr std::size_t kMaxQuestionSize = kHeaderSize + kMaxDnsNameWire + 4;
+constexpr std::size_t kQuestionCount = 5;     // likewise
+constexpr std::uint8_t kRcode = 0x0F;         // in the fourth octet
+constexpr std::uint8_t kFormatError = 1;
+constexpr std::size_t kMaxQuestionSize = RecentQuestions::kMaxSize;
 constexpr std::size_t kOptRecordSize = 11;
 
 }  // namespace
@@ -60,6 +64,7 @@ ssize_t Datagrams::send(int fd, const iovec* parts, int count) noexcept {
   if (size < kHeaderSize) {
     return socket_functions::send(fd, parts, count, nullptr);
   }
+  sent_.remember(std::span{question}.first(size));
   if (mixed_case_) {
     mixed_case_->mix(std::span{question}.first(size));
   }
@@ -90,7 +95,7 @@ ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, sock
     if (received < 0) {
       return received;
     }
-    const auto datagram = checked({buffer_.get(), static_cast<std::size_t>(received)});
+    const auto datagram = checked(with_question({buffer_.get(), static_cast<std::size_t>(received)}));
     if (!datagram.empty()) {
       last_ = datagram;
       const auto size = std::min(to.size(), datagram.size());
@@ -103,6 +108,21 @@ ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, sock
 } catch (const std::exception&) {
   errno = ENOMEM;
   return -1;
+}
+
+// RFC 6891, section 7, and RFC 1035, section 4.1.1: who cannot make sense of a question does not always repeat it.
+std::span<std::uint8_t> Datagrams::with_question(std::span<std::uint8_t> reply) noexcept {
+  const bool is_bare =
+      reply.size() == kHeaderSize && (reply[2] & kResponse) != 0 && (reply[3] & kRcode) == kFormatError;
+  const auto question =
+      is_bare ? sent_.find(static_cast<std::uint16_t>(reply[0] << 8 | reply[1])) : std::span<const std::uint8_t>{};
+  if (question.empty()) {
+    return reply;
+  }
+  std::fill(reply.begin() + kAnswerCount - 2, reply.end(), std::uint8_t{0});
+  reply[kQuestionCount] = 1;
+  std::copy(question.begin() + kHeaderSize, question.end(), buffer_.get() + kHeaderSize);
+  return {buffer_.get(), question.size()};
 }
 
 std::span<std::uint8_t> Datagrams::checked(std::span<std::uint8_t> reply) noexcept {

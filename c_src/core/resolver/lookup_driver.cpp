@@ -1,7 +1,6 @@
 #include "core/resolver/lookup_driver.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "core/resolver/client_state.hpp"
@@ -107,7 +106,7 @@ void LookupDriver::ask(Lookup& lookup) {
   }
 }
 
-// That there is no room is no try.
+// That is no try.
 void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForTurn;
@@ -199,6 +198,7 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   auto& record = record_of(channel);
   if (!message.empty()) {
     record.on_reply(token.asked, now_);
+    channels_.restore(channel);
   } else if (failure == Error::kConnrefused && now_ - token.asked >= pace::kMinRetry) {
     // A proxy without a server behind it, or a host that is not there: who refuses does so at once.
     record.on_timeout(now_);

@@ -167,6 +167,23 @@ TEST_CASE("many questions are under way over the connection to a nameserver that
   test::check_own_answers(test::start_many(client, kQuestions, options));
 }
 
+// Longer than one nameserver may take before UDP is asked, and than a connection is kept that brings nothing.
+TEST_CASE("a connection that was slow to answer is used again") {
+  std::set<std::uint16_t> ports;
+  MockDnsServer server{[&](auto& exchange) {
+    const auto& query = exchange.query();
+    if (query.tcp && ports.insert(query.client_port).second) {
+      std::this_thread::sleep_for(milliseconds{1500});
+    }
+    exchange.reply(test::srv_reply_to(query, query.tcp ? "tcp.example" : "udp.example"));
+  }};
+  test::LookupClient client;
+  const auto options = at(Transport::kTcpFirst, milliseconds{5000}, server);
+  CHECK(client.ask(kQuestion, options).complete);
+  CHECK(client.ask(kQuestion, options).complete);
+  CHECK(ports.size() == 1);
+}
+
 TEST_CASE("connections that end without a word are silence") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {

@@ -43,7 +43,7 @@ TEST_CASE("integers are read in network byte order") {
 TEST_CASE("reading past the end gives zeros and is remembered") {
   const Bytes message{0x01, 0x02, 0x03};
   DnsReader reader{message};
-  CHECK(reader.u32() == 0x01020300);
+  CHECK(reader.u32() == 0);
   CHECK(reader.failed());
   CHECK(reader.u8() == 0);
 
