@@ -7,4 +7,6 @@ add_compile_options(
   -Wextra-semi -Wmissing-declarations -Wundef)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wduplicated-cond -Wduplicated-branches -Wlogical-op)
+else()
+  add_compile_options(-Wthread-safety)
 endif()

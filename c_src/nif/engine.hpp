@@ -5,12 +5,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "core/name/node_name.hpp"
 #include "core/resolver/resolver.hpp"
 #include "core/system/cares.hpp"
+#include "core/system/mutex.hpp"
 #include "nif/atoms.hpp"
 #include "nif/port_memo.hpp"
 
@@ -37,19 +37,19 @@ class SharedRule {
   std::uint16_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
   Versioned get() const {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     return {rule_, generation()};
   }
 
   void set(std::shared_ptr<const PortRule> rule) {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     rule_.swap(rule);
     generation_.fetch_add(1, std::memory_order_relaxed);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const PortRule> rule_;
+  mutable Mutex mutex_;
+  std::shared_ptr<const PortRule> rule_ CARAVAN_GUARDED_BY(mutex_);
   std::atomic<std::uint16_t> generation_{0};
 };
 

@@ -65,17 +65,20 @@ Resolver::~Resolver() {
 }
 
 bool Resolver::stop(std::chrono::milliseconds patience) noexcept {
-  std::unique_lock lock{mutex_};
+  const auto until = std::chrono::steady_clock::now() + patience;
+  const MutexLock lock{mutex_};
   stop_ = true;
   if (!thread_.joinable()) {
     return true;
   }
   wake_->wake();
-  return ended_.wait_for(lock, patience, [this] { return has_ended_; });
+  while (!has_ended_ && ended_.wait_until(mutex_, until)) {
+  }
+  return has_ended_;
 }
 
 void Resolver::let_go(std::shared_ptr<void> owner) noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (thread_.joinable() && !has_ended_) {
     owner_ = std::move(owner);
     thread_.detach();
@@ -86,7 +89,7 @@ void Resolver::let_go(std::shared_ptr<void> owner) noexcept {
 void Resolver::end_thread() noexcept {
   // May own this: it goes when the lock is free again.
   std::shared_ptr<void> owner;
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   owner = std::move(owner_);
   has_ended_ = true;
   ended_.notify_all();
@@ -94,7 +97,7 @@ void Resolver::end_thread() noexcept {
 
 ClientId Resolver::open(ClientOptions options) {
   auto client = std::make_shared<Client>(std::move(options));
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   clients_.emplace(++last_id_, std::move(client));
   return last_id_;
 }
@@ -104,7 +107,7 @@ bool Resolver::close(ClientId id) noexcept { return leave(id, true); }
 void Resolver::forsake(ClientId id) noexcept { leave(id, false); }
 
 bool Resolver::leave(ClientId id, bool closed) noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto found = clients_.find(id);
   if (found == clients_.end()) {
     return false;
@@ -125,7 +128,7 @@ bool Resolver::leave(ClientId id, bool closed) noexcept {
 }
 
 std::shared_ptr<const Client> Resolver::find(ClientId id) const noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto found = clients_.find(id);
   return found == clients_.end() ? nullptr : found->second;
 }
@@ -133,7 +136,7 @@ std::shared_ptr<const Client> Resolver::find(ClientId id) const noexcept {
 std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexcept try {
   auto& waiter = request.waiter;
   const auto now = Waiter::Clock::now();
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto found = clients_.find(id);
   if (found == clients_.end() || stop_) {
     return Error::kClosed;
@@ -181,7 +184,7 @@ void Resolver::start() {
 }
 
 void Resolver::take(Inbox& inbox) noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   inbox.stop = stop_;
   if (stop_) {
     inbox.left = std::exchange(requests_, {});
@@ -200,9 +203,9 @@ void Resolver::take(Inbox& inbox) noexcept {
       requests_.erase(entry);
     }
   }
-  const auto left = std::partition(departures_.begin(), departures_.end(), [this](const Departure& departure) {
-    return requests_.contains(departure.client.get());
-  });
+  const auto left = std::partition(departures_.begin(), departures_.end(),
+                                   [this](const Departure& departure)
+                                       CARAVAN_REQUIRES(mutex_) { return requests_.contains(departure.client.get()); });
   std::move(left, departures_.end(), std::back_inserter(inbox.departures));
   departures_.erase(left, departures_.end());
   inbox.has_more = !requests_.empty();

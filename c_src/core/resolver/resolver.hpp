@@ -1,12 +1,10 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -15,6 +13,7 @@
 #include "core/resolver/client.hpp"
 #include "core/resolver/lookup_request.hpp"
 #include "core/resolver/socket_set.hpp"
+#include "core/system/mutex.hpp"
 
 namespace caravan {
 
@@ -76,22 +75,22 @@ class Resolver {
   // more than a part: neither the other clients nor those who want the lock wait for long.
   void take(Inbox& inbox) noexcept;
   bool leave(ClientId id, bool closed) noexcept;
-  void start();
+  void start() CARAVAN_REQUIRES(mutex_);
   void end_thread() noexcept;
 
-  mutable std::mutex mutex_;
-  // Guarded by mutex_. No hash table: one that grows would keep everybody waiting.
-  std::map<ClientId, std::shared_ptr<Client>> clients_;
-  ClientId last_id_ = 0;                 // guarded by mutex_
-  RequestsOfClients requests_;           // guarded by mutex_; none is empty
-  const Client* last_served_ = nullptr;  // guarded by mutex_; to be compared only
-  std::deque<Departure> departures_;     // guarded by mutex_
-  bool stop_ = false;                    // guarded by mutex_
-  std::unique_ptr<WakePipe> wake_;       // set once, under mutex_, before the thread starts
-  std::thread thread_;                   // guarded by mutex_
-  bool has_ended_ = false;               // guarded by mutex_; the thread touches this no more, but for mutex_
-  std::condition_variable ended_;
-  std::shared_ptr<void> owner_;  // guarded by mutex_; of a thread that was let go
+  mutable Mutex mutex_;
+  // No hash table: one that grows would keep everybody waiting.
+  std::map<ClientId, std::shared_ptr<Client>> clients_ CARAVAN_GUARDED_BY(mutex_);
+  ClientId last_id_ CARAVAN_GUARDED_BY(mutex_) = 0;
+  RequestsOfClients requests_ CARAVAN_GUARDED_BY(mutex_);           // none is empty
+  const Client* last_served_ CARAVAN_GUARDED_BY(mutex_) = nullptr;  // to be compared only
+  std::deque<Departure> departures_ CARAVAN_GUARDED_BY(mutex_);
+  bool stop_ CARAVAN_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<WakePipe> wake_;  // set once, under mutex_, before the thread starts
+  std::thread thread_ CARAVAN_GUARDED_BY(mutex_);
+  bool has_ended_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread touches this no more, but for mutex_
+  Condition ended_;
+  std::shared_ptr<void> owner_ CARAVAN_GUARDED_BY(mutex_);  // of a thread that was let go
 };
 
 }  // namespace caravan

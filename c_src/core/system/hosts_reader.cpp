@@ -47,7 +47,7 @@ HostsReader::~HostsReader() {
 }
 
 std::shared_ptr<const HostsFile> HostsReader::get(TimePoint now) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (!path_.empty() && !look_at_ && (!asked_ || now - *asked_ >= kLookInterval)) {
     asked_ = now;
     late_at_ = now + (hosts_ ? kPatienceForNews : kPatience);
@@ -73,35 +73,36 @@ bool HostsReader::has_thread() noexcept try {
 }
 
 void HostsReader::stop() noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   stop_ = true;
   wanted_.notify_one();
 }
 
 bool HostsReader::is_stopped() const noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return stop_;
 }
 
 bool HostsReader::has_ended() const noexcept {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return has_ended_ || !thread_.joinable();
+}
+
+std::optional<HostsReader::TimePoint> HostsReader::await_order() noexcept {
+  const MutexLock lock{mutex_};
+  while (!stop_ && !look_at_) {
+    wanted_.wait(mutex_);
+  }
+  has_ended_ = stop_;
+  return stop_ ? std::nullopt : look_at_;
 }
 
 void HostsReader::run() noexcept {
   name_this_thread();
   FileWatch watch{path_};
-  std::unique_lock lock{mutex_};
-  while (true) {
-    wanted_.wait(lock, [this] { return stop_ || look_at_; });
-    if (stop_) {
-      has_ended_ = true;
-      return;
-    }
-    const auto when = *look_at_;
-    lock.unlock();
-    auto fresh = watch.has_changed(when) ? std::make_shared<const HostsFile>(read_text(path_)) : nullptr;
-    lock.lock();
+  while (const auto when = await_order()) {
+    auto fresh = watch.has_changed(*when) ? std::make_shared<const HostsFile>(read_text(path_)) : nullptr;
+    const MutexLock lock{mutex_};
     if (fresh) {
       hosts_ = std::move(fresh);
     }

@@ -1,11 +1,9 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -13,6 +11,7 @@
 
 #include "core/system/file_watch.hpp"
 #include "core/system/hosts_file.hpp"
+#include "core/system/mutex.hpp"
 
 namespace caravan {
 
@@ -50,18 +49,22 @@ class HostsReader {
  private:
   bool has_thread() noexcept;
   void run() noexcept;
+  // The time at which the thread is to look at the file; nothing when it is to end.
+  std::optional<TimePoint> await_order() noexcept;
 
   const std::filesystem::path path_;
   const std::function<void()> on_news_;
   std::optional<TimePoint> asked_;
   TimePoint late_at_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wanted_;
-  std::optional<TimePoint> look_at_;        // guarded by mutex_; the time at which the thread looks at the file
-  bool stop_ = false;                       // guarded by mutex_
-  bool has_ended_ = false;                  // guarded by mutex_
-  std::shared_ptr<const HostsFile> hosts_;  // guarded by mutex_; null: the file has not been read yet
+  mutable Mutex mutex_;
+  Condition wanted_;
+  // The time at which the thread looks at the file.
+  std::optional<TimePoint> look_at_ CARAVAN_GUARDED_BY(mutex_);
+  bool stop_ CARAVAN_GUARDED_BY(mutex_) = false;
+  bool has_ended_ CARAVAN_GUARDED_BY(mutex_) = false;
+  // Null: the file has not been read yet.
+  std::shared_ptr<const HostsFile> hosts_ CARAVAN_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };
