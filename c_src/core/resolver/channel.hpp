@@ -77,6 +77,9 @@ class Channel {
 
   // Nobody waits any more for the reply to one of the questions in flight. c-ares cannot cancel a single one.
   void abandon() noexcept { ++abandoned_; }
+  // Whether no further question goes over it.
+  bool is_retired() const noexcept { return is_retired_; }
+  void set_retired(bool retired) noexcept { is_retired_ = retired; }
   // Whether nobody waits for anything that comes over this channel.
   bool is_forsaken() const noexcept { return abandoned_ == in_flight_; }
 
@@ -115,7 +118,8 @@ class Channel {
   Clock::time_point last_reply_;
   Clock::time_point reading_at_;
   Clock::time_point busy_since_;  // when something was in flight again
-  int unwritten_ = kNoSocket;     // the socket of the connection for which c-ares keeps questions
+  bool is_retired_ = false;
+  int unwritten_ = kNoSocket;  // the socket of the connection for which c-ares keeps questions
   std::vector<std::unique_ptr<Pending>> spare_;
   std::unique_ptr<Incoming> incoming_;
   AresChannel ares_;  // reads through `incoming_`, and so goes before it

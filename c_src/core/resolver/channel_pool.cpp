@@ -79,6 +79,7 @@ bool ChannelPool::retire(const ChannelSettings& settings, const Channel* channel
     return false;
   }
   const auto entry = usable.begin() + (found - usable.cbegin());
+  (*entry)->set_retired(true);
   retired.push_back(std::move(*entry));
   usable.erase(entry);
   current = 0;
@@ -86,14 +87,18 @@ bool ChannelPool::retire(const ChannelSettings& settings, const Channel* channel
 }
 
 void ChannelPool::restore(const Channel& channel) {
+  if (!channel.is_retired() || !channel.settings().endpoint.tcp) {
+    return;
+  }
   const auto group = groups_.find(channel.settings());
-  if (!channel.settings().endpoint.tcp || group == groups_.end()) {
+  if (group == groups_.end()) {
     return;
   }
   auto& [usable, current, retired] = group->second;
   const auto found = find(retired, &channel);
   if (found != retired.end()) {
     const auto entry = retired.begin() + (found - retired.cbegin());
+    (*entry)->set_retired(false);
     usable.push_back(std::move(*entry));
     retired.erase(entry);
   }

@@ -106,7 +106,6 @@ void LookupDriver::ask(Lookup& lookup) {
   }
 }
 
-// That is no try.
 void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForTurn;
@@ -125,7 +124,6 @@ void LookupDriver::admit() {
   }
 }
 
-// What was planned may be of no use by now.
 void LookupDriver::resume(Lookup& lookup) {
   if (lookup.asked == TimePoint{}) {
     ask_candidate(lookup);
@@ -285,7 +283,7 @@ void LookupDriver::handle(Arrival& arrival) {
   }
 }
 
-void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply reply) {
+void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply&& reply) {
   const bool has_records = !reply.error;
   if (has_records) {
     lookup.partial = std::make_unique<Reply>(std::move(reply));
@@ -300,7 +298,7 @@ void LookupDriver::handle_truncated(Lookup& lookup, Attempt attempt, Reply reply
   attempt_next(lookup, Cause::kNew);
 }
 
-void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply reply) {
+void LookupDriver::handle_answer(Lookup& lookup, Attempt attempt, Reply&& reply) {
   reply.complete = attempt.tcp && !reply.at_limit;
   if (!attempt.tcp && lookup.awaits_tcp() && now_ < lookup.tcp_given_up) {
     lookup.partial = std::make_unique<Reply>(std::move(reply));
@@ -350,7 +348,8 @@ void LookupDriver::wake(Lookup& lookup) {
     lookup.plan->time_out(lookup.attempt);
     attempt_next(lookup, Cause::kRetry);
   } else if (lookup.partial) {
-    results_.on_result(lookup, std::move(*lookup.partial));
+    const auto partial = std::move(lookup.partial);
+    results_.on_result(lookup, std::move(*partial));
   } else {
     results_.on_result(lookup, failed_reply(lookup.plan ? lookup.plan->error() : Error::kTimeout));
   }
@@ -381,13 +380,14 @@ void LookupDriver::ask_over_new_connection(Lookup& lookup) {
 
 void LookupDriver::candidate_failed(Lookup& lookup, Error error) {
   if (lookup.partial) {
-    results_.on_result(lookup, std::move(*lookup.partial));
+    const auto partial = std::move(lookup.partial);
+    results_.on_result(lookup, std::move(*partial));
   } else {
     next_candidate(lookup, failed_reply(error));
   }
 }
 
-void LookupDriver::next_candidate(Lookup& lookup, Reply reply) {
+void LookupDriver::next_candidate(Lookup& lookup, Reply&& reply) {
   Admission::leave(lookup);
   lookup.verdict.add(std::move(reply));
   if (++lookup.candidate < lookup.candidates.size()) {

@@ -24,7 +24,7 @@ class ResultObserver {
   virtual ~ResultObserver() = default;
 
   // The lookup is on its way no more; the observer closes it, with LookupDriver::end().
-  virtual void on_result(Lookup& lookup, Reply reply) = 0;
+  virtual void on_result(Lookup& lookup, Reply&& reply) = 0;
 };
 
 // Brings lookups from their first question to their result: through the names of the search list, the nameservers and
@@ -98,15 +98,15 @@ class LookupDriver final : ReplyObserver {
   ChannelPool::Choice get_channel(const ChannelSettings& settings);
   void await_turn(Lookup& lookup, const Endpoint& endpoint);
   void handle(Arrival& arrival);
-  void handle_truncated(Lookup& lookup, Attempt attempt, Reply reply);
-  void handle_answer(Lookup& lookup, Attempt attempt, Reply reply);
+  void handle_truncated(Lookup& lookup, Attempt attempt, Reply&& reply);
+  void handle_answer(Lookup& lookup, Attempt attempt, Reply&& reply);
   void handle_failure(Lookup& lookup, Attempt attempt, Error error);
   void note_silence(const Lookup& lookup);
   void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
   void candidate_failed(Lookup& lookup, Error error);
   // After one that has no answer, for which `reply` says why.
-  void next_candidate(Lookup& lookup, Reply reply);
+  void next_candidate(Lookup& lookup, Reply&& reply);
 
   LookupTable& lookups_;
   ResultObserver& results_;

@@ -164,7 +164,7 @@ void Worker::fire_timers() {
   }
 }
 
-void Worker::on_result(Lookup& lookup, Reply reply) {
+void Worker::on_result(Lookup& lookup, Reply&& reply) {
   auto& state = *lookup.client;
   const bool out_of_time = (reply.truncated || is_failure(reply)) && lookup.deadline() <= now_;
   // UDP in place of TCP: the answer may lack records that another one would have.

@@ -37,7 +37,7 @@ class Worker final : ResultObserver, IntakeObserver {
  private:
   void on_known(const Waiter& waiter, const Reply& reply) override { finish(waiter, reply); }
   void on_lookup(Lookup& lookup) override;
-  void on_result(Lookup& lookup, Reply reply) override;
+  void on_result(Lookup& lookup, Reply&& reply) override;
 
   void set_time(Clock::time_point now) noexcept;
   void depart(Resolver::Departure departure);

@@ -140,11 +140,21 @@ class Decoder {
     return name;
   }
 
+  // Most owners are the name before them: they point to it.
+  bool is_owned_by(const DnsRecord& record, std::string_view name) {
+    const bool is_known = record.owner.size > 0 && record.owner.offset == owner_.offset;
+    if (!is_known && equal_names(view(record.owner), name)) {
+      owner_ = record.owner;
+      return true;
+    }
+    return is_known;
+  }
+
   void take_answers(const std::vector<DnsRecord>& answers) {
     const auto name = resolve_aliases(answers);
     reply_.srv.reserve(question_.type == RecordType::kSrv ? answers.size() : 0);
     for (const auto& record : answers) {
-      if (record.type != question_.type || !equal_names(view(record.owner), name)) {
+      if (record.type != question_.type || !is_owned_by(record, name)) {
         continue;
       }
       lower_ttl(record.ttl);
@@ -276,6 +286,7 @@ class Decoder {
   const Question& question_;
   Reply reply_;
   std::vector<TextRef> targets_;
+  TextRef owner_;      // a name that is the one asked for in the end; empty: none yet
   std::string alias_;  // what the last CNAME record leads to
   bool has_root_target_ = false;
   bool broken_ = false;

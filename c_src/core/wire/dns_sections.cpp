@@ -70,7 +70,7 @@ class Parser {
 
   std::vector<DnsRecord> read_records(std::uint16_t count, bool with_owners) {
     std::vector<DnsRecord> records;
-    records.reserve(std::min<std::size_t>(count, (message_.size() - reader_.position()) / kLeastRecordBytes));
+    const auto most = std::min<std::size_t>(count, (message_.size() - reader_.position()) / kLeastRecordBytes);
     for (std::uint16_t i = 0; i < count; ++i) {
       const auto owner = reader_.position();
       reader_.skip_name();
@@ -87,6 +87,9 @@ class Parser {
         // RFC 6891, section 6.1.3: the class is a size, and the TTL begins with the upper eight bits of the RCODE.
         sections_.rcode = ttl >> 24U << 4U;
       } else if (record_class == kClassIn && is_known(type)) {
+        if (records.empty()) {
+          records.reserve(most);
+        }
         // RFC 2181, section 8: a TTL with the top bit set counts as zero.
         const std::uint32_t valid_ttl = ttl > 0x7FFFFFFFU ? 0 : ttl;
         records.push_back({with_owners ? read_owner(owner) : TextRef{}, static_cast<RecordType>(type), valid_ttl, data,
