@@ -29,7 +29,7 @@ topology_variables() ->
 %% The variable of a key.
 -spec name(atom()) -> string().
 name(topologies) -> "CARAVAN_CLUSTER_QUERY";
-name(Key) -> "CARAVAN_" ++ string:uppercase(atom_to_list(Key)).
+name(Key) -> "CARAVAN_" ++ caravan_ascii:uppercase(atom_to_list(Key)).
 
 %% What is allowed of a key, in the form that its variable has.
 -spec allowed(text(), Words) -> Words when Words :: caravan_option:allowed().
@@ -56,7 +56,7 @@ texts(Named) ->
     {Ours, [{Name, Value} || {_, Name, _, Value} <- ByAccident]}.
 
 value(Name) ->
-    string:trim(os:getenv(Name, "")).
+    caravan_ascii:trim(os:getenv(Name, "")).
 
 topologies([]) ->
     #{};
@@ -77,7 +77,7 @@ read(Text, Value) ->
 parse(integer, Value) ->
     integer(Value);
 parse(range, Value) ->
-    range([integer(Part) || Part <- string:lexemes(Value, "-, ")]);
+    range([integer(Part) || Part <- caravan_ascii:lexemes(Value, "-, ")]);
 parse(word, Value) ->
     word(Value);
 parse(port_or_word, "env:" ++ Variable) ->
@@ -99,7 +99,7 @@ parse(queries, Word) when Word =:= "ignore"; Word =:= "none" ->
 parse(queries, Value) ->
     one_or_many(elements(Value));
 parse(pairs, Value) ->
-    pairs([string:split(Element, "=") || Element <- elements(Value)]).
+    pairs([lists:splitwith(fun(Character) -> Character =/= $= end, Element) || Element <- elements(Value)]).
 
 integer(Value) ->
     try
@@ -120,17 +120,20 @@ word(Value) ->
     end.
 
 elements(Value) ->
-    string:lexemes(Value, ", ").
+    caravan_ascii:lexemes(Value, ", ").
 
 one_or_many([One]) -> One;
 one_or_many(Many) -> Many.
 
 %% A key that is none becomes an atom, too, so that the check of the options names it.
 pairs(Pairs) ->
-    case lists:all(fun(Pair) -> length(Pair) =:= 2 andalso length(hd(Pair)) < 64 end, Pairs) of
-        true -> [{list_to_atom(Key), plain_term(Value)} || [Key, Value] <- Pairs];
+    case lists:all(fun is_pair/1, Pairs) of
+        true -> [{list_to_atom(Key), plain_term(Value)} || {Key, "=" ++ Value} <- Pairs];
         false -> error
     end.
+
+is_pair({Key, "=" ++ _}) -> length(Key) < 64;
+is_pair({_, ""}) -> false.
 
 %% Numbers and the words that options have; anything else is a text, such as a path.
 plain_term(Value) when Value =:= "true"; Value =:= "false"; Value =:= "none"; Value =:= "default" ->

@@ -184,7 +184,7 @@ fixed(error, _Rule) -> none.
 %% A port as flags and environment variables say it; `false' is what os:getenv/1 gives for a variable that is not set.
 -spec from_text(string() | false) -> {ok, inet:port_number()} | error.
 from_text(Text) when is_list(Text) ->
-    try list_to_integer(string:trim(Text)) of
+    try list_to_integer(caravan_ascii:trim(Text)) of
         Port when Port >= 1, Port =< 65535 -> {ok, Port};
         _ -> error
     catch

@@ -117,6 +117,31 @@ a_port_in_the_name_is_nothing_to_speak_of_test_() ->
         ?assertEqual({exited, 0, <<>>}, stop(Node))
     end)).
 
+%% What is loaded
+
+%% Each module of OTP that no other node needs makes the boot longer: `unicode_util' by 25 ms, which nothing but
+%% `string' asks for.
+a_boot_loads_what_an_ordinary_node_loads_test_() ->
+    [?NODES(with(#{node => #{env => Variables}}, fun(Network) ->
+        Ordinary = caravan_test_epmd:with(Network, fun() -> loaded(Network#{epmd_module := "erl_epmd"}, []) end),
+        ?assertEqual([crypto, epp, io_lib_format], [
+            Module
+         || Module <- loaded(Network, Flags) -- Ordinary, not lists:prefix("caravan_", atom_to_list(Module))
+        ])
+     end))
+     || {Variables, Flags} <- [
+            {[], []},
+            {[], ["-caravan", "default_port", "4371", "port_srv", "\"{name}.test\""]},
+            {[{"CARAVAN_DEFAULT_PORT", " 4371 "}, {"CARAVAN_PORT_RANGE", "1024-65535"}, {"CARAVAN_LISTEN_PORT", "name"},
+              {"CARAVAN_PORT_SRV", "{name}.test"}, {"CARAVAN_NAMESERVERS", "127.0.0.1, [::1]:53"},
+              {"CARAVAN_RESOLVER", "timeout=500,cache=true"}, {"CARAVAN_CLUSTER_QUERY", "app.test"},
+              {"ERL_DIST_PORT", " 4372 "}], []}
+        ]].
+
+loaded(Network, Flags) ->
+    {_, Node} = boot(Network, node_name(Network, "a", free_port()), Flags),
+    lists:sort([Module || {Module, _} <- call(Node, code, all_loaded, [])]).
+
 %% Distribution that starts at run time
 
 distribution_starts_and_stops_at_run_time_test_() ->
