@@ -2,21 +2,14 @@
 %% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([name/2, spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
+-export([digits_ignored/2, spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
 -export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
-%% Nothing of a helper: it writes for a script that reads what a release's `rpc' prints.
--spec name(atom() | string(), {inet:port_number(), caravan_listen:rule()}) -> ok.
-name(Name, {Port, _Rule}) ->
-    {_, Origin} = caravan_nif:port_choice(Name),
-    warn_of_ignored_digits(Name, Origin, caravan_port:explain(Name), Port).
-
-%% Where SRV records or epmd say the port, names need none.
-warn_of_ignored_digits(Name, digits_ignored, #{rule := Rule}, Port) when Rule =/= port_srv, Rule =/= epmd ->
-    log(warning, digits_ignored, #{name => Name, port => Port});
-warn_of_ignored_digits(_Name, _Origin, _Explained, _Port) ->
-    ok.
+%% As caravan_port:ignores_digits/1 has it.
+-spec digits_ignored(atom() | string(), inet:port_number()) -> ok.
+digits_ignored(Name, Port) ->
+    log(warning, digits_ignored, #{name => Name, port => Port}).
 
 %% DNS does not tell upper case from lower case and knows no dot at the end, OTP does. What topologies make of records is
 %% without either, so that nobody finds a node with another spelling. A short name is made of no record.

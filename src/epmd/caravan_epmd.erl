@@ -110,11 +110,15 @@ cannot_listen(Report, IsBooting) ->
 log_unless(true, _Report) -> ok;
 log_unless(false, Report) -> caravan_announce:cannot_listen(Report).
 
-announce_name(true, Name, Host, Listen) ->
-    ok = caravan_announce:name(Name, Listen),
+%% Nothing of a helper: it writes for a script that reads what a release's `rpc' prints.
+announce_name(true, Name, Host, {Port, _Rule} = Listen) ->
+    ok = warn_of_ignored_digits(caravan_port:ignores_digits(Name), Name, Port),
     tell_of_spelling(Name, Host, Listen, is_booting());
 announce_name(false, _Name, _Host, _Listen) ->
     ok.
+
+warn_of_ignored_digits(true, Name, Port) -> caravan_announce:digits_ignored(Name, Port);
+warn_of_ignored_digits(false, _Name, _Port) -> ok.
 
 %% As with the port, the application says it after the boot.
 tell_of_spelling(_Name, _Host, {_Port, helper}, _IsBooting) -> ok;

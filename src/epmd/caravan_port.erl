@@ -2,7 +2,7 @@
 %% The port that the name of a node stands for, and by which rule.
 -module(caravan_port).
 
--export([of_name/1, find/4, explain/1]).
+-export([of_name/1, find/4, ignores_digits/1, explain/1]).
 -export([source/1, fixed/0, from_text/1, check/0, check_settings/1]).
 
 -export_type([rule/0, fixed/0]).
@@ -93,6 +93,13 @@ epmd_port(Name, Ip, Port, Deadline) ->
         {ok, {port, Known, _Version}} -> Known;
         _ -> Port
     end.
+
+%% Whether a name ends in digits, and others look for the node at a port that is not these. Where SRV records or epmd say
+%% the port, names need none.
+-spec ignores_digits(name()) -> boolean().
+ignores_digits(Name) ->
+    {_Port, Origin} = caravan_nif:port_choice(Name),
+    Origin =:= digits_ignored andalso settings(rule(Origin)) =:= none.
 
 %% Which rule gives which port, without asking anybody.
 -spec explain(name()) -> #{port := inet:port_number(), rule := atom(), explanation := string()}.

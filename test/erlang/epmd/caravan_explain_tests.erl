@@ -13,7 +13,7 @@ rules_test_() ->
      [fun digits_of_the_name/0, fun helpers_have_the_hash_of_their_name/0, fun digits_that_do_not_count/0, fun default_port/0, fun names_of_any_kind/0,
       fun records_come_before_the_default_port/0, fun epmd_comes_before_the_default_port/0,
       fun records_come_before_epmd/0, fun digits_come_before_what_could_be_asked/0,
-      fun other_terms_are_badarg/0]}.
+      fun digits_are_ignored_where_nobody_says_the_port/0, fun other_terms_are_badarg/0]}.
 
 digits_of_the_name() ->
     ?assertEqual(#{port => 4834, rule => name, explanation => "the digits at the end of the name, 4834"},
@@ -76,6 +76,12 @@ records_come_before_epmd() ->
     with_env([{fallback, epmd}, {port_srv, "{name}.app.test"}], fun() ->
         ?assertMatch(#{rule := port_srv}, caravan_epmd:explain(app))
     end).
+
+%% And the node says so in the log when it starts.
+digits_are_ignored_where_nobody_says_the_port() ->
+    Ignored = fun() -> [Name || Name <- ["app", "app-4834", "app-80", "rpc-1f3a-app-80"], caravan_port:ignores_digits(Name)] end,
+    ?assertEqual(["app-80"], Ignored()),
+    [with_env(Env, fun() -> ?assertEqual([], Ignored()) end) || Env <- [[{port_srv, "{name}.app.test"}], [{fallback, epmd}]]].
 
 digits_come_before_what_could_be_asked() ->
     with_env([{fallback, epmd}, {port_srv, "{name}.app.test"}], fun() ->
