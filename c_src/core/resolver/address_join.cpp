@@ -120,8 +120,12 @@ const std::shared_ptr<Client>& AddressJoins::client_of(const Join& join) noexcep
 
 // Both families of a name have their answers.
 void AddressJoins::answered(const JoinRef& join) {
+  if (join->ipv4->error == Error::kClosed || join->ipv6->error == Error::kClosed) {
+    join->finish(failed_reply(Error::kClosed));
+    return;
+  }
   auto reply = join_replies(*join->ipv4, *join->ipv6);
-  if (!reply.error || reply.error == Error::kClosed) {
+  if (!reply.error) {
     join->finish(reply);
     return;
   }
@@ -135,6 +139,8 @@ void AddressJoins::answered(const JoinRef& join) {
   join->ipv6.reset();
   unfinished_.push_back(join);
 }
+
+void AddressJoins::close(Join& join) noexcept { join.finish(failed_reply(Error::kClosed)); }
 
 std::optional<AddressJoins::TimePoint> AddressJoins::next_end() const noexcept {
   return half_answered_.empty() ? std::nullopt : std::optional{half_answered_.front().end};

@@ -49,6 +49,8 @@ class AddressJoins {
   JoinRef take_unfinished();
 
   Parts split(const JoinRef& join);
+  // Its resolver is closed, and nobody is asked for the next name.
+  static void close(Join& join) noexcept;
   // By which lookups the parts are answered; kNoLookup if it is none that was begun for them.
   static void set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexcept;
   // Whose lookup it is.

@@ -137,6 +137,7 @@ std::span<std::uint8_t> Datagrams::checked(std::span<std::uint8_t> reply) noexce
       return reply;
     case MixedCase::Verdict::kChanged:
       reply[2] |= kTruncated;
+      reply[3] &= static_cast<std::uint8_t>(~kRcode);
       std::fill(reply.begin() + kAnswerCount, reply.begin() + kHeaderSize, std::uint8_t{0});
       return reply;
     case MixedCase::Verdict::kOther:

@@ -15,7 +15,7 @@ class EdnsSupport {
   // For how long one that has none is asked without.
   static constexpr std::chrono::minutes kMissing{10};
   // How many lookups have to have an answer without EDNS after nothing but silence with it: each may have been bad
-  // luck.
+  // luck. So many refusals are needed of one that has answered questions with EDNS: each may be forged.
   static constexpr unsigned kSilences = 3;
 
   bool is_missing(TimePoint now) const noexcept { return missing_until_ && now < *missing_until_; }
@@ -26,10 +26,15 @@ class EdnsSupport {
   void on_answer() noexcept {
     has_answered_ = true;
     silences_ = 0;
+    refusals_ = 0;
     missing_until_.reset();
   }
   // A question without has been answered, after FORMERR to one with EDNS.
-  void on_answer_after_refusal(TimePoint now) noexcept { missing_until_ = now + kMissing; }
+  void on_answer_after_refusal(TimePoint now) noexcept {
+    if (!has_answered_ || ++refusals_ >= kSilences) {
+      missing_until_ = now + kMissing;
+    }
+  }
   // A question without has been answered, after silence to those with EDNS.
   void on_answer_after_silence(TimePoint now) noexcept {
     if (!has_answered_ && ++silences_ >= kSilences) {
@@ -40,6 +45,7 @@ class EdnsSupport {
  private:
   bool has_answered_ = false;
   unsigned silences_ = 0;
+  unsigned refusals_ = 0;
   std::optional<TimePoint> missing_until_;
 };
 

@@ -141,7 +141,17 @@ void Intake::look_up_addresses(ClientState& state, const AddressJoins::JoinRef& 
 bool Intake::look_up_next_names() {
   bool any = false;
   while (const auto join = joins_.take_unfinished()) {
-    look_up_addresses(clients_.of(AddressJoins::client_of(*join)), join);
+    auto* state = clients_.find(AddressJoins::client_of(*join).get());
+    if (state == nullptr) {
+      // It had nothing under way any more. Nobody can ask through it but those that wait already.
+      state = &clients_.of(AddressJoins::client_of(*join));
+      state->forsaken = true;
+    }
+    if (state->closed) {
+      AddressJoins::close(*join);
+    } else {
+      look_up_addresses(*state, join);
+    }
     any = true;
   }
   return any;
@@ -192,6 +202,9 @@ void Intake::end_awaiting(const Reply& reply) {
     std::for_each(requests.begin(), requests.end(), [&](const auto& request) { request.waiter.finish(reply); });
   }
   awaiting_hosts_.clear();
+  while (const auto join = joins_.take_unfinished()) {
+    AddressJoins::close(*join);
+  }
 }
 
 std::optional<Intake::TimePoint> Intake::next_wake() const noexcept {

@@ -72,7 +72,7 @@ struct Lookup {
   std::vector<Channel*> channels;
   Wait waits = Wait::kForReply;
 
-  std::uint8_t lost_connections = 0;
+  bool has_lost_connection = false;
   EdnsTrials edns;
 
   // No optional: few lookups need it, and it is large.

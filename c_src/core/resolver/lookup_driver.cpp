@@ -46,7 +46,8 @@ void LookupDriver::ask_candidate(Lookup& lookup) {
   lookup.partial.reset();
   lookup.plan = planner_.plan(lookup, now_);
   const auto over_tcp = lookup.plan->attempts_before_fallback();
-  const auto round_trip = over_tcp > 0 ? record_of(lookup, lookup.first_server, true).round_trip() : std::nullopt;
+  const auto round_trip =
+      lookup.plan->is_over_tcp() ? record_of(lookup, lookup.first_server, true).round_trip() : std::nullopt;
   lookup.attempt_timeout = pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries, over_tcp,
                                                  round_trip.value_or(pace::Duration::zero()));
   lookup.asked = {};
@@ -110,6 +111,7 @@ void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForTurn;
   admission_.wait(lookup, endpoint);
+  resting_.add(lookup);
   lookups_.wake_at(lookup, lookup.deadline());
 }
 
@@ -125,7 +127,7 @@ void LookupDriver::admit() {
 }
 
 void LookupDriver::resume(Lookup& lookup) {
-  if (lookup.asked == TimePoint{}) {
+  if (lookup.asked == TimePoint{} && lookup.plan->error() == Error::kTimeout) {
     ask_candidate(lookup);
   } else if (lookup.partial && endpoints_.is_tcp_given_up((*lookup.nameservers)[lookup.attempt.server])) {
     candidate_failed(lookup, Error::kTimeout);
@@ -186,9 +188,9 @@ std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt, const C
   return std::nullopt;
 }
 
-Lookup* LookupDriver::find(const QueryToken& token) noexcept {
-  auto* lookup = lookups_.find(token.lookup);
-  return lookup != nullptr && lookup->candidate == token.candidate ? lookup : nullptr;
+Lookup* LookupDriver::find(LookupRef ref, std::uint16_t candidate) noexcept {
+  auto* lookup = lookups_.find(ref);
+  return lookup != nullptr && lookup->candidate == candidate ? lookup : nullptr;
 }
 
 bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
@@ -201,7 +203,7 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
     // A proxy without a server behind it, or a host that is not there: who refuses does so at once.
     record.on_timeout(now_);
   }
-  auto* lookup = find(token);
+  auto* lookup = find(token.lookup, token.candidate);
   if (lookup == nullptr) {
     return false;
   }
@@ -252,8 +254,8 @@ bool LookupDriver::handle_replies() {
     handle(arrival);
   }
   handled_.clear();
-  for (const auto cut_off : lost_.take()) {
-    if (auto* lookup = lookups_.find(cut_off)) {
+  for (const auto& cut_off : lost_.take()) {
+    if (auto* lookup = find(cut_off.lookup, cut_off.candidate)) {
       attempt_next(*lookup, Cause::kRetry);
     }
   }
@@ -262,7 +264,7 @@ bool LookupDriver::handle_replies() {
 }
 
 void LookupDriver::handle(Arrival& arrival) {
-  auto* lookup = find(arrival.token);
+  auto* lookup = find(arrival.token.lookup, arrival.token.candidate);
   if (lookup == nullptr) {
     return;
   }
@@ -348,8 +350,7 @@ void LookupDriver::wake(Lookup& lookup) {
     lookup.plan->time_out(lookup.attempt);
     attempt_next(lookup, Cause::kRetry);
   } else if (lookup.partial) {
-    const auto partial = std::move(lookup.partial);
-    results_.on_result(lookup, std::move(*partial));
+    give_partial(lookup);
   } else {
     results_.on_result(lookup, failed_reply(lookup.plan ? lookup.plan->error() : Error::kTimeout));
   }
@@ -380,8 +381,7 @@ void LookupDriver::ask_over_new_connection(Lookup& lookup) {
 
 void LookupDriver::candidate_failed(Lookup& lookup, Error error) {
   if (lookup.partial) {
-    const auto partial = std::move(lookup.partial);
-    results_.on_result(lookup, std::move(*partial));
+    give_partial(lookup);
   } else {
     next_candidate(lookup, failed_reply(error));
   }

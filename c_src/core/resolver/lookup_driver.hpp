@@ -83,7 +83,7 @@ class LookupDriver final : ReplyObserver {
   bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
                 Error failure) noexcept override;
 
-  Lookup* find(const QueryToken& token) noexcept;
+  Lookup* find(LookupRef ref, std::uint16_t candidate) noexcept;
   void ask_candidate(Lookup& lookup);
   EndpointRecord& record_of(const Lookup& lookup, std::size_t server, bool tcp);
   EndpointRecord& record_of(const Channel& channel);
@@ -104,6 +104,11 @@ class LookupDriver final : ReplyObserver {
   void note_silence(const Lookup& lookup);
   void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
+  // Gives what has come over UDP.
+  void give_partial(Lookup& lookup) {
+    const auto partial = std::move(lookup.partial);
+    results_.on_result(lookup, std::move(*partial));
+  }
   void candidate_failed(Lookup& lookup, Error error);
   // After one that has no answer, for which `reply` says why.
   void next_candidate(Lookup& lookup, Reply&& reply);

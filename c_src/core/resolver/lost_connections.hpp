@@ -1,7 +1,8 @@
 #pragma once
 
 #include <chrono>
-#include <utility>
+#include <compare>
+#include <cstdint>
 #include <vector>
 
 #include "core/resolver/channel_pool.hpp"
@@ -22,13 +23,20 @@ class LostConnections {
   bool has_lost_one(const Lookup& lookup, Attempt attempt, Error error, TimePoint now) const;
 
   void add(Lookup& lookup);
-  // Gives those that were added, and forgets them. The ones that began first go first over the next connection: at its
-  // end, they would be cut off again.
-  std::vector<LookupRef> take();
+  struct CutOff {
+    TimePoint deadline;
+    LookupRef lookup;
+    std::uint16_t candidate;
+
+    auto operator<=>(const CutOff&) const = default;
+  };
+  // Gives those that were added, each once, and forgets them. The ones that began first go first over the next
+  // connection: at its end, they would be cut off again.
+  std::vector<CutOff> take();
 
  private:
   const ChannelPool& channels_;
-  std::vector<std::pair<TimePoint, LookupRef>> cut_off_;
+  std::vector<CutOff> cut_off_;
 };
 
 }  // namespace caravan

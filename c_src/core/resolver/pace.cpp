@@ -13,10 +13,10 @@ constexpr int kMaxPauses = 8;
 
 milliseconds attempt_timeout(milliseconds timeout, unsigned tries, std::size_t tcp_attempts,
                              Duration tcp_round_trip) noexcept {
-  if (tcp_attempts == 0) {
-    return std::min(kMaxAttemptTimeout, timeout / tries);
-  }
   const auto longest = std::max(kMaxAttemptTimeout, std::chrono::ceil<milliseconds>(4 * tcp_round_trip));
+  if (tcp_attempts == 0) {
+    return std::min(longest, timeout / tries);
+  }
   return std::min(longest, timeout / static_cast<milliseconds::rep>(std::max<std::size_t>(2 * tcp_attempts, tries)));
 }
 

@@ -28,7 +28,7 @@ bool RestingLookups::release_one(const ChannelSettings& settings) {
     auto* lookup = lookups_.find(queue.front());
     queue.pop_front();
     --count_;
-    if (lookup != nullptr && lookup->let_go_of_channels()) {
+    if (lookup != nullptr && !lookup->slot.is_held() && lookup->let_go_of_channels()) {
       return true;
     }
   }

@@ -9,8 +9,9 @@
 
 namespace caravan {
 
-// Lookups that have used up their tries, and wait for a late answer. They let go of their channels where others need
-// them: a late answer is worth less than a question that is not asked. Owned by one thread.
+// Lookups that have no question in flight, but may get a late answer: those that have used up their tries, and those
+// that wait for their turn. They let go of their channels where others need them: a late answer is worth less than a
+// question that is not asked. Owned by one thread.
 class RestingLookups {
  public:
   explicit RestingLookups(LookupTable& lookups) noexcept : lookups_{lookups} {}

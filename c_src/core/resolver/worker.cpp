@@ -85,9 +85,9 @@ void Worker::stop(Resolver::Inbox& inbox) {
   for (const auto& [client, requests] : inbox.left) {
     std::for_each(requests.begin(), requests.end(), [&](const auto& request) { request.waiter.finish(*reply); });
   }
-  intake_.end_awaiting(*reply);
   lookups_.for_each([&](Lookup& lookup) { finish(close(lookup), reply); });
   deliveries_.finish_some(std::numeric_limits<std::size_t>::max(), [this](auto&&... delivery) { finish(delivery...); });
+  intake_.end_awaiting(*reply);
 }
 
 void Worker::set_time(Clock::time_point now) noexcept {

@@ -21,6 +21,23 @@ TEST_CASE("a nameserver that has refused EDNS is asked without for ten minutes")
   CHECK_FALSE(edns.is_missing(kNow + std::chrono::minutes{10}));
 }
 
+// Anybody may say so, for all that a header of twelve octets shows.
+TEST_CASE("who has answered a question with EDNS has to refuse it several times in a row") {
+  EdnsSupport edns;
+  edns.on_answer();
+  for (unsigned i = 1; i < EdnsSupport::kSilences; ++i) {
+    edns.on_answer_after_refusal(kNow);
+    CHECK_FALSE(edns.is_missing(kNow));
+  }
+  edns.on_answer();
+  edns.on_answer_after_refusal(kNow);
+  CHECK_FALSE(edns.is_missing(kNow));
+  for (unsigned i = 1; i < EdnsSupport::kSilences; ++i) {
+    edns.on_answer_after_refusal(kNow);
+  }
+  CHECK(edns.is_missing(kNow));
+}
+
 TEST_CASE("silence with EDNS says nothing until it has been so for several lookups") {
   EdnsSupport edns;
   edns.on_answer_after_silence(kNow);

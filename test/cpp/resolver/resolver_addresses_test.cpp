@@ -143,6 +143,22 @@ TEST_CASE("a family that is never answered keeps no other lookup from being aske
   }
 }
 
+TEST_CASE("a lookup of addresses of which one family has failed is closed when its resolver is") {
+  test::Gate failed;
+  MockDnsServer server{[&failed](auto& exchange) {
+    if (exchange.query().type == RecordType::kAaaa) {
+      exchange.reply(exchange.query().reply().rcode(2));
+      failed.open();
+    }
+  }};
+  test::LookupClient client{test::once_at(server)};
+  auto answer = client.start(LookupType::kAddresses, "host.example");
+  failed.pass();
+  client.settle();
+  client.close();
+  CHECK(outcome(test::await(std::move(answer)).value()) == "closed");
+}
+
 TEST_CASE("there is no address when both families say so and no answer when one does not") {
   struct Case {
     unsigned ipv4;

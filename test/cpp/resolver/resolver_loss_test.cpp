@@ -81,6 +81,26 @@ TEST_CASE("a lookup that has used up its tries keeps no other one from being ask
   *waiting = false;
 }
 
+// All that may be in flight to a nameserver is, and nothing comes back.
+TEST_CASE("a nameserver that does not answer one resolver answers another one") {
+  MockDnsServer server{[](auto& exchange) {
+    if (exchange.query().name.starts_with("other")) {
+      echo(exchange);
+    }
+  }};
+  auto options = test::once_at(server);
+  options.max_inflight = 4096;
+  options.tries = 10;
+  options.timeout = milliseconds{4000};
+  test::LookupClient client{options};
+  const auto silent = test::start_many(client, 4400, {});
+  options.timeout = milliseconds{2000};
+  test::LookupClient other{client, options};
+  for (int i = 0; silent.back().wait_for(milliseconds{0}) == std::future_status::timeout; ++i) {
+    CHECK(outcome(other.ask({"other" + std::to_string(i) + ".example", RecordType::kSrv})) == "ok");
+  }
+}
+
 // Before the first reply a try takes a second, so that there would be three of them.
 TEST_CASE("a nameserver that answers fast is asked again sooner") {
   MockDnsServer server{[asked = 0](auto& exchange) mutable {

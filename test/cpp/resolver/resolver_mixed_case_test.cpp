@@ -79,6 +79,19 @@ TEST_CASE("a reply that does not repeat the case is asked for over TCP") {
   CHECK(server.transports() == Lines{"udp", "tcp"});
 }
 
+TEST_CASE("an error that does not repeat the case is nobody's word") {
+  MockDnsServer server{[](Exchange& exchange) {
+    const auto& query = exchange.query();
+    if (query.tcp) {
+      exchange.reply(test::srv_reply_to(query, "n1.example"));
+    } else {
+      exchange.reply(DnsBuilder{lower(query.name), query.type}.id(query.id).rcode(2));
+    }
+  }};
+  test::LookupClient client{mixed_at(server)};
+  CHECK(srv_lines(client.ask(kQuestion)) == Lines{"0 0 4370 n1.example 30"});
+}
+
 TEST_CASE("over TCP the case of a reply makes no difference") {
   MockDnsServer server{forgetful(Transport::kTcp)};
   test::LookupClient client{mixed_at(server)};
