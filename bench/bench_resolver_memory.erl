@@ -7,9 +7,10 @@
 -define(ROW, #{transport => udp, records => 3, callers => 100, condition => calm}).
 -define(STEPS, 10).
 -define(STEP_LOOKUPS, 100000).
--define(IN_FLIGHT, 10000).
+%% As many as there may be to one nameserver, nearly.
+-define(IN_FLIGHT, 4000).
 -define(SETTLE_MS, 1000).
--define(MAX_NATIVE_BYTES, 2048).
+-define(MAX_NATIVE_BYTES, 8192).
 %% Of the second half over the first. The VM's allocators alone let single steps differ by more.
 -define(MAX_GROWTH_KIB, 2048).
 
@@ -18,9 +19,11 @@ in_flight(Server) ->
     warm_up(Server),
     {ok, Silent} = gen_udp:open(0, [{ip, {127, 0, 0, 1}}, {active, false}]),
     {ok, Port} = inet:port(Silent),
-    Options = #{nameservers => ["127.0.0.1:" ++ integer_to_list(Port)], transport => udp, timeout => 60000},
+    {ok, Resolver} = caravan_dns:open(#{
+        nameservers => ["127.0.0.1:" ++ integer_to_list(Port)], transport => udp, timeout => 60000, tries => 1, max_inflight => 4096
+    }),
     {Resident, Vm} = memory(),
-    Refs = [caravan_dns:lookup_async("_app._tcp.bench.test", srv, Options) || _ <- lists:seq(1, ?IN_FLIGHT)],
+    Refs = [caravan_dns:lookup_async(name(Number), srv, #{resolver => Resolver}) || Number <- lists:seq(1, ?IN_FLIGHT)],
     {ResidentThen, VmThen} = memory(),
     %% All of them are in flight still.
     {message_queue_len, 0} = process_info(self(), message_queue_len),
@@ -31,7 +34,11 @@ in_flight(Server) ->
     io:format("A lookup in flight, of ~b without an answer: ~b bytes of resident memory more; ~b by the VM's own account.~n", [
         ?IN_FLIGHT, Each, OfVm
     ]),
-    verdict(Each < ?MAX_NATIVE_BYTES, "under 2 KiB").
+    verdict(Each < ?MAX_NATIVE_BYTES, "under 8 KiB").
+
+%% Equal lookups would join one.
+name(Number) ->
+    iolist_to_binary(["c", integer_to_list(Number), "._app._tcp.bench.test"]).
 
 -spec million(inet:port_number()) -> ok | failed.
 million(Server) ->

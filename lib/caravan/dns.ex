@@ -15,7 +15,7 @@ defmodule Caravan.DNS do
       `:resolver` (options of `open/1`) of the `:caravan` application describe.
     * `:nameservers`, `:timeout`, `:transport`, `:srv_order` - as in `open/1`.
 
-  Equal questions that are under way in a resolver share one query.
+  Equal lookups that are under way in a resolver are asked once.
 
   ## Answers
 
@@ -106,10 +106,11 @@ defmodule Caravan.DNS do
       16 of `resolv.conf`. A link-local address has its interface: `"fe80::1%eth0"`. Default: the key `:nameservers` of
       the `:caravan` application, which is `:system` by default.
     * `:timeout` - milliseconds for a whole lookup, 1 to 3,600,000. Default: 5000.
-    * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3. A lookup that has had nothing
-      but silence then asks once more after each eighth of its timeout, while others are asked in its place.
+    * `:tries` - how often each nameserver is asked over a transport, 1 to 10. Default: 3. Over TCP it is
+      twice at the most where UDP comes after or before it. A lookup that has had nothing but silence then asks once more
+      now and then: an eighth of its timeout, and as long as an attempt at least, after the one before was given up.
     * `:rotate` - whether every lookup begins with another nameserver instead of the first. Default: `false`.
-    * `:transport` - `:udp` (TCP when the answer is truncated), `:tcp`, or `:auto`, the default: for SRV records
+    * `:transport` - `:udp` (TCP when the reply is truncated), `:tcp`, or `:auto`, the default: for SRV records
       TCP first, and UDP when TCP cannot be had; for addresses as `:udp`.
     * `:edns_size` - the largest reply that may come over UDP, in octets: 512 to 4096, or 0 for no EDNS.
       Default: 4096.
@@ -118,9 +119,9 @@ defmodule Caravan.DNS do
     * `:search` - whether the search list of `resolv.conf` applies to names without a dot at the end.
       Default: when the system's nameservers are asked.
     * `:hosts_file` - where `:addresses` are looked for first, or `:none`. Default: `"/etc/hosts"`.
-    * `:max_inflight` - lookups with a question in flight at a time, for each nameserver and transport, 1 to 4096.
-      Default: 128. The others wait in order. All resolvers together have 4096 over UDP, and 32 over TCP, where they
-      share a connection; up to 512 over TCP to a nameserver that is far away. They take turns.
+    * `:max_inflight` - lookups in flight at a time, for each nameserver and transport, 1 to 4096. Default: 128. The others
+      wait in order. To one nameserver all resolvers together have about 4,000 over UDP, and 32 over TCP, where they share
+      a connection: 64 where a round trip takes 50 ms, 512 where it takes 400 ms or more. They take turns.
     * `:max_queue` - lookups that may be open beyond `:max_inflight`, 0 to 1,000,000. Default: 100,000. More are
       refused with `:overload`. All count, whichever nameserver they are for.
     * `:srv_order` - whether SRV records come in the order in which RFC 2782 wants them tried. Default: `false`, as

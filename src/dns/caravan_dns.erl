@@ -33,8 +33,8 @@
 %% <tr><td>`connrefused'</td><td>nothing listens at the nameservers' addresses</td></tr>
 %% <tr><td>`badresp'</td><td>the reply is malformed</td></tr>
 %% <tr><td>`badname'</td><td>no DNS name (RFC 1035, section 2.3.4)</td></tr>
-%% <tr><td>`closed'</td><td>the resolver is closed</td></tr>
-%% <tr><td>`overload'</td><td>`max_queue' lookups are waiting already</td></tr>
+%% <tr><td>`closed'</td><td>the resolver is closed, or the library is not loaded, since the application `caravan' was not started</td></tr>
+%% <tr><td>`overload'</td><td>as many lookups are open as `max_inflight' and `max_queue' allow</td></tr>
 %% <tr><td>`system'</td><td>no memory, descriptors or threads are left</td></tr>
 %% <tr><td>`{bad_option, Key, Value, Allowed}'</td><td>an argument is not allowed; see {@link format_error/1}</td></tr>
 %% </table>
@@ -42,7 +42,7 @@
 %% == Resolvers ==
 %%
 %% Lookups go through the default resolver, which the application's keys `nameservers' and `resolver' describe, or
-%% through one made by {@link open/1}. Equal questions that are under way in a resolver share one query.
+%% through one made by {@link open/1}. Equal lookups that are under way in a resolver are asked once.
 -module(caravan_dns).
 
 -export([lookup/2, lookup/3, lookup_async/2, lookup_async/3, cancel/1]).
@@ -81,17 +81,18 @@
     %% default: `nameservers' of the application's configuration, which is `system' by default. A link-local address has its
     %% interface, `"fe80::1%eth0"' or `"[fe80::1%eth0]:53"'. Of resolv.conf, the first 16 are asked.
     nameservers => default | system | [string() | binary(), ...],
-    %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. Each nameserver gets at most a second at a time, over
-    %% TCP four round trips where that is more, so that one that is down costs that much and not the whole; and nothing
-    %% where it was silent before and another one answers.
+    %% Milliseconds for a whole lookup, 1 to 3,600,000; default 5000. An attempt has the part of it that `tries' makes, a second
+    %% at the most, and over TCP four round trips where that is more: a nameserver that is down costs that much and not the
+    %% whole; and nothing where it was silent before and another one answers.
     timeout => pos_integer(),
-    %% How often each nameserver is asked over a transport, 1 to 10; default 3. A lookup that has had nothing but silence then
-    %% asks once more after each eighth of its timeout, while others are asked in its place.
+    %% How often each nameserver is asked over a transport, 1 to 10; default 3. Over TCP it is twice at the most where UDP comes
+    %% after or before it. A lookup that has had nothing but silence then asks once more now and then: an eighth of its timeout,
+    %% and as long as an attempt at least, after the one before was given up; with the defaults once, after 4 s.
     tries => pos_integer(),
     %% Begin with another nameserver at every lookup, instead of always with the first; default `false'. With the
     %% system's nameservers, `options rotate' in resolv.conf says so too.
     rotate => boolean(),
-    %% `udp': UDP with EDNS, TCP when the answer is truncated. `tcp': TCP only. `auto', the default: for SRV records TCP
+    %% `udp': UDP with EDNS, TCP when the reply is truncated. `tcp': TCP only. `auto', the default: for SRV records TCP
     %% first, and UDP when TCP cannot be had: where TCP is silent after a second, or four round trips, and at once where it
     %% was silent before; for addresses as `udp'. With the system's nameservers, `auto' is `tcp' where
     %% resolv.conf has `options use-vc'.
@@ -107,9 +108,9 @@
     search => default | boolean(),
     %% Where `addresses' are looked for first; default "/etc/hosts".
     hosts_file => none | string() | binary(),
-    %% Lookups with a question in flight at a time, for each nameserver and transport, 1 to 4096; default 128. The others wait in
-    %% order. All resolvers together have 4096 over UDP, and 32 over TCP, where they share a connection; up to 512 over
-    %% TCP to a nameserver that is far away. They take turns.
+    %% Lookups in flight at a time, for each nameserver and transport, 1 to 4096; default 128. The others wait in order. To one
+    %% nameserver all resolvers together have about 4,000 over UDP, and 32 over TCP, where they share a connection: 64 where a round
+    %% trip takes 50 ms, 512 where it takes 400 ms or more. They take turns.
     max_inflight => pos_integer(),
     %% Lookups that may be open beyond `max_inflight', 0 to 1,000,000; default 100,000. More are refused with `overload'
     %% at once. All count, whichever nameserver they are for.
@@ -149,14 +150,14 @@
     outcomes := #{ok | cancelled | reason() => non_neg_integer()},
     %% Lookups whose caller had died.
     abandoned := non_neg_integer(),
-    %% Lookups that shared the query of an equal one, and those answered from the cache.
+    %% Lookups that joined an equal one, and those answered from the cache.
     coalesced := non_neg_integer(),
     cache_hits := non_neg_integer(),
-    %% Lookups in flight now, and those that wait: for a place, or for an answer that comes late.
+    %% Lookups in flight now, and those that wait: for a slot, or for a reply that comes late.
     in_flight := non_neg_integer(),
     queued := non_neg_integer(),
-    %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; answers truncated
-    %% over UDP and asked for again over TCP; questions asked without EDNS, since with it they had brought nothing.
+    %% Questions sent to nameservers; of them, those sent because earlier ones had brought nothing; replies truncated
+    %% over UDP, whose questions were asked again over TCP; questions asked without EDNS, since with it they had brought nothing.
     queries := non_neg_integer(),
     retries := non_neg_integer(),
     tcp_fallbacks := non_neg_integer(),
@@ -172,7 +173,8 @@
 lookup(Name, Type) ->
     lookup(Name, Type, #{}).
 
-%% @doc Looks up the records of a name and waits for them, for `timeout' at the longest. Leaves no message behind.
+%% @doc Looks up the records of a name and waits for them, for `timeout' at the longest, and two seconds more should the resolver's thread
+%% hang. Leaves no message behind.
 %%
 %% ```
 %% {ok, #{records := Records}} = caravan_dns:lookup("app.service.consul", srv, #{nameservers => ["127.0.0.1:8600"]}).

@@ -42,7 +42,7 @@ struct Lookup {
   };
 
   LookupRef ref;
-  ClientState* client = nullptr;    // null: the slot is free
+  ClientState* client = nullptr;    // null: nobody has this entry
   std::size_t index_in_client = 0;  // in ClientState::lookups
   Waiters waiters;
   bool joinable = false;

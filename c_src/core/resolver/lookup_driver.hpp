@@ -43,7 +43,7 @@ class LookupDriver final : ReplyObserver {
 
   void begin(Lookup& lookup);
   // The lookup asks nobody any more.
-  void end(Lookup& lookup) noexcept;
+  static void end(Lookup& lookup) noexcept;
   // The time has come that was given to LookupTable::wake_at().
   void wake(Lookup& lookup);
 

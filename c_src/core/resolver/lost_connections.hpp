@@ -26,7 +26,7 @@ class LostConnections {
   struct CutOff {
     TimePoint deadline;
     LookupRef lookup;
-    std::uint16_t candidate;
+    std::uint16_t candidate = 0;
 
     auto operator<=>(const CutOff&) const = default;
   };

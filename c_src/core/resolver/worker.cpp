@@ -216,7 +216,7 @@ Lookup::Waiters Worker::close(Lookup& lookup) {
   if (lookup.joinable) {
     state.joinable.erase(&lookup);
   }
-  driver_.end(lookup);
+  LookupDriver::end(lookup);
   auto& lookups = state.lookups;
   lookups[lookup.index_in_client] = lookups.back();
   lookups[lookup.index_in_client]->index_in_client = lookup.index_in_client;
