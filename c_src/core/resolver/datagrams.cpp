@@ -132,7 +132,7 @@ std::span<std::uint8_t> Datagrams::checked(std::span<std::uint8_t> reply) noexce
   if (!mixed_case_) {
     return reply;
   }
-  switch (mixed_case_->restore(reply)) {
+  switch (mixed_case_->restore(reply, sent_)) {
     case MixedCase::Verdict::kKept:
       return reply;
     case MixedCase::Verdict::kChanged:

@@ -10,7 +10,6 @@
 namespace caravan {
 namespace {
 
-const ClientOptions& options_of(const Lookup& lookup) noexcept { return lookup.client->client->options; }
 Stats& stats_of(const Lookup& lookup) noexcept { return lookup.client->client->stats; }
 
 }  // namespace
@@ -48,8 +47,8 @@ void LookupDriver::ask_candidate(Lookup& lookup) {
   const auto over_tcp = lookup.plan->attempts_before_fallback();
   const auto round_trip =
       lookup.plan->is_over_tcp() ? record_of(lookup, lookup.first_server, true).round_trip() : std::nullopt;
-  lookup.attempt_timeout = pace::attempt_timeout(lookup.waiters.first.timeout, options_of(lookup).tries, over_tcp,
-                                                 round_trip.value_or(pace::Duration::zero()));
+  lookup.attempt_timeout = pace::attempt_timeout(lookup.waiters.first.timeout, lookup.client->client->options.tries,
+                                                 over_tcp, round_trip.value_or(pace::Duration::zero()));
   lookup.asked = {};
   lookup.is_retry = false;
   ask(lookup);
@@ -58,8 +57,6 @@ void LookupDriver::ask_candidate(Lookup& lookup) {
 EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server, bool tcp) {
   return endpoints_.of({(*lookup.nameservers)[server], tcp});
 }
-
-EndpointRecord& LookupDriver::record_of(const Channel& channel) { return endpoints_.of(channel.settings().endpoint); }
 
 // The last one is over.
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
@@ -107,6 +104,7 @@ void LookupDriver::ask(Lookup& lookup) {
   }
 }
 
+// That there is no room is no try.
 void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForTurn;
@@ -126,6 +124,7 @@ void LookupDriver::admit() {
   }
 }
 
+// What was planned before may be of no use by now, unless a part of it has failed.
 void LookupDriver::resume(Lookup& lookup) {
   if (lookup.asked == TimePoint{} && lookup.plan->error() == Error::kTimeout) {
     ask_candidate(lookup);
@@ -182,7 +181,7 @@ std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt, const C
   ++lookup.outstanding;
   lookup.channels.push_back(channel);
   stats_of(lookup).count(Counter::kQueries);
-  record_of(*channel).on_question(now_);
+  endpoints_.of(channel->settings().endpoint).on_question(now_);
   channel->send(lookup.question(), {lookup.ref, lookup.candidate, attempt, now_}, now_);
   lookup.doubts_connection = attempt.tcp && channel->is_doubtful();
   return std::nullopt;
@@ -195,7 +194,7 @@ Lookup* LookupDriver::find(LookupRef ref, std::uint16_t candidate) noexcept {
 
 bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
                             Error failure) noexcept {
-  auto& record = record_of(channel);
+  auto& record = endpoints_.of(channel.settings().endpoint);
   if (!message.empty()) {
     record.on_reply(token.asked, now_);
     channels_.restore(channel);
@@ -334,7 +333,7 @@ void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) 
 // Of all that it has asked and that has not been answered.
 void LookupDriver::note_silence(const Lookup& lookup) {
   for (const auto* channel : lookup.channels) {
-    record_of(*channel).on_timeout(now_);
+    endpoints_.of(channel->settings().endpoint).on_timeout(now_);
   }
 }
 

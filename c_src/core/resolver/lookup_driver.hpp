@@ -86,7 +86,6 @@ class LookupDriver final : ReplyObserver {
   Lookup* find(LookupRef ref, std::uint16_t candidate) noexcept;
   void ask_candidate(Lookup& lookup);
   EndpointRecord& record_of(const Lookup& lookup, std::size_t server, bool tcp);
-  EndpointRecord& record_of(const Channel& channel);
   bool asks_without_edns(Lookup& lookup, const Arrival& arrival);
   void note_silence_with_edns(Lookup& lookup);
   void attempt_next(Lookup& lookup, Cause cause);

@@ -6,12 +6,15 @@
 #endif
 
 #include <algorithm>
-#include <string_view>
+#include <array>
+#include <cstddef>
+
+#include "core/wire/dns_name.hpp"
 
 namespace caravan {
 namespace {
 
-constexpr std::size_t kHeaderSize = 12;
+constexpr auto kHeaderSize = RecentQuestions::kHeaderSize;
 constexpr std::uint8_t kCaseBit = 0x20;
 
 constexpr bool is_letter(std::uint8_t octet) noexcept {
@@ -24,7 +27,8 @@ std::uint16_t id_of(std::span<const std::uint8_t> message) noexcept {
 }
 
 // The name of a question with the root label at its end: the octets that follow the header. Empty if it is none.
-std::span<std::uint8_t> name_of(std::span<std::uint8_t> message) noexcept {
+template <typename Octet>
+std::span<Octet> name_of(std::span<Octet> message) noexcept {
   std::size_t size = 0;
   while (kHeaderSize + size < message.size()) {
     const std::size_t length = message[kHeaderSize + size];
@@ -39,6 +43,10 @@ std::span<std::uint8_t> name_of(std::span<std::uint8_t> message) noexcept {
   return {};
 }
 
+bool is_same_but_for_case(std::uint8_t a, std::uint8_t b) noexcept {
+  return a == b || (is_letter(a) && is_letter(b) && (a | kCaseBit) == (b | kCaseBit));
+}
+
 }  // namespace
 
 void MixedCase::mix(std::span<std::uint8_t> message) noexcept {
@@ -47,37 +55,26 @@ void MixedCase::mix(std::span<std::uint8_t> message) noexcept {
   if (name.empty() || ::getentropy(random.data(), random.size()) != 0) {
     std::fill(random.begin(), random.end(), std::uint8_t{0});
   }
-  auto& question = questions_[next_++ % kRemembered];
-  question.id = id_of(message);
-  question.size = static_cast<std::uint16_t>(name.size());
-  std::copy(name.begin(), name.end(), question.plain.begin());
   for (std::size_t i = 0; i < name.size(); ++i) {
     const unsigned bits = random[i / 8];
     const bool is_other = (bits >> (i % 8) & 1U) != 0;
     // A length is no letter: it is 63 at most.
     name[i] ^= is_other && is_letter(name[i]) ? kCaseBit : std::uint8_t{0};
   }
-  std::copy(name.begin(), name.end(), question.mixed.begin());
+  mixed_.remember(message);
 }
 
-MixedCase::Verdict MixedCase::restore(std::span<std::uint8_t> message) noexcept {
+MixedCase::Verdict MixedCase::restore(std::span<std::uint8_t> message, const RecentQuestions& plain) const noexcept {
   const auto name = name_of(message);
   const auto id = id_of(message);
-  for (const auto& question : questions_) {
-    if (question.id != id || question.size == 0 || question.size != name.size()) {
-      continue;
-    }
-    const std::span plain{question.plain.data(), question.size};
-    const bool is_kept = std::equal(name.begin(), name.end(), question.mixed.begin());
-    const bool is_same = std::equal(name.begin(), name.end(), plain.begin(), [](std::uint8_t a, std::uint8_t b) {
-      return a == b || (is_letter(a) && is_letter(b) && (a | kCaseBit) == (b | kCaseBit));
-    });
-    if (is_same) {
-      std::copy(plain.begin(), plain.end(), name.begin());
-      return is_kept ? Verdict::kKept : Verdict::kChanged;
-    }
+  const auto before = name_of(plain.find(id));
+  if (before.empty() || !std::equal(name.begin(), name.end(), before.begin(), before.end(), is_same_but_for_case)) {
+    return Verdict::kOther;
   }
-  return Verdict::kOther;
+  const auto sent = name_of(mixed_.find(id));
+  const bool is_kept = std::equal(name.begin(), name.end(), sent.begin(), sent.end());
+  std::copy(before.begin(), before.end(), name.begin());
+  return is_kept ? Verdict::kKept : Verdict::kChanged;
 }
 
 }  // namespace caravan

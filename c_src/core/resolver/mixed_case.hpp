@@ -1,11 +1,9 @@
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "core/wire/dns_name.hpp"
+#include "core/resolver/recent_questions.hpp"
 
 namespace caravan {
 
@@ -23,21 +21,12 @@ class MixedCase {
     kChanged,  // it repeats the question, but for the case of letters
   };
 
-  // Looks at a reply, and gives its question the case that it had before: names in the reply may point to it.
-  Verdict restore(std::span<std::uint8_t> message) noexcept;
+  // Looks at a reply, and gives its question the case that it had before, in `plain`: names in the reply may point to
+  // it.
+  Verdict restore(std::span<std::uint8_t> message, const RecentQuestions& plain) const noexcept;
 
  private:
-  struct Question {
-    std::uint16_t id = 0;
-    std::uint16_t size = 0;  // of the name; 0: none
-    std::array<std::uint8_t, kMaxDnsNameWire> plain{};
-    std::array<std::uint8_t, kMaxDnsNameWire> mixed{};
-  };
-  // More than are in flight over one channel.
-  static constexpr std::size_t kRemembered = 32;
-
-  std::array<Question, kRemembered> questions_;
-  std::size_t next_ = 0;
+  RecentQuestions mixed_;
 };
 
 }  // namespace caravan

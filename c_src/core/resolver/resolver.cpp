@@ -134,9 +134,25 @@ std::shared_ptr<const Client> Resolver::find(ClientId id) const noexcept {
 }
 
 std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexcept try {
+  bool wakes = false;
+  {
+    const MutexLock lock{mutex_};
+    if (const auto error = append(id, std::move(request))) {
+      return error;
+    }
+    wakes = std::exchange(sleeps_, false);
+  }
+  // A system call, for which no other caller is to wait.
+  if (wakes) {
+    wake_->wake();
+  }
+  return std::nullopt;
+} catch (const std::exception&) {
+  return Error::kSystem;
+}
+
+std::optional<Error> Resolver::append(ClientId id, LookupRequest request) {
   auto& waiter = request.waiter;
-  const auto now = Waiter::Clock::now();
-  const MutexLock lock{mutex_};
   const auto found = clients_.find(id);
   if (found == clients_.end() || stop_) {
     return Error::kClosed;
@@ -153,19 +169,13 @@ std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexce
   }
   waiter.place = std::move(*place);
   waiter.timeout = request.options.timeout.value_or(options.timeout);
-  waiter.deadline = now + waiter.timeout;
+  waiter.deadline = Waiter::Clock::now() + waiter.timeout;
   waiter.srv_order = request.options.srv_order.value_or(options.srv_order);
   if (!thread_.joinable()) {
     start();
   }
-  const bool was_empty = requests_.empty();
   requests_[found->second.get()].push_back(std::move(request));
-  if (was_empty) {
-    wake_->wake();
-  }
   return std::nullopt;
-} catch (const std::exception&) {
-  return Error::kSystem;
 }
 
 void Resolver::start() {
@@ -183,8 +193,15 @@ void Resolver::start() {
   }};
 }
 
+bool Resolver::may_sleep() noexcept {
+  const MutexLock lock{mutex_};
+  sleeps_ = requests_.empty() && departures_.empty() && !stop_;
+  return sleeps_;
+}
+
 void Resolver::take(Inbox& inbox) noexcept {
   const MutexLock lock{mutex_};
+  sleeps_ = false;
   inbox.stop = stop_;
   if (stop_) {
     inbox.left = std::exchange(requests_, {});

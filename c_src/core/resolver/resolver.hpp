@@ -74,6 +74,9 @@ class Resolver {
   // The worker's side: fills `inbox`, which is empty. Of each client it takes a few requests, and of all together no
   // more than a part: neither the other clients nor those who want the lock wait for long.
   void take(Inbox& inbox) noexcept;
+  // The worker waits now, unless this returns false: then there is something to take.
+  bool may_sleep() noexcept;
+  std::optional<Error> append(ClientId id, LookupRequest request) CARAVAN_REQUIRES(mutex_);
   bool leave(ClientId id, bool closed) noexcept;
   void start() CARAVAN_REQUIRES(mutex_);
   void end_thread() noexcept;
@@ -86,7 +89,8 @@ class Resolver {
   const Client* last_served_ CARAVAN_GUARDED_BY(mutex_) = nullptr;  // to be compared only
   std::deque<Departure> departures_ CARAVAN_GUARDED_BY(mutex_);
   bool stop_ CARAVAN_GUARDED_BY(mutex_) = false;
-  std::unique_ptr<WakePipe> wake_;  // set once, under mutex_, before the thread starts
+  bool sleeps_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread waits, or is about to, and nobody has woken it
+  std::unique_ptr<WakePipe> wake_;                  // set once, under mutex_, before the thread starts
   std::thread thread_ CARAVAN_GUARDED_BY(mutex_);
   bool has_ended_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread touches this no more, but for mutex_
   Condition ended_;

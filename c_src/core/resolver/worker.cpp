@@ -59,6 +59,7 @@ void Worker::run() noexcept {
     clients_.forget_forsaken([this](ClientState& state) { driver_.forget(state); });
     intake_.tidy();
     lookups_.tidy();
+    is_behind_ = is_behind_ || !resolver_.may_sleep();
     const auto& ready = sockets_.wait(is_behind_ ? milliseconds{0} : time_to_wait());
     if (sockets_.is_woken()) {
       wake_.drain();
