@@ -264,7 +264,7 @@ TEST_CASE_METHOD(Fixture, "of a client that is forgotten nothing waits") {
 
 // What the admission of one endpoint is to be, in the simplest words.
 struct Model {
-  std::map<const Lookup*, ClientState*> holders;
+  std::map<Lookup*, ClientState*> holders;
   std::deque<Lookup*> waiting;  // the oldest one first
 };
 
@@ -279,7 +279,7 @@ TEST_CASE("nobody is lost or overtaken within its client or let go beyond a limi
     if (source.below(2) == 0) {
       model.waiting.push_back(&fixture.open_waiting(*clients[source.below(2)], endpoint));
     } else if (!model.holders.empty()) {
-      auto* holder = const_cast<Lookup*>(model.holders.begin()->first);
+      auto* holder = model.holders.begin()->first;
       model.holders.erase(model.holders.begin());
       fixture.close(*holder);
     }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "support/handlers.hpp"
 #include "support/mock_dns_server.hpp"
@@ -18,10 +20,11 @@ class FaultyServer {
     kLossy,  // half of the questions, or of the answers, are lost
     kSilent,
     kRefuses,
-    kCloses,   // connections, before the answer; over UDP silence
-    kRepeats,  // answers, also those to earlier questions
-    kCuts,     // messages, anywhere
-    kEchoes,   // the question before the answer
+    kCloses,    // connections, before the answer; over UDP silence
+    kRepeats,   // answers, also those to earlier questions
+    kCuts,      // messages, anywhere
+    kEchoes,    // the question before the answer
+    kReorders,  // answers, and so gives some late
     kCount,
   };
 
@@ -32,6 +35,8 @@ class FaultyServer {
   const Nameserver& nameserver() const noexcept { return server_.nameserver(); }
 
  private:
+  static constexpr std::size_t kHeld = 4;
+
   static Bytes answer_to(const Query& query) {
     switch (query.type) {
       case RecordType::kA:
@@ -74,6 +79,15 @@ class FaultyServer {
       case Fault::kEchoes:
         exchange.reply(query.message);
         break;
+      case Fault::kReorders:
+        held_.push_back(std::move(answer));
+        if (held_.size() < kHeld) {
+          return;
+        }
+        std::swap(held_[random_.below(kHeld)], held_.back());
+        answer = std::move(held_.back());
+        held_.pop_back();
+        break;
       case Fault::kNone:
       case Fault::kCount:
         break;
@@ -86,6 +100,7 @@ class FaultyServer {
   // Of the server's thread.
   RandomText random_;
   Bytes earlier_;
+  std::vector<Bytes> held_;
   MockDnsServer server_;
 };
 

@@ -206,14 +206,18 @@ a_node_that_does_not_listen_needs_no_variable_test_() ->
 a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         #{name := Advertised, key := Inside} = Ports = ports([name, key]),
-        {ok, Forwarder} = caravan_test_forwarder:start_link(Advertised, Inside),
+        %% What maps one port to another, as a bridge network or a load balancer does.
+        {ok, Relay} = caravan_test_relay:start_link(#{
+            from => {{127, 0, 0, 1}, Advertised, []}, to => {{127, 0, 0, 1}, Inside, []},
+            seed => 1, delay => {0, 0}, duplicate => 0
+        }),
         {A, NodeA} = boot(Network, node_name(Network, "app", Advertised), flags([{listen_port, key}], Ports)),
         {B, NodeB} = caravan_test_network:boot(Network, "b"),
         ?assertEqual(true, call(NodeB, net_kernel, connect_node, [A])),
         ?assertEqual(A, call(NodeB, rpc, call, [A, erlang, node, []])),
         ?assertEqual([B], call(NodeA, erlang, nodes, [])),
-        ?assertEqual(1, caravan_test_forwarder:accepted(Forwarder)),
-        ok = caravan_test_forwarder:stop(Forwarder),
+        ?assertMatch(#{connections := 1}, caravan_test_relay:counts(Relay)),
+        ok = caravan_test_relay:stop(Relay),
         ?assertEqual({error, econnrefused}, gen_tcp:connect({127, 0, 0, 1}, Advertised, []))
     end)).
 
