@@ -170,6 +170,27 @@ defmodule Caravan.Cluster do
   defdelegate change(name, options), to: :caravan_cluster
 
   @doc """
+  Says why a node is not connected: takes the steps of an attempt to connect to it, from its port and
+  its address to the end of the handshake, and says which of them fails.
+
+  It takes up to nine seconds, connects nobody, and makes no atom of the name. The handshake is that of
+  a hidden node `caravan-doctor` with the default cookie, closed at once; where the cookie differs, the
+  other node logs that. Any node may be asked for, of a topology or not.
+
+  Returns a map with `:node`, `:result`, `:explanation` and, as far as they are known, `:address`,
+  `:port` and `:name_there`; or `{:error, {:bad_option, :node, value, allowed}}`. The result is
+  `:connected`; `:proven`, a node of that name with the same cookie; `:reachable`, where this node has
+  no cookie; or one of the reasons in [clusters.md](docs/clusters.md).
+
+  ## Examples
+
+      %{result: :cookie, explanation: text} = Caravan.Cluster.why(:"app-4370@10.0.0.1")
+
+  """
+  @spec why(node() | String.t() | charlist()) :: map() | {:error, term()}
+  defdelegate why(node), to: :caravan_cluster
+
+  @doc """
   Keeps the topology from connecting to a node for so many milliseconds, 0 to 4294967295.
 
   A connection that there is stays, and the node, or `:global`, may connect it to this one again: to

@@ -12,10 +12,10 @@
 -module(caravan_cluster).
 
 -export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
--export([poll/1, status/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
+-export([poll/1, status/1, why/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
 -export([check_options/1]).
 
--export_type([options/0, status/0, last_lookup/0]).
+-export_type([options/0, status/0, last_lookup/0, why/0]).
 
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
@@ -137,6 +137,20 @@
     last_refused := #{invalid | max_nodes | atom_budget | unresolved => non_neg_integer()}
 }.
 
+%% What there is of one node.
+-type why() :: #{
+    node := binary(),
+    %% `connected'; `proven', which is a node of that name with the same cookie that is not connected; `reachable', where the cookie is not
+    %% known; or what is in the way (docs/clusters.md has all reasons).
+    result := connected | proven | reachable | caravan_diagnosis:reason(),
+    %% The result as a clause without a dot at its end, such as "the cookie differs".
+    explanation := string(),
+    %% Where this node looks for it, and what the node there calls itself, as far as that is known.
+    address => inet:ip_address(),
+    port => inet:port_number(),
+    name_there => binary()
+}.
+
 %% @doc Starts a topology that is linked to the caller; none, and `ignore', when its query says so.
 -spec start_link(options()) -> {ok, pid()} | ignore | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
@@ -239,6 +253,45 @@ status(Name) ->
 %% A handler of telemetry events runs in the process of the topology, which cannot call itself.
 status_of(Pid, _Name) when Pid =:= self() -> caravan_topology:own_status();
 status_of(_Pid, Name) -> call(Name, status).
+
+%% @doc Why a node is not connected: takes the steps of an attempt to connect to it, from its port and its address to the end of the
+%% handshake, and says which of them fails. It takes up to nine seconds, connects nobody, and makes no atom of the name. The handshake is
+%% that of a hidden node `caravan-doctor' with the default cookie, closed at once; where the cookie differs, the other node logs that.
+%% Any node may be asked for, of a topology or not.
+%%
+%% ```
+%% #{result := cookie, explanation := Text} = caravan_cluster:why('app-4370@10.0.0.1').
+%% '''
+-spec why(node() | string() | binary()) -> why() | {error, caravan_option:error()}.
+why(Node) ->
+    case caravan_option:check(node, Node, node_text()) of
+        {ok, Text} -> why(Text, [atom_to_binary(Connected) || Connected <- [node() | nodes(connected)]]);
+        {error, _} = Error -> Error
+    end.
+
+why(Text, Connected) ->
+    case lists:member(Text, Connected) of
+        true -> explained(#{node => Text, result => connected});
+        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(own_host()))))
+    end.
+
+explained(#{result := Result} = Why) ->
+    Why#{explanation => lists:flatten(io_lib:format("~ts", [caravan_diagnosis:format(Result)]))}.
+
+own_host() ->
+    lists:last(binary:split(atom_to_binary(node()), <<"@">>)).
+
+node_text() ->
+    {fun node_text/1, "the name of a node, as name@host"}.
+
+node_text(Node) when is_atom(Node) -> node_text(atom_to_binary(Node));
+node_text(Node) -> as_node_name(caravan_option:check(node, Node, caravan_option:text())).
+
+as_node_name({ok, Text}) -> as_node_name(caravan_nif:node_name(Text), Text);
+as_node_name({error, _}) -> error.
+
+as_node_name({ok, _}, Text) -> {ok, Text};
+as_node_name({error, badname}, _Text) -> error.
 
 %% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of
 %% the topology or not. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or

@@ -1,18 +1,26 @@
 %% @private
-%% Why a node could not be connected: net_kernel says no more than `false'.
+%% Why a node could not be connected: net_kernel says no more than `false'. The steps of OTP's net_kernel are taken once more, and what
+%% each of them finds is noted.
 -module(caravan_diagnosis).
 
--export([beforehand/1, why/2, format/1]).
+-export([beforehand/1, why/2, examine/2, whole_handshake/1, format/1]).
 
--export_type([reason/0]).
+-export_type([reason/0, examination/0, method/0]).
+
+-type endpoint() :: {inet:ip_address(), inet:port_number()}.
 
 -type reason() ::
     no_address
     | {no_port, EpmdModule :: module()}
-    | {unreachable, inet:posix()}
+    | {unreachable, inet:posix(), endpoint()}
+    | cookie
+    | {other_name, binary(), connected | not_connected}
+    | {no_node, endpoint()}
+    | tls_here
+    | tls_there
+    | caravan_tls_probe:fault()
+    | not_allowed
     | handshake
-    | {other_name, binary()}
-    | {tls, Alert :: atom()}
     | this_node
     | needs_long_names
     | needs_short_names
@@ -23,33 +31,81 @@
     | {result, term()}
     | {raised, term()}.
 
+%% How far the handshake goes: to the challenge, which leaves no trace, or through to the proof of the cookie, under a name of its own.
+-type method() :: challenge | {prove, Cookie :: atom(), AskedBy :: binary()}.
+
+%% `reachable' is a node of that name that may have another cookie; `proven' one that has the same.
+-type examination() :: #{
+    node := binary(),
+    result := reachable | proven | reason(),
+    address => inet:ip_address(),
+    port => inet:port_number(),
+    %% What the node there calls itself, and the flags of its distribution.
+    name_there => binary(),
+    flags => non_neg_integer()
+}.
+
 -define(CONNECT_TIMEOUT_MS, 1000).
 -define(ANSWER_TIMEOUT_MS, 2000).
 
-%% What is known before an attempt: OTP would log an error for each.
--spec beforehand(node()) -> ok | needs_short_names | needs_long_names.
+%% This name is an atom in every VM and no node's, so that asking under it makes no atom there, and takes the place of no connection that
+%% is up or being set up.
+-define(NOBODY, <<"nonode@nohost">>).
+
+%% What is known before an attempt: OTP would log an error for each. To be called by a process that may wait for an address.
+-spec beforehand(node()) -> ok | needs_short_names | needs_long_names | this_node.
 beforehand(Node) ->
-    case string:split(atom_to_list(Node), "@") of
-        [_Name, Host] -> names_fit(net_kernel:longnames(), is_long(Host));
-        [_NoHost] -> ok
+    case names(atom_to_binary(Node)) of
+        {Name, Host} -> beforehand(Name, Host);
+        none -> ok
+    end.
+
+beforehand(Name, Host) ->
+    case names_fit(net_kernel:longnames(), is_long(Host)) of
+        ok -> unless_own_port(caravan_listen:actual_port(), Name, Host);
+        Reason -> Reason
     end.
 
 names_fit(true, false) -> needs_short_names;
 names_fit(false, true) -> needs_long_names;
 names_fit(_LongNames, _IsLong) -> ok.
 
-%% Takes the steps of OTP's net_kernel once more. To be called by a process that may wait. The attempt that failed took so
-%% long: net_kernel ends one that nobody answers.
--spec why(node(), Milliseconds :: non_neg_integer()) -> reason().
-why(Node, Milliseconds) ->
-    case {string:split(atom_to_list(Node), "@"), beforehand(Node)} of
-        {[Name, Host], ok} -> unanswered(reach(Name, Host, net_kernel:epmd_module()), Milliseconds >= setup_time());
-        {[_Name, _Host], Reason} -> Reason;
-        {[_NoHost], _} -> no_address
+%% A node that connects to itself under another name takes as long as net_setuptime to find that out. The address that is found here is
+%% the one that OTP is given a moment later.
+unless_own_port(none, _Name, _Host) ->
+    ok;
+unless_own_port(OwnPort, Name, Host) ->
+    case caravan_port:of_name(Name) of
+        {OwnPort, _Rule} -> unless_own_endpoint(endpoint(Name, Host, net_kernel:epmd_module()));
+        _AnotherPort -> ok
     end.
 
-unanswered(handshake, true) -> timeout;
-unanswered(Reason, _HasTakenItsTime) -> Reason.
+unless_own_endpoint({ok, Ip, Port}) -> unless_own(caravan_listen:is_own(Ip, Port));
+unless_own_endpoint(_Unknown) -> ok.
+
+unless_own(true) -> this_node;
+unless_own(false) -> ok.
+
+%% The name and the host of a node name.
+names(Node) ->
+    case binary:split(Node, <<"@">>) of
+        [Name, Host] -> {unicode:characters_to_list(Name), unicode:characters_to_list(Host)};
+        [_NoHost] -> none
+    end.
+
+is_long(Host) ->
+    lists:member($., Host) orelse lists:member($:, Host).
+
+%% Why an attempt has failed that took so long: net_kernel ends one that nobody answers. To be called by a process that may wait.
+-spec why(node(), Milliseconds :: non_neg_integer()) -> reason().
+why(Node, Milliseconds) ->
+    #{result := Result} = examine(atom_to_binary(Node), challenge),
+    refused(Result, Milliseconds >= setup_time()).
+
+%% A node that answers now had the whole time and did not.
+refused(reachable, true) -> timeout;
+refused(reachable, false) -> cookie;
+refused(Reason, _HasTakenItsTime) -> Reason.
 
 %% As net_kernel reads it.
 setup_time() ->
@@ -58,77 +114,173 @@ setup_time() ->
         _ -> 7000
     end.
 
-is_long(Host) ->
-    lists:member($., Host) orelse lists:member($:, Host).
+%% What there is of the node where this one looks for it. To be called by a process that may wait, for an address and some seconds. Makes
+%% no atom of the name.
+-spec examine(Node :: binary(), method()) -> examination().
+examine(Node, Method) ->
+    case names(Node) of
+        {Name, Host} -> examine(Node, Name, Host, Method);
+        none -> #{node => Node, result => no_address}
+    end.
 
-reach(Name, Host, Epmd) ->
-    case (address_resolver(Epmd)):address_please(Name, Host, caravan_listen:first_family()) of
-        {ok, Ip, Port, _Version} -> try_port(Name, Host, Ip, Port);
-        {ok, Ip} -> reach_port(Epmd:port_please(Name, Ip), Name, Host, Ip, Epmd);
-        _NoAddress -> no_address
+examine(Node, Name, Host, Method) ->
+    case {names_fit(net_kernel:longnames(), is_long(Host)), endpoint(Name, Host, epmd_module(net_kernel:epmd_module()))} of
+        {ok, {ok, Ip, Port}} -> reach(caravan_listen:is_own(Ip, Port), #{node => Node, address => Ip, port => Port}, Host, Method);
+        {ok, NoEndpoint} -> #{node => Node, result => NoEndpoint};
+        {Reason, _} -> #{node => Node, result => Reason}
+    end.
+
+%% A VM that is not distributed, as that of a command, asks as a node with Caravan does.
+epmd_module(Epmd) ->
+    case is_alive() of
+        true -> Epmd;
+        false -> caravan_epmd
     end.
 
 %% As OTP does it: an -epmd_module need not know addresses.
+endpoint(Name, Host, Epmd) ->
+    case (address_resolver(Epmd)):address_please(Name, Host, caravan_listen:first_family()) of
+        {ok, Ip, Port, _Version} -> {ok, Ip, Port};
+        {ok, Ip} -> with_port(Epmd:port_please(Name, Ip), Ip, Epmd);
+        _NoAddress -> no_address
+    end.
+
 address_resolver(Epmd) ->
     case erlang:function_exported(Epmd, address_please, 3) of
         true -> Epmd;
         false -> erl_epmd
     end.
 
-reach_port({port, Port, _Version}, Name, Host, Ip, _Epmd) -> try_port(Name, Host, Ip, Port);
-reach_port(_NoPort, _Name, _Host, _Ip, Epmd) -> {no_port, Epmd}.
+with_port({port, Port, _Version}, Ip, _Epmd) -> {ok, Ip, Port};
+with_port(_NoPort, _Ip, Epmd) -> {no_port, Epmd}.
 
-%% The next attempt takes another address, where there is one.
-try_port(Name, Host, Ip, Port) ->
-    case gen_tcp:connect(Ip, Port, [binary, {active, false}, {packet, 2}], ?CONNECT_TIMEOUT_MS) of
+reach(true, Seen, _Host, _Method) ->
+    Seen#{result => this_node};
+reach(false, #{address := Ip, port := Port} = Seen, Host, Method) ->
+    case connect(Ip, Port) of
         {ok, Socket} ->
-            IsThisNode = is_this_node(inet:sockname(Socket), Ip, Port),
-            Reason = accepted(IsThisNode, caravan_tls_probe:is_used(), Socket, Name, Host),
-            ok = gen_tcp:close(Socket),
-            in_tls(Reason, Host, Ip, Port);
+            shake_hands(caravan_tls_probe:is_used(), Socket, Seen, Host, Method);
+        %% The next attempt takes another address, where there is one.
         {error, Posix} ->
             ok = caravan_address_history:failed(Host, Ip),
-            {unreachable, Posix}
+            Seen#{result => {unreachable, Posix, {Ip, Port}}}
     end.
 
-%% A connection to an address of this machine comes from that address.
-is_this_node({ok, {Ip, _}}, Ip, Port) -> element(1, caravan_port:of_name(node())) =:= Port;
-is_this_node(_Elsewhere, _Ip, _Port) -> false.
+connect(Ip, Port) ->
+    case gen_tcp:connect(Ip, Port, [caravan_glue:family(Ip), binary, {active, false}], ?CONNECT_TIMEOUT_MS) of
+        {ok, _} = Connected -> Connected;
+        {error, timeout} -> {error, etimedout};
+        {error, _} = Error -> Error
+    end.
 
-accepted(true, _IsTls, _Socket, _Name, _Host) ->
+shake_hands(false, Socket, Seen, _Host, Method) ->
+    Result = introduced({tcp, Socket}, Seen, Method),
+    ok = gen_tcp:close(Socket),
+    Result;
+shake_hands(true, Probe, #{address := Ip, port := Port} = Seen, Host, Method) ->
+    ok = gen_tcp:close(Probe),
+    case caravan_tls_probe:connect(Host, Ip, Port, ?ANSWER_TIMEOUT_MS) of
+        {ok, Socket} ->
+            Result = introduced({tls, Socket}, Seen, Method),
+            _ = ssl:close(Socket),
+            Result;
+        {tls, _, _} = Fault ->
+            Seen#{result => Fault};
+        unknown ->
+            Seen#{result => handshake};
+        NoTls ->
+            without_tls(NoTls, Seen)
+    end.
+
+%% A node without TLS takes the first message of TLS for the beginning of a long one of its own.
+without_tls(NoTls, #{address := Ip, port := Port} = Seen) ->
+    case connect(Ip, Port) of
+        {ok, Socket} ->
+            #{result := Result} = introduced({tcp, Socket}, Seen, challenge),
+            ok = gen_tcp:close(Socket),
+            Seen#{result => in_plain(Result, NoTls, Seen)};
+        {error, _} ->
+            Seen#{result => silent(NoTls, Seen)}
+    end.
+
+in_plain(Silent, NoTls, Seen) when Silent =:= tls_there; Silent =:= timeout; element(1, Silent) =:= no_node -> silent(NoTls, Seen);
+in_plain(_IsNode, _NoTls, _Seen) -> tls_here.
+
+silent(timeout, _Seen) -> timeout;
+silent(closed, #{address := Ip, port := Port}) -> {no_node, {Ip, Port}}.
+
+introduced(Connection, Seen, Method) ->
+    Deadline = erlang:monotonic_time(millisecond) + ?ANSWER_TIMEOUT_MS,
+    case caravan_handshake:ask(Connection, asked_by(Method), Deadline) of
+        {ok, #{name := Name, flags := Flags} = Introduction} ->
+            Known = Seen#{name_there => Name, flags => Flags},
+            Known#{result => named(Name, Known, {Connection, Introduction, Deadline}, Method)};
+        Refusal ->
+            Seen#{result => refusal(Refusal, Seen)}
+    end.
+
+%% The method that finishes the handshake, with the default cookie: under a name that is the same each time, so that the other node makes
+%% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see.
+-spec whole_handshake(Host :: binary()) -> method().
+whole_handshake(Host) ->
+    whole_handshake(Host, erlang:get_cookie()).
+
+whole_handshake(_Host, nocookie) -> challenge;
+whole_handshake(Host, Cookie) -> {prove, Cookie, <<"caravan-doctor@", Host/binary>>}.
+
+asked_by(challenge) -> ?NOBODY;
+asked_by({prove, _Cookie, AskedBy}) -> AskedBy.
+
+named(Name, #{node := Name}, _Begun, challenge) ->
+    reachable;
+named(Name, #{node := Name} = Seen, {Connection, Introduction, Deadline}, {prove, Cookie, _AskedBy}) ->
+    proven(caravan_handshake:prove(Connection, Introduction, Cookie, Deadline), Seen);
+named(Other, _Seen, _Begun, _Method) ->
+    other_name(Other, [atom_to_binary(Node) || Node <- nodes(connected)], atom_to_binary(node())).
+
+other_name(Own, _Connected, Own) ->
     this_node;
-accepted(false, true, _Socket, _Name, _Host) ->
-    speaks_tls;
-accepted(false, false, Socket, Name, Host) ->
-    challenged(caravan_challenge:name(Socket, ?ANSWER_TIMEOUT_MS), unicode:characters_to_binary([Name, "@", Host])).
+other_name(Other, Connected, _Own) ->
+    case lists:member(Other, Connected) of
+        true -> {other_name, Other, connected};
+        false -> {other_name, Other, not_connected}
+    end.
 
-challenged({ok, Name}, Name) -> handshake;
-challenged({ok, Other}, _Name) -> {other_name, Other};
-challenged(timeout, _Name) -> timeout;
-challenged(refused, _Name) -> handshake.
+proven(ok, _Seen) -> proven;
+proven(closed, _Seen) -> cookie;
+proven(Refusal, Seen) -> refusal(Refusal, Seen).
 
-in_tls(speaks_tls, Host, Ip, Port) ->
-    case caravan_tls_probe:try_handshake(Host, Ip, Port, ?ANSWER_TIMEOUT_MS) of
-        {tls, _} = Reason -> Reason;
-        timeout -> timeout;
-        _Other -> handshake
-    end;
-in_tls(Reason, _Host, _Ip, _Port) ->
-    Reason.
-
+refusal(timeout, _Seen) -> timeout;
+refusal(not_allowed, _Seen) -> not_allowed;
+%% A connection of that name is being set up: the name is the right one, and more shows when it is up.
+refusal(busy, _Seen) -> reachable;
+refusal(speaks_tls, _Seen) -> tls_there;
+refusal({tls_alert, Alert}, _Seen) -> caravan_tls_probe:fault(Alert);
+refusal(NoNode, #{address := Ip, port := Port}) when NoNode =:= no_node; NoNode =:= closed -> {no_node, {Ip, Port}}.
 
 %% A clause that goes on after "cannot connect to app@host: ". Of another term, which a filter of the log may have put in
 %% place of a reason, it is that term.
--spec format(reason() | term()) -> iodata().
+-spec format(reason() | connected | reachable | proven | term()) -> iodata().
 format(no_address) -> "its host has no address";
 format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd knows none of that name";
 format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, knows no port of that name", [Epmd]);
-format({unreachable, Posix}) -> io_lib:format("nothing accepts connections where it is looked for (~0tp)", [Posix]);
-format(handshake) -> "it is reachable and refuses the handshake: another cookie, or over TLS another name";
-format({other_name, Name}) ->
-    ["it calls itself ", other_name(Name), ", and OTP connects names that are equal to the letter"];
-format({tls, closed}) -> "it is reachable and ends the TLS handshake: perhaps it speaks no TLS";
-format({tls, Alert}) -> io_lib:format("it is reachable, and the TLS handshake fails (~0tp)", [Alert]);
+format({unreachable, Posix, Where}) when Posix =:= etimedout; Posix =:= ehostunreach; Posix =:= enetunreach ->
+    io_lib:format("nothing answers at ~ts (~0tp): the host is down, or a firewall drops the packets", [where(Where), Posix]);
+format({unreachable, Posix, Where}) ->
+    io_lib:format("nothing accepts connections at ~ts (~0tp)", [where(Where), Posix]);
+format(cookie) -> "the node there has that name and refuses the handshake: the cookie differs";
+format({other_name, Name, Connected}) ->
+    ["the node there is called ", text(Name), connected(Connected), ", and OTP connects names that are equal to the letter"];
+format({no_node, Where}) ->
+    io_lib:format("what listens at ~ts is no Erlang node", [where(Where)]);
+format(tls_here) -> "TLS is on here and off there (-proto_dist)";
+format(tls_there) -> "TLS is on there and off here (-proto_dist)";
+format({tls, unknown_ca, here}) -> "its certificate is of a CA that this node does not know";
+format({tls, unknown_ca, there}) -> "the certificate of this node is of a CA that it does not know";
+format({tls, Alert, here}) -> io_lib:format("this node refuses its TLS handshake (~0tp)", [Alert]);
+format({tls, Alert, there}) -> io_lib:format("it refuses the TLS handshake of this node (~0tp)", [Alert]);
+format(not_allowed) -> "it allows other nodes only (net_kernel:allow/1)";
+format(handshake) -> "it is reachable, and the handshake over TLS fails";
 format(this_node) -> "its address and port are those of this node, which has another name";
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
 format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
@@ -138,8 +290,18 @@ format(lost_soon) -> "its connections do not last";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
 format({raised, What}) -> ["the configured connect function raised ", caravan_exception:format(What)];
+format(connected) -> "it is connected";
+format(reachable) -> "it answers under that name; whether its cookie is the same shows only in a finished handshake";
+format(proven) -> "it answers under that name, and has the same cookie";
 format(Other) -> io_lib:format("~0tp", [Other]).
 
+connected(connected) -> " (which is connected already)";
+connected(_NotConnected) -> "".
+
+where({Ip, Port}) when tuple_size(Ip) =:= 4 -> io_lib:format("~ts:~b", [inet:ntoa(Ip), Port]);
+where({Ip, Port}) when tuple_size(Ip) =:= 8 -> io_lib:format("[~ts]:~b", [inet:ntoa(Ip), Port]);
+where(Other) -> io_lib:format("~0tp", [Other]).
+
 %% A filter of the log may have put something else there.
-other_name(Name) when is_binary(Name) -> io_lib:format("~ts", [Name]);
-other_name(Name) -> io_lib:format("~0tp", [Name]).
+text(Name) when is_binary(Name) -> io_lib:format("~ts", [Name]);
+text(Name) -> io_lib:format("~0tp", [Name]).

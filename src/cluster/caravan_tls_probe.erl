@@ -1,15 +1,16 @@
 %% @private
-%% Whether a node that accepts connections speaks TLS as this one does: net_kernel says no more of a failed handshake
-%% than of another cookie.
+%% Connects to a node over TLS as the distribution of this node does: net_kernel says no more of a failed handshake than of another
+%% cookie.
 -module(caravan_tls_probe).
 
--export([is_used/0, try_handshake/4]).
+-export([is_used/0, connect/4, fault/1]).
 
--export_type([outcome/0]).
+-export_type([fault/0]).
 
--type outcome() :: ok | timeout | {tls, Alert :: atom()} | unknown.
+%% Which side has found the fault, and what it is in the words of TLS.
+-type fault() :: {tls, Alert :: atom(), here | there}.
 
-%% An answer takes as long as the handshake did, about; nobody else waits for this.
+%% The answer takes as long as the handshake did, about; nobody else waits for this.
 -define(VERDICT_MS, 500).
 
 %% Of `-ssl_dist_opt', what is a text, an atom or a number there. Of others nobody outside of OTP knows how it reads them.
@@ -27,9 +28,10 @@ is_used() ->
         _ -> false
     end.
 
-%% As inet_tls_dist does it, and logs nothing.
--spec try_handshake(string(), inet:ip_address(), inet:port_number(), Timeout :: pos_integer()) -> outcome().
-try_handshake(Host, Ip, Port, Timeout) ->
+%% Connects as inet_tls_dist does it, and logs nothing. `unknown': the options of this node, or what came of them, say nothing.
+-spec connect(string(), inet:ip_address(), inet:port_number(), Timeout :: pos_integer()) ->
+    {ok, ssl:sslsocket()} | timeout | closed | fault() | unknown.
+connect(Host, Ip, Port, Timeout) ->
     try client_options() of
         {ok, Options} -> outcome(ssl:connect(Ip, Port, options(Host, Ip) ++ Options, Timeout));
         error -> unknown
@@ -43,30 +45,33 @@ options(Host, Ip) ->
         {server_name_indication, Host}
     ].
 
-outcome({ok, Socket}) ->
-    Verdict = verdict(ssl:connection_information(Socket, [protocol]), Socket),
-    _ = ssl:close(Socket),
-    Verdict;
-outcome({error, timeout}) ->
-    timeout;
-outcome({error, {tls_alert, {Alert, _Text}}}) ->
-    {tls, Alert};
-%% Who does not speak TLS hangs up on its first message.
-outcome({error, closed}) ->
-    {tls, closed};
-outcome({error, _}) ->
-    unknown.
+outcome({ok, Socket}) -> verdict(ssl:connection_information(Socket, [protocol]), Socket);
+outcome({error, timeout}) -> timeout;
+outcome({error, {tls_alert, Alert}}) -> fault(Alert);
+outcome({error, closed}) -> closed;
+outcome({error, _}) -> unknown.
 
-%% With TLS 1.3 a client is through before the other side has looked at its certificate (RFC 8446, section 4.4.2). Who is content
-%% says nothing then, and waits for a name.
+%% With TLS 1.3 a client is through before the other side has looked at its certificate (RFC 8446, section 4.4.2). A side that is content
+%% says nothing then, and waits for a name. An alert that comes while this side writes is lost.
 verdict({ok, [{protocol, 'tlsv1.3'}]}, Socket) ->
     case ssl:recv(Socket, 0, ?VERDICT_MS) of
-        {error, {tls_alert, _} = Alert} -> outcome({error, Alert});
-        {error, closed} -> outcome({error, closed});
-        _ContentOrTimeout -> ok
+        {error, timeout} -> {ok, Socket};
+        {error, _} = Refused -> _ = ssl:close(Socket), outcome(Refused);
+        {ok, _NoNode} -> _ = ssl:close(Socket), unknown
     end;
-verdict(_Earlier, _Socket) ->
-    ok.
+verdict(_Earlier, Socket) ->
+    {ok, Socket}.
+
+%% OTP says in the text of an alert alone which side has sent it.
+-spec fault({Alert :: atom(), Text :: term()}) -> fault().
+fault({Alert, Text}) ->
+    {tls, Alert, side(unicode:characters_to_binary(io_lib:format("~ts", [Text])))}.
+
+side(Text) ->
+    case binary:match(Text, <<"received SERVER ALERT">>) of
+        nomatch -> here;
+        _ -> there
+    end.
 
 client_options() ->
     case from_flags(init:get_argument(ssl_dist_opt)) of

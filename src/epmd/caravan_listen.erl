@@ -5,7 +5,7 @@
 
 -export([port/1, try_port/2, check/0]).
 -export([families/0, first_family/0, before_protocols/0, after_protocol/1]).
--export([note_actual_port/1, actual_port/0]).
+-export([note_actual_port/1, actual_port/0, is_own/2]).
 
 -export_type([rule/0]).
 
@@ -132,3 +132,26 @@ note_actual_port(Port) ->
 -spec actual_port() -> inet:port_number() | none.
 actual_port() ->
     persistent_term:get(?MODULE, none).
+
+%% Whether this node listens at the address and port.
+-spec is_own(inet:ip_address(), inet:port_number()) -> boolean().
+is_own(Ip, Port) ->
+    Port =:= actual_port() andalso is_alive() andalso is_own_address(unmapped(Ip), application:get_env(kernel, inet_dist_use_interface)).
+
+is_own_address(Ip, {ok, Interface}) when tuple_size(Interface) =:= 4; tuple_size(Interface) =:= 8 -> is_own_address(Ip, interface(Interface));
+is_own_address(Ip, Ip) -> true;
+is_own_address({127, _, _, _}, all) -> true;
+is_own_address(Ip, all) -> lists:member(Ip, addresses(inet:getifaddrs()));
+is_own_address(Ip, undefined) -> is_own_address(Ip, all);
+is_own_address(_Ip, _Another) -> false.
+
+interface({0, 0, 0, 0}) -> all;
+interface({0, 0, 0, 0, 0, 0, 0, 0}) -> all;
+interface(Ip) -> unmapped(Ip).
+
+addresses({ok, Interfaces}) -> [Ip || {_Name, Options} <- Interfaces, {addr, Ip} <- Options];
+addresses({error, _}) -> [].
+
+%% RFC 4291, section 2.5.5.2.
+unmapped({0, 0, 0, 0, 0, 16#FFFF, _, _} = Ip) -> inet:ipv4_mapped_ipv6_address(Ip);
+unmapped(Ip) -> Ip.

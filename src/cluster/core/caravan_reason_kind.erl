@@ -6,6 +6,9 @@
 -export([of_reason/1]).
 
 -spec of_reason(term()) -> term().
+%% A host has several addresses, and each attempt takes another one.
+of_reason({unreachable, Posix, _Endpoint}) -> {unreachable, Posix};
+of_reason({no_node, _Endpoint}) -> no_node;
 of_reason(Pid) when is_pid(Pid) -> pid;
 of_reason(Reference) when is_reference(Reference) -> reference;
 of_reason(Port) when is_port(Port) -> port;

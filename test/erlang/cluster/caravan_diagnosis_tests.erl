@@ -8,6 +8,7 @@
 -import(caravan_test_network, [boot/2, boot/3, free_port/0, node_name/3]).
 -import(caravan_test_node, [call/4]).
 
+-define(LOOPBACK, {127, 0, 0, 1}).
 -define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
 
 why(Node, Other) ->
@@ -27,12 +28,12 @@ the_reason_is_found_by_taking_the_steps_once_more_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {Name, Node} = boot(Network, "app"),
         Port = call(Node, caravan_epmd, dist_port, [Name]),
-        ?assertEqual({unreachable, econnrefused}, why(Node, node_name(Network, "app", free_port()))),
+        Free = free_port(),
+        ?assertEqual({unreachable, econnrefused, {?LOOPBACK, Free}}, why(Node, node_name(Network, "app", Free))),
         ?assertEqual(no_address, why(Node, 'app-4370@nowhere.test')),
         ?assertEqual(no_address, call(Node, caravan_diagnosis, why, [nameonly, 0])),
         {Helper, _} = caravan_test_network:helper_name(Network, "rem-1f3a-"),
-        ?assertEqual({unreachable, econnrefused}, why(Node, Helper)),
-        %% OTP takes 7 s to find out that it talks to itself.
+        ?assertMatch({unreachable, econnrefused, {?LOOPBACK, _}}, why(Node, Helper)),
         ?assertEqual(this_node, call(Node, caravan_diagnosis, why, [node_name(Network, "other", Port), 0])),
         ?assertEqual(needs_short_names, why(Node, 'app-4370@short'))
     end)).
@@ -41,7 +42,7 @@ another_cookie_is_a_refused_handshake_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
         {Other, _} = boot(Network#{cookie := "another"}, "app"),
-        ?assertEqual(handshake, why(Node, Other))
+        ?assertEqual(cookie, why(Node, Other))
     end)).
 
 a_short_name_does_not_reach_a_long_one_test_() ->
@@ -53,10 +54,10 @@ a_short_name_does_not_reach_a_long_one_test_() ->
 an_epmd_module_need_not_know_addresses_test_() ->
     ?NODES(with_network(#{host => "n.test", epmd_module => "caravan_test_plain_epmd"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
-        ?assertEqual({unreachable, econnrefused}, why(Node, node_name(Network, "app", free_port()))),
+        ?assertMatch({unreachable, econnrefused, {?LOOPBACK, _}}, why(Node, node_name(Network, "app", free_port()))),
         ?assertEqual(no_address, why(Node, 'app-4370@nowhere.test')),
         {Other, _} = boot(Network#{cookie := "another"}, "app"),
-        ?assertEqual(handshake, why(Node, Other))
+        ?assertEqual(cookie, why(Node, Other))
     end)).
 
 who_accepts_and_says_nothing_does_not_answer_test_() ->
@@ -67,9 +68,9 @@ who_accepts_and_says_nothing_does_not_answer_test_() ->
         {ok, Port} = inet:port(Listen),
         ?assertEqual(timeout, caravan_test_node:run(Node, attempt(node_name(Network, "silent", Port)))),
         {Other, _} = boot(Network#{cookie := "another"}, "app"),
-        ?assertEqual(handshake, caravan_test_node:run(Node, attempt(Other))),
+        ?assertEqual(cookie, caravan_test_node:run(Node, attempt(Other))),
         %% Who answers now had the whole time of net_kernel's, and did not.
-        ?assertEqual(handshake, call(Node, caravan_diagnosis, why, [Other, 999])),
+        ?assertEqual(cookie, call(Node, caravan_diagnosis, why, [Other, 999])),
         ?assertEqual(timeout, call(Node, caravan_diagnosis, why, [Other, 1000])),
         ok = gen_tcp:close(Listen)
     end)).
@@ -80,15 +81,20 @@ a_tls_fault_is_none_of_the_cookie_test_() ->
         [Ours, Theirs] = [tls_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
         {_, Node} = boot(Network#{flags => Ours}, "app"),
         {Other, _} = boot(Network#{flags => Theirs}, "app"),
-        ?assertEqual({tls, unknown_ca}, why(Node, Other)),
+        ?assertEqual({tls, unknown_ca, here}, why(Node, Other)),
         {_, WithFlags} = boot(Network#{flags => tls_flags_without_file(filename:join(Directory, "ours"))}, "app"),
-        ?assertEqual({tls, unknown_ca}, why(WithFlags, Other)),
-        ?assertEqual({tls, closed}, why(Node, node_name(Network, "rude", port_that_hangs_up()))),
-        %% It takes what it gets for the beginning of a long message.
-        {Plain, _} = boot(Network, "plain"),
-        ?assertEqual(timeout, call(Node, caravan_diagnosis, why, [Plain, 0])),
+        ?assertEqual({tls, unknown_ca, here}, why(WithFlags, Other)),
+        {Rude, RudePort} = listener([close]),
+        ?assertEqual({no_node, {?LOOPBACK, RudePort}}, why(Node, node_name(Network, "rude", RudePort))),
+        ok = stop(Rude),
+        {Plain, PlainNode} = boot(Network, "plain"),
+        ?assertEqual(tls_here, call(Node, caravan_diagnosis, why, [Plain, 0])),
+        ?assertEqual(tls_there, why(PlainNode, Other)),
         {Stranger, _} = boot(Network#{flags => Ours, cookie => "another"}, "app"),
-        ?assertEqual(handshake, why(Node, Stranger))
+        ?assertEqual(cookie, why(Node, Stranger)),
+        {Green, _} = boot(Network#{flags => Ours}, "green"),
+        Asked = node_name(Network, "app", call(Node, caravan_epmd, dist_port, [Green])),
+        ?assertEqual({other_name, atom_to_binary(Green), not_connected}, why(Node, Asked))
     end) end)).
 
 %% The client is content, and hears later that the other side is not.
@@ -97,25 +103,135 @@ an_authority_that_the_other_side_does_not_know_is_seen_with_tls_1_3_test_() ->
         [Ours, Theirs] = [tls_1_3_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
         {_, Node} = boot(Network#{flags => Ours}, "app"),
         {Other, _} = boot(Network#{flags => Theirs}, "app"),
-        ?assertEqual({tls, unknown_ca}, why(Node, Other)),
+        ?assertEqual({tls, unknown_ca, there}, why(Node, Other)),
         {Stranger, _} = boot(Network#{flags => Ours, cookie => "another"}, "app"),
-        ?assertEqual(handshake, why(Node, Stranger))
+        ?assertEqual(cookie, why(Node, Stranger))
     end) end)).
 
-port_that_hangs_up() ->
-    Test = self(),
-    _ = spawn_link(fun() ->
-        {ok, Listen} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-        {ok, Port} = inet:port(Listen),
-        Test ! {hangs_up, Port},
-        hang_up(Listen)
-    end),
-    receive {hangs_up, Port} -> Port end.
+%% Servers of other protocols: one that answers what it does not understand, one that speaks first, one that hangs up, and one that
+%% promises a message of a node and never sends it.
+another_server_is_no_node_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {_, Node} = boot(Network, "app"),
+        [
+            begin
+                {Listener, Port} = listener(Behaviour),
+                Other = node_name(Network, "other", Port),
+                ?assertEqual({Behaviour, Reason(Port)}, {Behaviour, call(Node, caravan_diagnosis, why, [Other, 0])}),
+                ok = stop(Listener)
+            end
+         || {Behaviour, Reason} <- [
+                {[wait, <<"HTTP/1.1 400 Bad Request\r\n\r\n">>, close], fun no_node/1},
+                {[<<"SSH-2.0-OpenSSH_9.2\r\n">>], fun no_node/1},
+                {[close], fun no_node/1},
+                {[wait, close], fun no_node/1},
+                {[wait, <<0, 3, "sok", 0, 1, "N">>], fun no_node/1},
+                {[wait, <<0, 3, "sok", 255, 255, "N">>], fun no_node/1},
+                {[wait, <<0, 3, "sok", 0, 28, "N", 0:64, 0:32, 0:32, 9:16>>], fun(_Port) -> timeout end},
+                {[wait, <<0, 3, "sok", 0, 22, "N", 0:64, 0:32, 0:32, 3:16, 27, "[m">>], fun no_node/1}
+            ]
+        ]
+    end)).
 
-hang_up(Listen) ->
+no_node(Port) ->
+    {no_node, {?LOOPBACK, Port}}.
+
+a_node_that_allows_others_only_says_so_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {_, Node} = boot(Network, "app"),
+        {Other, OtherNode} = boot(Network, "app"),
+        ok = call(OtherNode, net_kernel, allow, [['somebody@n.test']]),
+        ?assertEqual(not_allowed, why(Node, Other))
+    end)).
+
+%% OTP takes net_setuptime to find out that it talks to itself, and logs an error.
+a_name_of_this_nodes_own_listener_is_not_tried_test_() ->
+    Flags = ["-kernel", "net_setuptime", "120"],
+    ?NODES(with_network(#{host => "n.test", interface => any, flags => Flags}, fun(Network) ->
+        {Name, Node} = boot(Network, "app"),
+        Port = call(Node, caravan_epmd, dist_port, [Name]),
+        ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [node_name(Network, "other", Port)])),
+        %% Another address of this machine is the same listener.
+        Elsewhere = list_to_atom(lists:concat(["app-", Port, "@127.0.0.2"])),
+        ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [Elsewhere])),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [node_name(Network, "other", free_port())])),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [list_to_atom(lists:concat(["app-", Port, "@192.0.2.1"]))]))
+    end)).
+
+%% With an interface of its own, another node may listen at the same port of another one.
+a_node_with_an_interface_of_its_own_has_neighbours_at_its_port_test_() ->
+    Flags = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
+    ?NODES(with_network(#{host => "n.test", flags => Flags}, fun(Network) ->
+        {Name, Node} = boot(Network, "app"),
+        Port = call(Node, caravan_epmd, dist_port, [Name]),
+        ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [node_name(Network, "other", Port)])),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [list_to_atom(lists:concat(["app-", Port, "@127.0.0.2"]))]))
+    end)).
+
+%% The whole handshake, as the doctor has it.
+a_finished_handshake_tells_the_cookie_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {_, Node} = boot(Network, "app"),
+        {Other, OtherNode} = boot(Network, "other"),
+        Examine = fun(Cookie) ->
+            call(Node, caravan_diagnosis, examine, [atom_to_binary(Other), {prove, Cookie, <<"caravan-doctor@n.test">>}])
+        end,
+        Name = atom_to_binary(Other),
+        ?assertMatch(#{node := Name, result := proven, name_there := Name, flags := _}, Examine(call(Node, erlang, get_cookie, []))),
+        ?assertMatch(#{result := cookie}, Examine(wrong)),
+        ?assertEqual([], call(OtherNode, erlang, nodes, [])),
+        ?assertMatch(#{result := reachable}, call(Node, caravan_diagnosis, examine, [Name, challenge]))
+    end)).
+
+an_operator_asks_why_a_node_is_not_connected_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {Name, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, "other"),
+        {Stranger, _} = boot(Network#{cookie := "another"}, "stranger"),
+        Why = fun(Asked) -> call(Node, caravan_cluster, why, [Asked]) end,
+        Text = atom_to_binary(Other),
+        Port = call(Node, caravan_epmd, dist_port, [Other]),
+        ?assertEqual(
+            #{
+                node => Text, result => proven, address => ?LOOPBACK, port => Port, name_there => Text,
+                explanation => "it answers under that name, and has the same cookie"
+            },
+            Why(Other)
+        ),
+        ?assertMatch(#{result := cookie, explanation := "the node there has that name" ++ _}, Why(atom_to_list(Stranger))),
+        Absent = fun(Basename) -> atom_to_list(node_name(Network, "absent", free_port())) ++ Basename end,
+        ?assertMatch(#{result := {unreachable, econnrefused, _}}, Why(Absent(""))),
+        Before = call(Node, erlang, system_info, [atom_count]),
+        ?assertMatch(#{result := no_address}, Why(Absent(".nowhere"))),
+        ?assertEqual(Before, call(Node, erlang, system_info, [atom_count])),
+        ?assertEqual(true, call(Node, net_kernel, connect_node, [Other])),
+        ?assertMatch(#{result := connected}, Why(Other)),
+        ?assertMatch(#{result := connected}, Why(Name)),
+        [?assertMatch({error, {bad_option, node, _, _}}, Why(Bad)) || Bad <- [app, "no host", 7, <<"a@b@c">>, ""]]
+    end)).
+
+%% Accepts one connection after the other and does this with each.
+listener(Behaviour) ->
+    {ok, Listen} = gen_tcp:listen(0, [{ip, ?LOOPBACK}, binary, {active, false}]),
+    {ok, Port} = inet:port(Listen),
+    Pid = spawn_link(fun() -> receive go -> accept(Listen, Behaviour) end end),
+    ok = gen_tcp:controlling_process(Listen, Pid),
+    Pid ! go,
+    {Pid, Port}.
+
+accept(Listen, Behaviour) ->
     {ok, Socket} = gen_tcp:accept(Listen),
-    ok = gen_tcp:close(Socket),
-    hang_up(Listen).
+    lists:foreach(fun(Action) -> behave(Action, Socket) end, Behaviour),
+    accept(Listen, Behaviour).
+
+behave(wait, Socket) -> _ = gen_tcp:recv(Socket, 0), ok;
+behave(close, Socket) -> gen_tcp:close(Socket);
+behave(Octets, Socket) -> gen_tcp:send(Socket, Octets).
+
+stop(Listener) ->
+    true = unlink(Listener),
+    true = exit(Listener, kill),
+    ok.
 
 tls_flags(Directory) ->
     ok = filelib:ensure_path(Directory),
@@ -152,8 +268,8 @@ another_name_is_said_test_() ->
         {_, Node} = boot(Network, "app"),
         Port = free_port(),
         {Other, OtherNode} = boot(Network#{host => "N.Test."}, node_name(Network#{host => "N.Test."}, "app", Port), []),
-        ?assertEqual({other_name, atom_to_binary(Other)}, why(Node, node_name(Network, "app", Port))),
-        ?assertEqual({other_name, atom_to_binary(Other)}, why(Node, node_name(Network, "green", Port))),
+        ?assertEqual({other_name, atom_to_binary(Other), not_connected}, why(Node, node_name(Network, "app", Port))),
+        ?assertEqual({other_name, atom_to_binary(Other), not_connected}, why(Node, node_name(Network, "green", Port))),
         ?assertMatch({exited, 0, _}, caravan_test_node:stop(OtherNode))
     end)).
 
@@ -169,8 +285,8 @@ a_node_that_is_asked_for_its_name_notices_nothing_test_() ->
             Why = fun() -> caravan_diagnosis:why(Asked, 0) end,
             Refs = [caravan_test_node:async(Node, Why) || _ <- lists:seq(1, 20)],
             Reasons = [receive {Ref, Reason} -> Reason end || Ref <- Refs],
-            ?assert(lists:member({other_name, atom_to_binary(Other)}, Reasons)),
-            ?assertEqual({other_name, atom_to_binary(Other)}, caravan_test_node:run(Node, Why)),
+            ?assert(lists:member({other_name, atom_to_binary(Other), connected}, Reasons)),
+            ?assertEqual({other_name, atom_to_binary(Other), connected}, caravan_test_node:run(Node, Why)),
             ?assertEqual(Before, call(OtherNode, ?MODULE, traces, [])),
             ?assertEqual([A], call(OtherNode, erlang, nodes, [connected]))
         end)
@@ -188,8 +304,12 @@ every_reason_has_words_test_() ->
     [
         ?_assert(is_list(unicode:characters_to_list(caravan_diagnosis:format(Reason))))
      || Reason <- [
-            no_address, {no_port, erl_epmd}, {no_port, some_module}, {unreachable, econnrefused}, handshake, {other_name, <<"a@B">>}, {other_name, filtered}, {tls, unknown_ca}, {tls, closed}, this_node,
-            needs_long_names,
-            needs_short_names, not_distributed, timeout, {result, {a, "b"}}, {raised, {error, x}}
+            no_address, {no_port, erl_epmd}, {no_port, some_module}, {unreachable, econnrefused, {?LOOPBACK, 4370}},
+            {unreachable, etimedout, {{0, 0, 0, 0, 0, 0, 0, 1}, 4370}}, {unreachable, filtered, filtered}, cookie,
+            {other_name, <<"a@B">>, connected}, {other_name, <<"a@B">>, not_connected}, {other_name, filtered, filtered},
+            {no_node, {?LOOPBACK, 80}}, {no_node, filtered}, tls_here, tls_there, {tls, unknown_ca, here}, {tls, unknown_ca, there},
+            {tls, handshake_failure, here}, {tls, handshake_failure, there}, not_allowed, handshake, this_node, needs_long_names,
+            needs_short_names, not_distributed, not_listed, lost_soon, timeout, connected, reachable, proven, {result, {a, "b"}},
+            {raised, {error, x}}, filtered
         ]
     ].

@@ -44,7 +44,7 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {nodes_down, #{nodes => #{?A => connection_closed, ?B => disconnect}, flapping => [?B], connected => 17},
                 [?A, ?B, "do not last", 17]},
             {own_alias, #{aliases => [?A], node => ?B}, [?A, ?B]},
-            {connect_failed, #{node => ?A, reason => {unreachable, econnrefused}}, [?A, econnrefused]},
+            {connect_failed, #{node => ?A, reason => {unreachable, econnrefused, {{127, 0, 0, 1}, 4370}}}, [?A, econnrefused]},
             {flapping, #{node => ?A, reason => disconnect, count => 2, left_alone => 29000, connected => 17}, [?A, disconnect, 17, 2, 29]},
             {connected, #{nodes => [?A, ?B], connected => 17}, [?A, ?B, 17]},
             {node_down, #{node => ?A, reason => connection_closed, connected => 17}, [?A, connection_closed, 17]},

@@ -28,3 +28,12 @@ what_is_of_another_type_is_of_another_kind_test() ->
 
 a_list_may_be_improper_test() ->
     ?assertEqual([pid | reference], caravan_reason_kind:of_reason([self() | make_ref()])).
+
+a_host_with_several_addresses_fails_in_one_way_test() ->
+    [Kind] = lists:usort([
+        caravan_reason_kind:of_reason({unreachable, econnrefused, {Ip, 4370}}) || Ip <- [{10, 0, 0, 1}, {10, 0, 0, 2}]
+    ]),
+    ?assertNotEqual(Kind, caravan_reason_kind:of_reason({unreachable, etimedout, {{10, 0, 0, 1}, 4370}})),
+    ?assertEqual(
+        caravan_reason_kind:of_reason({no_node, {{10, 0, 0, 1}, 4370}}), caravan_reason_kind:of_reason({no_node, {{10, 0, 0, 2}, 4370}})
+    ).
