@@ -42,7 +42,8 @@ defmodule Caravan.MixProject do
     [
       licenses: @properties[:licenses] |> Enum.map(&to_string/1),
       links: %{},
-      files: ~w(CMakeLists.txt cmake c_src src lib priv/.gitkeep mix.exs rebar.config
+      files:
+        ~w(CMakeLists.txt cmake c_src src lib scripts/caravan priv/.gitkeep mix.exs rebar.config
                 README* CHANGELOG* LICENSE* NOTICE)
     ]
   end

@@ -272,7 +272,7 @@ why(Node) ->
 why(Text, Connected) ->
     case lists:member(Text, Connected) of
         true -> explained(#{node => Text, result => connected});
-        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(own_host()))))
+        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(own_host(), erlang:get_cookie()))))
     end.
 
 explained(#{result := Result} = Why) ->

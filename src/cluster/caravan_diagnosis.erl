@@ -3,7 +3,7 @@
 %% each of them finds is noted.
 -module(caravan_diagnosis).
 
--export([beforehand/1, why/2, examine/2, whole_handshake/1, format/1]).
+-export([beforehand/1, why/2, examine/2, whole_handshake/2, format/1]).
 
 -export_type([reason/0, examination/0, method/0]).
 
@@ -219,12 +219,9 @@ introduced(Connection, Seen, Method) ->
             Seen#{result => refusal(Refusal, Seen)}
     end.
 
-%% The method that finishes the handshake, with the default cookie: under a name that is the same each time, so that the other node makes
+%% The method that finishes the handshake: under a name that is the same each time, so that the other node makes
 %% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see.
--spec whole_handshake(Host :: binary()) -> method().
-whole_handshake(Host) ->
-    whole_handshake(Host, erlang:get_cookie()).
-
+-spec whole_handshake(Host :: binary(), DefaultCookie :: atom()) -> method().
 whole_handshake(_Host, nocookie) -> challenge;
 whole_handshake(Host, Cookie) -> {prove, Cookie, <<"caravan-doctor@", Host/binary>>}.
 

@@ -41,8 +41,9 @@ connect(Host, Ip, Port, Timeout) ->
 
 options(Host, Ip) ->
     [
-        caravan_glue:family(Ip), binary, {active, false}, {packet, 4}, {erl_dist, true}, {log_level, none},
-        {server_name_indication, Host}
+        caravan_glue:family(Ip), binary, {active, false}, {packet, 4}, {log_level, none}, {server_name_indication, Host}
+        %% A VM that is not distributed has not started what serves these.
+        | [{erl_dist, true} || is_alive()]
     ].
 
 outcome({ok, Socket}) -> verdict(ssl:connection_information(Socket, [protocol]), Socket);
@@ -79,9 +80,15 @@ client_options() ->
         error -> error
     end.
 
-%% OTP keeps what the file of `-ssl_dist_optfile' said.
-from_file(undefined) -> [];
+%% OTP keeps what the file of `-ssl_dist_optfile' said, once the distribution has started. A command beside the node has none.
+from_file(undefined) -> consulted(init:get_argument(ssl_dist_optfile));
 from_file(Table) -> lists:append([Options || {client, Options} <- ets:lookup(Table, client)]).
+
+consulted({ok, [[File | _] | _]}) ->
+    {ok, [Roles]} = file:consult(File),
+    proplists:get_value(client, Roles, []);
+consulted(_NoFile) ->
+    [].
 
 %% inet_tls_dist speaks TLS 1.2 unless it is told otherwise.
 with_version([]) ->

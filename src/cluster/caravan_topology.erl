@@ -5,7 +5,7 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, configure/3, renew/0, registered_name/1, own_status/0]).
+-export([start_link/1, change/3, configure/3, options/1, renew/0, registered_name/1, own_status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
 
 -define(PREFIX, "caravan_cluster.").
@@ -41,6 +41,11 @@ change(Name, Options, Timeout) ->
 -spec configure(atom(), map(), timeout()) -> ok.
 configure(Name, Options, Timeout) ->
     gen_server:call(registered_name(Name), {configure, Options}, Timeout).
+
+%% The options as they have been checked.
+-spec options(atom()) -> map().
+options(Name) ->
+    gen_server:call(registered_name(Name), options).
 
 %% Makes all topologies of this node say again what they want, as to a registry that is new.
 -spec renew() -> ok.
@@ -92,6 +97,8 @@ code_change(_OldVersion, State, _Extra) ->
 
 handle_call(status, _From, State) ->
     {reply, status(State), State};
+handle_call(options, _From, #state{options = Options} = State) ->
+    {reply, Options, State};
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, step(refresh, State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience} = State) ->

@@ -3,7 +3,7 @@
 %% below, or in the modules above.
 -module(caravan_nif).
 
--export([load/0, format_error/1, versions/0]).
+-export([load/0, library_file/0, abi/0, format_error/1, versions/0]).
 -export([use_port_rule/1]).
 -export([dist_port/1, port_choice/1, set_port_rule/1, node_name/1]).
 -export([is_basename/1, is_dns_name/1, is_nameserver/1, is_helper_pattern/1]).
@@ -65,7 +65,13 @@ use_port_rule(Rule) ->
 load_info({?ABI, _Rule} = Kept) -> Kept;
 load_info(_) -> {?ABI, default}.
 
+%% What the library has to be built for.
+-spec abi() -> pos_integer().
+abi() ->
+    ?ABI.
+
 %% The first that exists; when none does, the first, so that the error names the usual place.
+-spec library_file() -> file:filename().
 library_file() ->
     Directories = [priv_dir(), beam_priv_dir(), os:getenv("CARAVAN_NIF_DIR")],
     Files = [absolute(filename:join(Directory, "caravan_nif.so")) || Directory <- Directories, Directory =/= false],

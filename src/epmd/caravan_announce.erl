@@ -2,7 +2,7 @@
 %% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([digits_ignored/2, spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
+-export([digits_ignored/2, spelling/1, expected_spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
 -export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
@@ -15,15 +15,22 @@ digits_ignored(Name, Port) ->
 %% without either, so that nobody finds a node with another spelling. A short name is made of no record.
 -spec spelling(atom() | string()) -> ok.
 spelling(Name) ->
-    warn_of_spelling(string:split(lists:concat([Name]), "@"), Name).
+    Text = unicode:characters_to_binary(lists:concat([Name])),
+    case expected_spelling(Text) of
+        Text -> ok;
+        Expected -> log(warning, name_spelling, #{name => Name, expected => unicode:characters_to_list(Expected)})
+    end.
 
-warn_of_spelling([Before, Host], Name) ->
-    case as_of_records(Host, is_long(Host)) of
-        Host -> ok;
-        Expected -> log(warning, name_spelling, #{name => Name, expected => lists:concat([Before, "@", Expected])})
-    end;
-warn_of_spelling([_NoHost], _Name) ->
-    ok.
+%% As a topology spells the name of a node that it finds in DNS.
+-spec expected_spelling(binary()) -> binary().
+expected_spelling(Name) ->
+    case binary:split(Name, <<"@">>) of
+        [Before, Host] ->
+            Text = unicode:characters_to_list(Host),
+            unicode:characters_to_binary([Before, "@", as_of_records(Text, is_long(Text))]);
+        [_NoHost] ->
+            Name
+    end.
 
 is_long(Host) ->
     lists:any(fun(Character) -> lists:member(Character, ".:") end, Host).

@@ -5,7 +5,7 @@
 
 -export([port/1, try_port/2, check/0]).
 -export([families/0, first_family/0, before_protocols/0, after_protocol/1]).
--export([note_actual_port/1, actual_port/0, is_own/2]).
+-export([note_actual_port/1, actual_port/0, is_own/2, is_local/1]).
 
 -export_type([rule/0]).
 
@@ -140,10 +140,14 @@ is_own(Ip, Port) ->
 
 is_own_address(Ip, {ok, Interface}) when tuple_size(Interface) =:= 4; tuple_size(Interface) =:= 8 -> is_own_address(Ip, interface(Interface));
 is_own_address(Ip, Ip) -> true;
-is_own_address({127, _, _, _}, all) -> true;
-is_own_address(Ip, all) -> lists:member(Ip, addresses(inet:getifaddrs()));
+is_own_address(Ip, all) -> is_local(Ip);
 is_own_address(Ip, undefined) -> is_own_address(Ip, all);
 is_own_address(_Ip, _Another) -> false.
+
+%% Whether the address is one of this machine's, or of this container's.
+-spec is_local(inet:ip_address()) -> boolean().
+is_local({127, _, _, _}) -> true;
+is_local(Ip) -> lists:member(Ip, addresses(inet:getifaddrs())).
 
 interface({0, 0, 0, 0}) -> all;
 interface({0, 0, 0, 0, 0, 0, 0, 0}) -> all;

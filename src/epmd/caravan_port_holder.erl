@@ -6,31 +6,57 @@
 %% It is called while distribution starts, so it reads by prim_file: OTP 25 has no file server then.
 -module(caravan_port_holder).
 
--export([find/1, format/1]).
+-export([find/1, nodes/0, format/1]).
 
 -export_type([holder/0]).
 
 %% `node' is the name in the command line of an Erlang node, `command' the program of any other process.
 -type holder() :: #{os_pid := string(), node => string(), command => string()}.
 
+-define(TABLES, ["/proc/net/tcp", "/proc/net/tcp6"]).
 -define(LISTEN, "0A").
 
 -spec find(inet:port_number()) -> {ok, holder()} | unknown.
 find(Port) ->
-    Inodes = lists:append([inodes(Table, Port) || Table <- ["/proc/net/tcp", "/proc/net/tcp6"]]),
+    Inodes = lists:append([inodes(Table, Port) || Table <- ?TABLES]),
     case [Pid || Inodes =/= [], Pid <- os_pids(), has_open(Pid, ["socket:[" ++ Inode ++ "]" || Inode <- Inodes])] of
         [Pid | _] -> {ok, maps:merge(#{os_pid => Pid}, command(arguments(Pid)))};
         [] -> unknown
     end.
 
 inodes(Table, Port) ->
-    Suffix = ":" ++ string:right(integer_to_list(Port, 16), 4, $0),
+    [Inode || {Inode, Listening} <- listeners(Table), Listening =:= Port].
+
+%% The inode of each socket that listens, and its port.
+listeners(Table) ->
     [
-        Inode
+        {Inode, list_to_integer(lists:last(string:split(Local, ":")), 16)}
      || Line <- lines(prim_file:read_file(Table)),
-        [_, Local, _, ?LISTEN, _, _, _, _, _, Inode | _] <- [string:lexemes(Line, " ")],
-        lists:suffix(Suffix, Local)
+        [_, Local, _, ?LISTEN, _, _, _, _, _, Inode | _] <- [string:lexemes(Line, " ")]
     ].
+
+%% The Erlang nodes of this machine, of the same user, by the names in their command lines, with the ports that they listen on.
+-spec nodes() -> [#{name := string(), os_pid := string(), ports := [inet:port_number()]}].
+nodes() ->
+    Listening = maps:from_list([{"socket:[" ++ Inode ++ "]", Port} || Table <- ?TABLES, {Inode, Port} <- listeners(Table)]),
+    lists:sort([
+        #{name => Name, os_pid => Pid, ports => lists:usort([maps:get(Socket, Listening) || Socket <- open(Pid), is_map_key(Socket, Listening)])}
+     || Pid <- os_pids(), [_ | Arguments] <- [arguments(Pid)], is_vm(Pid), Name <- [name(Arguments)], Name =/= none
+    ]).
+
+%% Scripts around a VM have its arguments, too.
+is_vm(Pid) ->
+    case prim_file:read_file("/proc/" ++ Pid ++ "/comm") of
+        {ok, <<"beam", _/binary>>} -> true;
+        _ -> false
+    end.
+
+open(Pid) ->
+    Directory = "/proc/" ++ Pid ++ "/fd/",
+    case prim_file:list_dir(Directory) of
+        {ok, Descriptors} -> [Target || Descriptor <- Descriptors, {ok, Target} <- [prim_file:read_link(Directory ++ Descriptor)]];
+        {error, _} -> []
+    end.
 
 lines({ok, Content}) -> string:split(binary_to_list(Content), "\n", all);
 lines({error, _}) -> [].
@@ -42,17 +68,7 @@ os_pids() ->
     end.
 
 has_open(Pid, Sockets) ->
-    Directory = "/proc/" ++ Pid ++ "/fd/",
-    case prim_file:list_dir(Directory) of
-        {ok, Descriptors} -> lists:any(fun(Descriptor) -> is_open(Directory ++ Descriptor, Sockets) end, Descriptors);
-        {error, _} -> false
-    end.
-
-is_open(Link, Sockets) ->
-    case prim_file:read_link(Link) of
-        {ok, Target} -> lists:member(Target, Sockets);
-        {error, _} -> false
-    end.
+    lists:any(fun(Target) -> lists:member(Target, Sockets) end, open(Pid)).
 
 arguments(Pid) ->
     case prim_file:read_file("/proc/" ++ Pid ++ "/cmdline") of

@@ -2,7 +2,7 @@
 %% nothing of them is left when the VM has ended.
 -module(caravan_test_namespace).
 
--export([call/3, enter/1]).
+-export([call/3, output/3, enter/1]).
 
 %% A wait that ends so is a failure of the test.
 -define(HANG_GUARD, 170000).
@@ -11,13 +11,21 @@
 %% fails, or there are none, the test is skipped and says so. Raises when the function does.
 -spec call(Prepare :: string(), module(), Function :: atom()) -> ok.
 call(Prepare, Module, Function) ->
+    case output(Prepare, Module, Function) of
+        {ok, _Output} -> ok;
+        {skipped, Why} -> io:format(user, "SKIP: ~ts~n", [Why])
+    end.
+
+%% @doc The same, and returns what the function has printed, or why it was not called.
+-spec output(Prepare :: string(), module(), Function :: atom()) -> {ok, binary()} | {skipped, iodata()}.
+output(Prepare, Module, Function) ->
     case unshare(Prepare) of
         {0, _} ->
             {Status, Output} = unshare(Prepare ++ " && exec " ++ vm(Module, Function)),
             Status =:= 0 orelse error({Module, Function, unicode:characters_to_list(Output)}),
-            ok;
+            {ok, Output};
         {_, Why} ->
-            io:format(user, "SKIP: no network namespaces: ~ts~n", [Why])
+            {skipped, ["no network namespaces: ", Why]}
     end.
 
 vm(Module, Function) ->

@@ -1,0 +1,97 @@
+%% @private
+%% The causes that the doctor knows, each with what to do.
+-module(caravan_cause).
+
+-export([new/2, of_reason/2, main/1]).
+
+-export_type([cause/0]).
+
+-type cause() :: #{name := atom(), text := binary(), advice := binary()}.
+
+%% The cause with this name, whose text begins with `What'.
+-spec new(Name :: atom(), What :: unicode:chardata()) -> cause().
+new(Name, What) ->
+    #{name => Name, text => binary(What), advice => binary(advice(Name))}.
+
+binary(Text) ->
+    unicode:characters_to_binary(Text).
+
+advice(library) -> "build Caravan again for this OTP and this machine, and install c-ares where the library needs it";
+advice(configuration) -> "correct that value";
+advice(epmd_here) -> ["add ", caravan_tool:flags(caravan_tool:tool())];
+advice(epmd_twice) -> "set epmd_module in one place only: OTP ends the boot where both the flag and the kernel parameter say it";
+advice(epmd_there) -> "start that node with -start_epmd false and -epmd_module caravan_epmd, too";
+advice(port_taken) -> "give each node of this machine a port of its own, at the end of its name";
+advice(spelling) -> "start the node under the name as DNS spells it: lower case, and no dot at the end";
+advice(dns_down) -> "see whether the nameserver runs and whether this machine may reach it, over UDP and over TCP";
+advice(dns_udp_only) -> "open TCP to the nameserver's port: answers over UDP are not known to be complete";
+advice(dns_error) -> "look up the name with caravan dig, and ask whoever runs the nameserver";
+advice(no_records) -> "see whether the instances are registered and healthy, and whether the query has the right name";
+advice(names) -> "see that node_name and node_basename give names of nodes for these records";
+advice(not_listed) -> "see under which port and address this node is registered: it must be those of its name";
+advice(basename) -> "set node_basename of the topology to what stands before the port in the names of the nodes";
+advice(other_name) -> "see under which port and address that node is registered";
+advice(this_node) -> "see under which port and address that node is registered: they are those of this node";
+advice(cookie) -> "give all nodes the same cookie (-setcookie, ~/.erlang.cookie, RELEASE_COOKIE)";
+advice(tls_one_side) -> "start all nodes with the same -proto_dist";
+advice(certificate) -> "give both nodes certificates of CAs that the other one knows (cacertfile)";
+advice(tls) -> "compare the options of -ssl_dist_optfile on both nodes";
+advice(nothing_listens) -> "see whether the node runs, and whether it is registered with the port of its name";
+advice(packets_dropped) -> "open the distribution's ports between the nodes: a firewall, a security group or a NetworkPolicy drops the packets";
+advice(address_family) -> "start the nodes with -proto_dist inet6_tcp, or register addresses of the family that they speak";
+advice(no_address) -> "see that the host of the node's name has an address, or make names with {ip}";
+advice(no_node) -> "see which server listens there, and which port the node is registered with";
+advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
+advice(silent) -> "see whether that node's VM hangs or is stopped";
+advice(helper_ports) -> "give all nodes the same helper_ports";
+advice(name_kind) -> "start all nodes with -name, or all with -sname".
+
+%% Of why a node cannot be connected (caravan_diagnosis).
+-spec of_reason(caravan_diagnosis:reason(), Node :: binary()) -> cause().
+of_reason(Reason, Node) ->
+    new(name(Reason, Node), [Node, ": ", caravan_diagnosis:format(Reason)]).
+
+name(cookie, _Node) -> cookie;
+name({other_name, Other, _}, Node) -> name_of_other(caravan_discovery:is_own_name(Other, Node), part_of_host(Other) =:= part_of_host(Node));
+name(TlsOnOneSide, _Node) when TlsOnOneSide =:= tls_here; TlsOnOneSide =:= tls_there -> tls_one_side;
+name({tls, Alert, _}, _Node) when Alert =:= unknown_ca; Alert =:= bad_certificate; Alert =:= certificate_expired -> certificate;
+name({tls, _, _}, _Node) -> tls;
+name(handshake, _Node) -> tls;
+name({unreachable, Posix, _}, _Node) when Posix =:= etimedout; Posix =:= ehostunreach; Posix =:= enetunreach -> packets_dropped;
+name({unreachable, _, _}, _Node) -> nothing_listens;
+name({no_node, _}, _Node) -> no_node;
+name({no_port, _}, _Node) -> epmd_here;
+name(NameKind, _Node) when NameKind =:= needs_long_names; NameKind =:= needs_short_names -> name_kind;
+name(this_node, _Node) -> this_node;
+name(not_allowed, _Node) -> not_allowed;
+name(no_address, _Node) -> no_address;
+name(_NoAnswer, _Node) -> silent.
+
+name_of_other(true, _IsSameHost) -> spelling;
+name_of_other(false, true) -> basename;
+name_of_other(false, false) -> other_name.
+
+part_of_host(Name) ->
+    string:lowercase(lists:last(binary:split(Name, <<"@">>))).
+
+%% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. A node that
+%% DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
+%% under a wrong port.
+-spec main([caravan_check:check()]) -> cause() | none.
+main(Checks) ->
+    main_of([{Step, Cause} || #{step := Step, cause := Cause} <- Checks]).
+
+main_of([]) -> none;
+main_of([{peer, _} | _] = Faults) -> most_frequent(of_peers(Faults));
+main_of([{self, #{name := not_listed} = Cause} | Others]) -> first_of([Peer || #{name := Name} = Peer <- of_peers(Others), Name =/= nothing_listens], Cause);
+main_of([{_Step, Cause} | _]) -> Cause.
+
+of_peers(Faults) -> [Cause || {peer, Cause} <- Faults].
+
+first_of([], Otherwise) -> Otherwise;
+first_of(Causes, _Otherwise) -> most_frequent(Causes).
+
+most_frequent(Causes) ->
+    Count = fun(#{name := Name}) -> length([Other || #{name := Other} <- Causes, Other =:= Name]) end,
+    Most = lists:max(lists:map(Count, Causes)),
+    hd([Cause || Cause <- Causes, Count(Cause) =:= Most]).

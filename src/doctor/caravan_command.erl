@@ -1,0 +1,154 @@
+%% @doc The commands `doctor', `dig' and `names' of `scripts/caravan', of Mix (`mix caravan.doctor') and of a release's `eval':
+%%
+%% ```
+%% bin/app eval ':caravan_command.main(["doctor"])'
+%% '''
+-module(caravan_command).
+
+-export([main/0, main/1, run/1]).
+
+-define(OK, 0).
+-define(FAULT, 1).
+-define(CANNOT_LOOK, 2).
+
+-define(USAGE,
+    "usage: caravan doctor [--node NAME] [--query NAME [--basename NAME] [--node-name TEMPLATE] [--record srv|a|aaaa|addresses]]\n"
+    "                      [--nameserver IP:PORT]... [--no-handshake] [--timeout MS] [--json]\n"
+    "       caravan dig NAME [srv|a|aaaa|addresses] [--tcp | --udp] [--nameserver IP:PORT]... [--timeout MS] [--json]\n"
+    "       caravan names [--json]\n"
+    "scripts/caravan also takes --vm-args FILE and --sys-config FILE, the files that the node is started with.\n"
+    "It exits with 0, with 1 when it has found a fault, and with 2 when it could not look. docs/doctor.md says more.\n"
+).
+
+%% @private
+%% Of `scripts/caravan', whose VM is nothing else.
+-spec main() -> no_return().
+main() ->
+    erlang:halt(run(init:get_plain_arguments())).
+
+%% @doc Runs a command. A VM that is no node, as that of a release's `eval', ends with its exit status; a node goes on, and the status is
+%% returned: 0; 1, a fault was found; 2, it could not look.
+-spec main([string() | binary()]) -> 0..2.
+main(Arguments) ->
+    ended(run([unicode:characters_to_list(Argument) || Argument <- Arguments]), is_alive()).
+
+ended(Status, true) -> Status;
+ended(Status, false) -> erlang:halt(Status).
+
+%% @private
+%% The exit status of a command; it has printed the rest.
+-spec run([string()]) -> 0..2.
+run(["doctor" | Arguments]) ->
+    with_options(Arguments, doctor_options(), fun
+        ([], Options) -> of_doctor(caravan_doctor:run(Options));
+        ([_ | _], _Options) -> usage()
+    end);
+run(["dig", Name | Arguments]) ->
+    with_options(Arguments, dig_options(), fun(Words, Options) -> dig(Words, Name, Options) end);
+run(["names" | Arguments]) ->
+    with_options(Arguments, [{"--json", json, true}, {"--colour", colour, true}], fun
+        ([], Options) -> names(Options);
+        ([_ | _], _Options) -> usage()
+    end);
+run([Help]) when Help =:= "--help"; Help =:= "help" ->
+    ok = io:put_chars(?USAGE),
+    ?OK;
+run(_Other) ->
+    usage().
+
+usage() ->
+    failed(?USAGE).
+
+failed(Text) ->
+    ok = io:put_chars(standard_error, Text),
+    ?CANNOT_LOOK.
+
+%% Either a value of its own, or how the next argument is read.
+doctor_options() ->
+    [
+        {"--node", node, text}, {"--query", query, text}, {"--basename", node_basename, text}, {"--node-name", node_name, text},
+        {"--record", record, word}, {"--nameserver", nameservers, list}, {"--no-handshake", handshake, false},
+        {"--timeout", timeout, integer}, {"--json", json, true}, {"--colour", colour, true}
+    ].
+
+dig_options() ->
+    [
+        {"--tcp", transport, tcp}, {"--udp", transport, udp}, {"--nameserver", nameservers, list}, {"--timeout", timeout, integer},
+        {"--json", json, true}, {"--colour", colour, true}
+    ].
+
+with_options(Arguments, Known, Command) ->
+    case parse(Arguments, Known, [], #{}) of
+        {ok, Words, Options} -> Command(Words, Options);
+        {error, Argument} -> failed(["caravan: ", Argument, " is no argument here\n", ?USAGE])
+    end.
+
+parse([], _Known, Words, Options) ->
+    {ok, lists:reverse(Words), Options};
+parse(["--" ++ _ = Argument | Others], Known, Words, Options) ->
+    case {lists:keyfind(Argument, 1, Known), Others} of
+        {{_, Key, Value}, _} when is_boolean(Value); Value =:= tcp; Value =:= udp -> parse(Others, Known, Words, Options#{Key => Value});
+        {{_, Key, Form}, [Text | Left]} -> parsed(read(Form, Text), Key, Form, Argument, Left, Known, Words, Options);
+        _ -> {error, Argument}
+    end;
+parse([Word | Others], Known, Words, Options) ->
+    parse(Others, Known, [Word | Words], Options).
+
+parsed(error, _Key, _Form, Argument, _Left, _Known, _Words, _Options) -> {error, Argument};
+parsed({ok, Value}, Key, list, _Argument, Left, Known, Words, Options) -> parse(Left, Known, Words, Options#{Key => maps:get(Key, Options, []) ++ [Value]});
+parsed({ok, Value}, Key, _Form, _Argument, Left, Known, Words, Options) -> parse(Left, Known, Words, Options#{Key => Value}).
+
+read(integer, Text) ->
+    case string:to_integer(Text) of
+        {Integer, ""} -> {ok, Integer};
+        _ -> error
+    end;
+read(word, Text) ->
+    record(Text);
+read(_Text, Text) ->
+    {ok, Text}.
+
+record(Text) ->
+    case lists:member(string:lowercase(Text), ["srv", "a", "aaaa", "addresses"]) of
+        true -> {ok, list_to_existing_atom(string:lowercase(Text))};
+        false -> error
+    end.
+
+of_doctor(ok) -> ?OK;
+of_doctor(fault) -> ?FAULT;
+of_doctor(unknown) -> ?CANNOT_LOOK;
+of_doctor({error, Error}) -> failed([caravan_option:format_error(Error), $\n]).
+
+dig([], Name, Options) ->
+    dig(["srv"], Name, Options);
+dig([Word], Name, Options) ->
+    case {record(Word), caravan_boot:prepare()} of
+        {error, _} -> usage();
+        {_, {error, Error}} -> failed([caravan_boot:format_error(Error), $\n]);
+        {{ok, Type}, ok} -> dug(caravan_dig:run(Name, Type, Options))
+    end;
+dig(_Words, _Name, _Options) ->
+    usage().
+
+dug(ok) -> ?OK;
+dug(none) -> ?FAULT;
+dug({error, Line}) -> failed([Line, $\n]).
+
+%% The nodes of this machine, as `epmd -names' has them of those that are registered.
+names(Options) ->
+    case caravan_boot:prepare() of
+        ok -> ok = io:put_chars(names(caravan_port_holder:nodes(), maps:get(json, Options, false))), ?OK;
+        {error, Error} -> failed([caravan_boot:format_error(Error), $\n])
+    end.
+
+names(Nodes, true) ->
+    [caravan_json:encode([Node#{name := list_to_binary(Name), os_pid := list_to_binary(Pid)} || #{name := Name, os_pid := Pid} = Node <- Nodes]), $\n];
+names(Nodes, false) ->
+    [name_line(Node) || Node <- Nodes].
+
+name_line(#{name := Name, ports := Ports, os_pid := Pid}) ->
+    {Port, _Rule} = caravan_port:of_name(Name),
+    [io_lib:format("name ~ts at port ~b", [Name, Port]), listens(lists:member(Port, Ports)), io_lib:format(" (OS process ~ts)~n", [Pid])].
+
+listens(true) -> "";
+listens(false) -> ", where it does not listen".

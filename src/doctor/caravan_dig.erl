@@ -1,0 +1,73 @@
+%% @private
+%% One lookup through the resolver, printed as people know it from dig.
+-module(caravan_dig).
+
+-export([run/3]).
+
+%% `none' is a nameserver's word that there are no such records.
+-spec run(string(), srv | a | aaaa | addresses, map()) -> ok | none | {error, unicode:chardata()}.
+run(Name, Type, Options) ->
+    Began = erlang:monotonic_time(microsecond),
+    Result = caravan_dns:lookup(Name, Type, maps:with([nameservers, transport, timeout], Options)),
+    Took = erlang:monotonic_time(microsecond) - Began,
+    printed(Result, Name, Type, Took, maps:get(json, Options, false)).
+
+printed({ok, Answer}, Name, Type, Took, Json) ->
+    io:put_chars(answer(Answer, Name, Type, Took, Json));
+printed({error, Reason}, Name, Type, Took, Json) when Reason =:= nxdomain; Reason =:= nodata ->
+    ok = io:put_chars(no_records(Reason, Name, Type, Took, Json)),
+    none;
+printed({error, Reason}, _Name, _Type, _Took, _Json) ->
+    {error, caravan_dns:format_error(Reason)}.
+
+no_records(Reason, Name, Type, Took, true) ->
+    json(#{name => list_to_binary(Name), type => Type, error => Reason, microseconds => Took});
+no_records(Reason, Name, Type, Took, false) ->
+    io_lib:format(";; ~ts ~ts: ~ts, ~.1f ms~n", [Name, word(Type), Reason, Took / 1000]).
+
+answer(#{records := Records, addresses := Addresses, ttl := Ttl, complete := Complete}, Name, Type, Took, true) ->
+    json(#{
+        name => list_to_binary(Name), type => Type, ttl => Ttl, complete => Complete, microseconds => Took,
+        records => [maps:map(fun json_value/2, Record) || Record <- Records],
+        addresses => maps:map(fun(_Target, Ips) -> [text(Ip) || Ip <- Ips] end, Addresses)
+    });
+answer(#{records := Records, addresses := Addresses, ttl := Ttl, complete := Complete} = Answer, Name, Type, Took, false) ->
+    Ttls = maps:get(address_ttls, Answer, #{}),
+    [
+        [record(Name, Record) || Record <- Records],
+        [io_lib:format("~n;; addresses that came along~n", []) || map_size(Addresses) > 0],
+        [address(Target, maps:get(Target, Ttls, 0), Ip) || {Target, Ips} <- lists:sort(maps:to_list(Addresses)), Ip <- Ips],
+        io_lib:format("~n;; ~ts ~ts: ~b records, ~ts, TTL ~b s, ~.1f ms~n", [
+            Name, word(Type), length(Records), complete(Complete), Ttl, Took / 1000
+        ])
+    ].
+
+json(Value) -> [caravan_json:encode(Value), $\n].
+
+json_value(address, Ip) -> text(Ip);
+json_value(_Key, Value) -> Value.
+
+text(Ip) -> list_to_binary(inet:ntoa(Ip)).
+
+record(Name, #{priority := Priority, weight := Weight, port := Port, target := Target, ttl := Ttl}) ->
+    io_lib:format("~ts ~b IN SRV ~b ~b ~b ~ts~n", [Name, Ttl, Priority, Weight, Port, printable(Target)]);
+record(Name, #{address := Ip, ttl := Ttl}) ->
+    address(Name, Ttl, Ip).
+
+address(Name, Ttl, Ip) ->
+    io_lib:format("~ts ~b IN ~ts ~ts~n", [printable(Name), Ttl, type_of(Ip), inet:ntoa(Ip)]).
+
+%% A name from the network may have any octets (RFC 1035, section 5.1 has this form).
+printable(Name) ->
+    [escaped(Octet) || Octet <- binary_to_list(iolist_to_binary(Name))].
+
+escaped(Octet) when Octet > $\s, Octet < 16#7F -> Octet;
+escaped(Octet) -> io_lib:format("\\~3..0b", [Octet]).
+
+type_of(Ip) when tuple_size(Ip) =:= 4 -> "A";
+type_of(Ip) when tuple_size(Ip) =:= 8 -> "AAAA".
+
+word(Type) -> string:uppercase(atom_to_list(Type)).
+
+complete(true) -> "complete";
+complete(false) -> "incomplete".

@@ -1,0 +1,270 @@
+%% @doc Says why a node has no cluster: looks at the library, the configuration, the node, its nameservers, the answers, the names made of
+%% them and each of the other nodes, by the functions that the node itself decides with, and names one cause.
+%%
+%% In a shell of the node, or through a release's `rpc':
+%%
+%% ```
+%% caravan_doctor:run().
+%% '''
+%%
+%% From outside there are `scripts/caravan doctor', `mix caravan.doctor' and a release's `eval' (docs/doctor.md).
+%%
+%% It prints and returns; it changes nothing, never prints a cookie, and is over in five seconds whatever hangs. The handshake with a node
+%% that is not connected is finished under the name of a hidden node `caravan-doctor', and closed at once: where the cookie differs, that
+%% node logs a line. `handshake => false' leaves that out.
+-module(caravan_doctor).
+
+-export([run/0, run/1, report/1, cookie_from_outside/0]).
+
+-export_type([options/0, report/0, context/0]).
+
+-type options() :: #{
+    %% The node that is looked at; by default this VM's own name, or what -name, -sname or RELEASE_NODE say.
+    node => node() | string() | binary(),
+    %% What is looked up; by default what the running topologies, or those of the configuration, do.
+    query => string() | binary(),
+    node_basename => string() | binary(),
+    node_name => string() | binary(),
+    record => srv | a | aaaa | addresses,
+    nameservers => system | [string() | binary(), ...],
+    %% Whether handshakes are finished, which tells whether the cookie is the same; default true.
+    handshake => boolean(),
+    %% Milliseconds for the whole, 1000 to 60,000; default 5000.
+    timeout => pos_integer(),
+    %% Whether it prints JSON (docs/doctor.md has the schema), and whether it colours its lines; defaults false.
+    json => boolean(),
+    colour => boolean()
+} | [{atom(), term()}].
+
+%% `ok': no fault. `unknown': there was nothing to look at, such as a query.
+-type report() :: #{
+    status := ok | fault | unknown,
+    node := binary() | none,
+    cause := caravan_cause:cause() | none,
+    checks := [caravan_check:check()]
+}.
+
+%% What the steps are given; each adds to it what later ones go by.
+-type context() :: #{
+    mode := inside | outside,
+    own := binary() | none,
+    topologies := [{atom(), map()}],
+    method := caravan_diagnosis:method(),
+    deadline := integer(),
+    answers := [{atom(), term(), caravan_poll:outcome()}],
+    names := [binary()]
+}.
+
+-define(TIMEOUT_MS, 5000).
+%% To print.
+-define(RESERVE_MS, 200).
+
+%% @equiv run(#{})
+-spec run() -> ok | fault | unknown | {error, caravan_option:error()}.
+run() ->
+    run(#{}).
+
+%% @doc Looks, prints what it saw, and returns `ok' when there is no fault, `fault' when it has named a cause, and `unknown' when there was
+%% nothing to look at. Errors: what is not allowed of the options.
+-spec run(options()) -> ok | fault | unknown | {error, caravan_option:error()}.
+run(Options) ->
+    case report(Options) of
+        {ok, #{status := Status} = Report} ->
+            ok = io:put_chars(caravan_doctor_text:format(Report, form(Options))),
+            Status;
+        {error, _} = Error ->
+            Error
+    end.
+
+form(Options) when is_list(Options) -> form(maps:from_list(Options));
+form(#{json := true}) -> json;
+form(#{colour := true}) -> colour;
+form(#{}) -> plain.
+
+%% @doc As {@link run/1}, and returns what it saw instead of printing it.
+-spec report(options()) -> {ok, report()} | {error, caravan_option:error()}.
+report(Options) ->
+    case caravan_option:validate(Options, options()) of
+        {ok, Checked} -> {ok, look(Checked)};
+        {error, _} = Error -> Error
+    end.
+
+options() ->
+    Passed = {fun(Value) -> {ok, Value} end, ""},
+    [
+        {node, {default, none}, {fun own_name/1, "the name of a node, as name@host"}},
+        {query, {default, none}, caravan_option:text()},
+        {node_basename, {default, default}, Passed},
+        {node_name, {default, default}, Passed},
+        {record, {default, srv}, caravan_option:one_of([srv, a, aaaa, addresses])},
+        {nameservers, {default, default}, Passed},
+        {handshake, {default, true}, caravan_option:boolean()},
+        {timeout, {default, ?TIMEOUT_MS}, caravan_option:integer(1000, 60000)},
+        {json, {default, false}, caravan_option:boolean()},
+        {colour, {default, false}, caravan_option:boolean()}
+    ].
+
+own_name(Name) ->
+    Text = unicode:characters_to_binary(lists:concat([text(Name)])),
+    case binary:split(Text, <<"@">>, [global]) of
+        [<<_, _/binary>>, <<_, _/binary>>] when byte_size(Text) < 256 -> {ok, Text};
+        _ -> error
+    end.
+
+text(Name) when is_binary(Name) -> binary_to_list(Name);
+text(Name) -> Name.
+
+%% The steps in the order in which one rests on the other. One that hangs is given up; the others have what is left.
+look(#{timeout := Timeout} = Options) ->
+    Deadline = erlang:monotonic_time(millisecond) + Timeout - ?RESERVE_MS,
+    Library = step(library, fun caravan_doctor_local:library/1, #{}, Deadline),
+    Checks = rest(is_loaded(), Options, Deadline, Library),
+    Cause = caravan_cause:main(Checks),
+    #{node => own(Options), cause => Cause, status => status(Cause, Checks), checks => Checks}.
+
+is_loaded() ->
+    caravan_nif:module_info(nifs) =/= [].
+
+%% Of nodes one at least is to be seen.
+status(none, Checks) ->
+    case [unknown || #{step := answer, state := unknown} <- Checks] =:= [] andalso peers([State || #{step := peer, state := State} <- Checks]) of
+        true -> ok;
+        false -> unknown
+    end;
+status(_Cause, _Checks) ->
+    fault.
+
+peers([]) -> true;
+peers(States) -> lists:any(fun(State) -> State =/= not_looked_at end, States).
+
+%% Without the library nobody knows what a name stands for.
+rest(false, _Options, _Deadline, Library) ->
+    Library ++ [caravan_check:not_looked_at(Step, "") || Step <- [flags, node, nameserver, answer, names, peer]];
+rest(true, Options, Deadline, Library) ->
+    ok = start_tls(caravan_tls_probe:is_used() andalso not is_alive()),
+    Context = context(Options, Deadline),
+    lists:append([
+        Library,
+        step(flags, fun caravan_doctor_local:flags/1, Context, Deadline),
+        step(node, fun caravan_doctor_local:node/1, Context, Deadline),
+        of_topologies(Context, Deadline)
+    ]).
+
+of_topologies({error, Error}, _Deadline) ->
+    Text = caravan_option:format_error(Error),
+    [caravan_check:fault(flags, topologies, Text, caravan_cause:new(configuration, Text))];
+of_topologies(#{topologies := []}, _Deadline) ->
+    [caravan_check:unknown(answer, "query", "there is no topology, and no --query NAME", [])];
+of_topologies(Context, Deadline) ->
+    Nameservers = step(nameserver, fun caravan_doctor_dns:nameservers/1, Context, Deadline),
+    {Answered, Answers} = step_with(answer, fun caravan_doctor_dns:answers/1, [], Context, Deadline),
+    {Named, Names} = step_with(names, fun caravan_doctor_dns:names/1, [], Context#{answers := Answers}, Deadline),
+    Known = Context#{answers := Answers, names := Names},
+    lists:append([
+        Nameservers, Answered, Named,
+        step(peer, fun caravan_doctor_peers:peers/1, Known, Deadline),
+        step(helper_ports, fun caravan_doctor_peers:helper_ports/1, Known, Deadline),
+        step(topology, fun caravan_doctor_topology:topologies/1, Known, Deadline)
+    ]).
+
+step(Step, Look, Context, Deadline) ->
+    {Checks, none} = step_with(Step, fun(Given) -> {Look(Given), none} end, none, Context, Deadline),
+    Checks.
+
+step_with(Step, Look, Otherwise, Context, Deadline) ->
+    case caravan_task:call(fun() -> Look(Context) end, Deadline) of
+        {ok, Seen} -> Seen;
+        timeout -> {[caravan_check:not_looked_at(Step, "")], Otherwise};
+        Failure -> {[caravan_check:unknown(Step, "", "the doctor failed: ~0tp", [Failure])], Otherwise}
+    end.
+
+%% A command beside a node that speaks TLS has nothing that does.
+start_tls(true) -> {ok, _} = application:ensure_all_started(ssl), ok;
+start_tls(false) -> ok.
+
+context(Options, Deadline) ->
+    Own = own(Options),
+    #{
+        mode => mode(is_alive()),
+        own => Own,
+        topologies => topologies(Options, Own),
+        method => method(Options, Own),
+        deadline => Deadline,
+        answers => [],
+        names => []
+    }.
+
+%% A VM that is distributed is the node.
+mode(true) -> inside;
+mode(false) -> outside.
+
+own(#{node := none}) -> own_of_vm(is_alive());
+own(#{node := Node}) -> Node.
+
+own_of_vm(true) -> atom_to_binary(node());
+own_of_vm(false) -> first_name([flag(name), flag(sname), os:getenv("RELEASE_NODE")]).
+
+flag(Name) ->
+    case init:get_argument(Name) of
+        {ok, [[Value | _] | _]} -> Value;
+        _ -> false
+    end.
+
+%% A name without a host is completed by OTP when the distribution starts, which nobody does here.
+first_name([Name | Others]) when is_list(Name) ->
+    case own_name(Name) of
+        {ok, Text} -> Text;
+        error -> first_name(Others)
+    end;
+first_name([false | Others]) ->
+    first_name(Others);
+first_name([]) ->
+    none.
+
+topologies(#{query := none}, _Own) -> running_or_configured(caravan_topology_registry:names());
+topologies(#{query := Query} = Options, Own) -> checked([{doctor, asked(Query, Options, Own)}]).
+
+asked(Query, Options, _Own) ->
+    Given = maps:filter(fun(_Key, Value) -> Value =/= default end, maps:with([node_basename, node_name, record, nameservers], Options)),
+    maps:to_list(Given#{query => Query}).
+
+running_or_configured([]) -> configured(caravan_config:value(topologies));
+running_or_configured(Names) -> [{Name, caravan_topology:options(Name)} || Name <- Names].
+
+configured({ok, Topologies}) -> checked(Topologies);
+configured({error, _} = Error) -> Error.
+
+%% A topology whose query says ignore is none.
+checked(Topologies) ->
+    Checked = [{Name, caravan_cluster:check_options(caravan_topology_options:with_name(Name, Options))} || {Name, Options} <- Topologies],
+    case [Error || {_, {error, Error}} <- Checked] of
+        [] -> [{Name, Options} || {Name, {ok, #{query := Query} = Options}} <- Checked, Query =/= ignore];
+        [Error | _] -> {error, Error}
+    end.
+
+method(#{handshake := false}, _Own) -> challenge;
+method(#{handshake := true}, Own) -> caravan_diagnosis:whole_handshake(host(Own), cookie(erlang:get_cookie())).
+
+host(none) -> <<"localhost">>;
+host(Own) -> lists:last(binary:split(Own, <<"@">>)).
+
+cookie(nocookie) -> cookie_from_outside();
+cookie(Cookie) -> Cookie.
+
+%% @private
+%% The default cookie of a node that would be started like this VM: as OTP's `auth' finds it.
+-spec cookie_from_outside() -> atom().
+cookie_from_outside() ->
+    case [Text || Text <- [flag(setcookie), os:getenv("RELEASE_COOKIE")], is_list(Text), Text =/= ""] of
+        [Text | _] -> list_to_atom(Text);
+        [] -> cookie_of_file(file:read_file(filename:join(flag_or(home, "/"), ".erlang.cookie")))
+    end.
+
+flag_or(Name, Otherwise) ->
+    case flag(Name) of
+        false -> Otherwise;
+        Value -> Value
+    end.
+
+cookie_of_file({ok, Text}) -> binary_to_atom(string:trim(Text));
+cookie_of_file({error, _}) -> nocookie.

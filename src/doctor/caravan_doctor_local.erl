@@ -1,0 +1,177 @@
+%% @private
+%% What the doctor sees on this machine without asking anybody: the library, the configuration, the node's name and port.
+-module(caravan_doctor_local).
+
+-export([library/1, flags/1, node/1]).
+
+%% The last version of c-ares whose faults are known and mended in the next one; a shared one is mended by the machine's updates.
+-define(FAULTY_CARES, <<"1.34.6">>).
+
+-spec library(caravan_doctor:context()) -> [caravan_check:check()].
+library(_Context) ->
+    File = caravan_nif:library_file(),
+    case caravan_nif:load() of
+        ok ->
+            #{c_ares := Cares} = caravan_nif:versions(),
+            [loaded(File, Cares) | old_cares(Cares)] ++ configuration(caravan_boot:prepare());
+        {error, Error} ->
+            Text = caravan_nif:format_error(Error),
+            [caravan_check:fault(library, "", Text, caravan_cause:new(library, Text))]
+    end.
+
+loaded(File, #{version := Version, built_against := Built, linked := Linked}) ->
+    caravan_check:ok(library, File, "c-ares ~ts (~ts, built against ~ts), OTP ~ts, NIF ~ts, ABI ~b", [
+        Version, Linked, Built, erlang:system_info(otp_release), erlang:system_info(nif_version), caravan_nif:abi()
+    ]).
+
+old_cares(#{version := Version, linked := static}) ->
+    [
+        caravan_check:note(library, "c-ares", "~ts is a part of the library, and ~ts mends faults of it: build again with a newer one", [
+            Version, ?FAULTY_CARES
+        ])
+     || numbers(Version) < numbers(?FAULTY_CARES)
+    ];
+old_cares(_Shared) ->
+    [].
+
+numbers(Version) ->
+    [Number || Part <- binary:split(Version, <<".">>, [global]), {Number, _} <- [string:to_integer(Part)], is_integer(Number)].
+
+configuration(ok) -> [];
+configuration({error, Error}) -> [misconfigured(caravan_boot:format_error(Error))].
+
+misconfigured(Text) ->
+    caravan_check:fault(flags, configuration, Text, caravan_cause:new(configuration, Text)).
+
+-spec flags(caravan_doctor:context()) -> [caravan_check:check()].
+flags(#{mode := Mode}) ->
+    epmd_module(Mode, flag(epmd_module), application:get_env(kernel, epmd_module)) ++
+        values() ++ lists:map(fun unknown_key/1, caravan_config:unknown_keys()) ++
+        lists:map(fun overridden/1, caravan_config:overridden()).
+
+epmd_module(_Mode, {ok, Flag}, {ok, Parameter}) ->
+    Text = io_lib:format("-epmd_module ~ts and the kernel parameter epmd_module, ~0tp, are both set", [Flag, Parameter]),
+    [caravan_check:fault(flags, epmd_module, Text, caravan_cause:new(epmd_twice, Text))];
+epmd_module(inside, _Flag, _Parameter) ->
+    [epmd_module_in_effect(net_kernel:epmd_module())];
+epmd_module(outside, {ok, Flag}, undefined) ->
+    [epmd_module_in_effect(list_to_atom(Flag))];
+epmd_module(outside, none, {ok, Parameter}) ->
+    [epmd_module_in_effect(Parameter)];
+%% With vm.args it would be there.
+epmd_module(outside, none, undefined) ->
+    without_epmd_module(flag(name), flag(sname)).
+
+without_epmd_module(none, none) ->
+    [caravan_check:unknown(flags, epmd_module, "not known from outside of the node without its vm.args (--vm-args FILE)", [])];
+without_epmd_module(_Name, _Sname) ->
+    [epmd_module_in_effect(erl_epmd)].
+
+epmd_module_in_effect(Module) when Module =:= caravan_epmd; Module =:= 'Elixir.Caravan.Epmd.Client' ->
+    caravan_check:ok(flags, epmd_module, "~ts", [Module]);
+epmd_module_in_effect(erl_epmd) ->
+    Text = "this node has no -epmd_module: it asks epmd for the ports of others, and is found through epmd alone",
+    caravan_check:fault(flags, epmd_module, Text, caravan_cause:new(epmd_here, Text));
+epmd_module_in_effect(Another) ->
+    caravan_check:note(flags, epmd_module, "~ts is none of Caravan's", [Another]).
+
+flag(Name) ->
+    case init:get_argument(Name) of
+        {ok, [[Value | _] | _]} -> {ok, Value};
+        _ -> none
+    end.
+
+%% Those that have their default share a line.
+values() ->
+    Values = [{Key, caravan_config:value(Key), caravan_config:source(Key)} || {Key, _, _, _} <- caravan_config:options()],
+    Defaults = [atom_to_list(Key) || {Key, _, default} <- Values],
+    [value(Key, Value, Source) || {Key, Value, Source} <- Values, Source =/= default] ++
+        [caravan_check:ok(flags, defaults, "~ts", [lists:join(", ", Defaults)]) || Defaults =/= []].
+
+value(Key, {ok, Value}, Source) ->
+    caravan_check:ok(flags, Key, "~0tp (~ts)", [shown(Key, Value), caravan_config:format_source(Source)]);
+value(Key, {error, Error}, _Source) ->
+    Text = caravan_option:format_error(Error),
+    caravan_check:fault(flags, Key, Text, caravan_cause:new(configuration, Text)).
+
+%% The options of topologies may have what is nobody's business, such as arguments of functions.
+shown(topologies, Topologies) -> [Name || {Name, _} <- Topologies];
+shown(_Key, Value) -> Value.
+
+unknown_key({Key, none}) -> caravan_check:note(flags, Key, "the application has no such key", []);
+unknown_key({Key, Near}) -> caravan_check:note(flags, Key, "the application has no such key; is ~ts meant?", [Near]).
+
+overridden({Key, Loser, Winner}) ->
+    caravan_check:note(flags, Key, "what ~ts says counts for nothing: ~ts has a value, too", [
+        caravan_config:format_source(Loser), caravan_config:format_source(Winner)
+    ]).
+
+-spec node(caravan_doctor:context()) -> [caravan_check:check()].
+node(#{own := none}) ->
+    [caravan_check:unknown(node, "this node", "its name is not known: give it with --node NAME", [])];
+node(#{own := Own, mode := Mode}) ->
+    #{port := Port, rule := Rule, explanation := Explanation} = caravan_port:explain(Own),
+    [caravan_check:ok(node, Own, "its advertised port is ~b: ~ts", [Port, Explanation])] ++
+        digits(caravan_port:ignores_digits(Own), Own) ++ digits_in_word(Rule, Port, Own) ++
+        spelling(caravan_announce:expected_spelling(Own), Own) ++
+        listening(Mode, Port, Rule, Own).
+
+digits(true, Own) -> [caravan_check:note(node, Own, "the digits at the end of its name are no port in port_range", [])];
+digits(false, _Own) -> [].
+
+%% As of `app-7f3d61024', where the digits are those of a deploy's id.
+digits_in_word(name, Port, Own) ->
+    [Name | _] = binary:split(Own, <<"@">>),
+    Digits = integer_to_binary(Port),
+    Before = binary:part(Name, 0, max(0, byte_size(Name) - byte_size(Digits))),
+    [
+        caravan_check:note(
+            node, Own, "the digits ~ts are the end of a longer word: if they are no port, set port_in_name to dash or none", [Digits]
+        )
+     || Before =/= <<>>, not lists:member(binary:last(Before), "-_")
+    ];
+digits_in_word(_Rule, _Port, _Own) ->
+    [].
+
+spelling(Own, Own) ->
+    [];
+spelling(Expected, Own) ->
+    Text = io_lib:format("this node is called ~ts, and a topology that finds it in DNS looks for ~ts", [Own, Expected]),
+    [caravan_check:fault(node, Own, Text, caravan_cause:new(spelling, Text))].
+
+listening(inside, Port, _Rule, Own) ->
+    case caravan_listen:actual_port() of
+        none -> [caravan_check:note(node, Own, "it does not listen, or listens without Caravan", [])];
+        Port -> [caravan_check:ok(node, Own, "it listens on ~b", [Port])];
+        Other -> [caravan_check:note(node, Own, "it listens on ~b, and is advertised at ~b", [Other, Port])]
+    end;
+listening(outside, Port, Rule, Own) when Rule =/= port_srv, Rule =/= epmd ->
+    [held(Own, Port, caravan_port_holder:find(Port)) || is_of_this_machine(Own)];
+listening(outside, _Port, _Rule, _Own) ->
+    [].
+
+is_of_this_machine(Own) ->
+    Host = unicode:characters_to_list(lists:last(binary:split(Own, <<"@">>))),
+    case caravan_address:resolve(Host, caravan_listen:first_family(), 1000) of
+        {ok, Ip} -> caravan_listen:is_local(Ip);
+        {error, _} -> false
+    end.
+
+held(Own, Port, {ok, #{node := Name} = Holder}) ->
+    case is_same_node(Own, Name) of
+        true -> caravan_check:ok(node, Own, "it listens on ~b (~ts)", [Port, caravan_port_holder:format({ok, Holder})]);
+        false -> taken(Own, Port, {ok, Holder})
+    end;
+held(Own, Port, {ok, #{command := _} = Holder}) ->
+    taken(Own, Port, {ok, Holder});
+held(Own, Port, _Unknown) ->
+    caravan_check:note(node, Own, "nothing is seen to listen on ~b on this machine", [Port]).
+
+taken(Own, Port, Holder) ->
+    Text = io_lib:format("port ~b of ~ts is taken: ~ts listens there", [Port, Own, caravan_port_holder:format(Holder)]),
+    caravan_check:fault(node, Own, Text, caravan_cause:new(port_taken, Text)).
+
+%% The command line may have the name without its host.
+is_same_node(Own, Name) ->
+    Text = unicode:characters_to_binary(Name),
+    Text =:= Own orelse [Text] =:= lists:droplast(binary:split(Own, <<"@">>)).

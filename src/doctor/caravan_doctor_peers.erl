@@ -1,0 +1,131 @@
+%% @private
+%% What the doctor sees of the other nodes: each one by itself, some at a time, and the rest not at all when the time is over.
+-module(caravan_doctor_peers).
+
+-export([peers/1, helper_ports/1]).
+
+-define(AT_A_TIME, 16).
+%% Of the time of the whole, for what comes after this.
+-define(RESERVE_MS, 300).
+-define(HINT_MS, 500).
+-define(CALL_MS, 500).
+-define(MAX_ASKED, 16).
+
+-spec peers(caravan_doctor:context()) -> [caravan_check:check()].
+peers(#{names := Names, own := Own, deadline := Deadline, method := Method}) ->
+    Connected = [atom_to_binary(Node) || Node <- nodes(connected)],
+    Others = [Name || Name <- Names, Own =:= none orelse not caravan_discovery:is_own_name(Name, Own)],
+    {Up, Missing} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
+    [caravan_check:ok(peer, Name, "connected", []) || Name <- Up] ++ look(Missing, #{}, [], Method, Deadline - ?RESERVE_MS).
+
+look(Waiting, Tasks, Checks, Method, Deadline) ->
+    Left = caravan_task:remaining(Deadline),
+    case Waiting of
+        [Name | Others] when map_size(Tasks) < ?AT_A_TIME, Left > 0 ->
+            Task = caravan_task:start(fun() -> examine(Name, Method) end, Left),
+            look(Others, Tasks#{caravan_task:reference(Task) => {Name, Task}}, Checks, Method, Deadline);
+        _ when map_size(Tasks) > 0 ->
+            {Check, Others} = next(Tasks),
+            look(Waiting, Others, [Check | Checks], Method, Deadline);
+        _NoTimeLeft ->
+            lists:reverse(Checks) ++ [caravan_check:not_looked_at(peer, Name) || Name <- Waiting]
+    end.
+
+next(Tasks) ->
+    receive
+        Message ->
+            case maps:take(caravan_task:reference_of(Message), Tasks) of
+                {{Name, Task}, Others} -> {seen(Name, caravan_task:result(Message, Task)), Others};
+                error -> next(Tasks)
+            end
+    end.
+
+examine(Name, Method) ->
+    #{result := Result} = Examination = caravan_diagnosis:examine(Name, Method),
+    {Examination, hint(Result, Name)}.
+
+seen(Name, {ok, {#{result := Result} = Examination, _Hint}}) when Result =:= proven; Result =:= reachable ->
+    Check = caravan_check:ok(peer, Name, "~ts~ts", [place(Examination), caravan_diagnosis:format(Result)]),
+    Check#{facts => facts(Examination)};
+seen(Name, {ok, {#{result := Reason} = Examination, {Cause, Hint}}}) ->
+    Text = [caravan_diagnosis:format(Reason), "; ", Hint],
+    (caravan_check:fault(peer, Name, Text, caravan_cause:new(Cause, [Name, ": ", Text])))#{facts => facts(Examination)};
+seen(Name, {ok, {#{result := Reason} = Examination, none}}) ->
+    Check = caravan_check:fault(peer, Name, caravan_diagnosis:format(Reason), caravan_cause:of_reason(Reason, Name)),
+    Check#{facts => facts(Examination)};
+seen(Name, timeout) ->
+    caravan_check:not_looked_at(peer, Name);
+seen(Name, Failure) ->
+    caravan_check:unknown(peer, Name, "~0tp", [Failure]).
+
+place(#{address := Ip, port := Port}) -> io_lib:format("~ts, port ~b: ", [inet:ntoa(Ip), Port]).
+
+facts(Examination) ->
+    maps:map(fun fact/2, maps:with([address, port, name_there, flags], Examination)).
+
+fact(address, Ip) -> list_to_binary(inet:ntoa(Ip));
+fact(_Key, Value) -> Value.
+
+%% What a closer look at the host adds to some reasons.
+hint({unreachable, econnrefused, {Ip, _Port}}, Name) ->
+    [Basename | _] = binary:split(Name, <<"@">>),
+    Known = caravan_task:call(fun() -> erl_epmd:names(Ip) end, deadline(?HINT_MS)),
+    in_epmd(Known, string:trim(string:trim(unicode:characters_to_list(Basename), trailing, "0123456789"), trailing, "-_"));
+hint(no_address, Name) ->
+    Host = unicode:characters_to_list(lists:last(binary:split(Name, <<"@">>))),
+    Other = other_family(caravan_listen:families()),
+    of_other_family(Other =/= none andalso caravan_address:resolve(Host, Other, ?HINT_MS), Other);
+hint(_Reason, _Name) ->
+    none.
+
+deadline(Milliseconds) ->
+    erlang:monotonic_time(millisecond) + Milliseconds.
+
+in_epmd({ok, {ok, Names}}, Basename) ->
+    case [{Known, Port} || {Known, Port} <- Names, lists:prefix(Basename, Known)] of
+        [{Known, Port} | _] ->
+            {epmd_there, io_lib:format("epmd on that host knows ~ts at port ~b: that node runs without Caravan's -epmd_module", [Known, Port])};
+        [] ->
+            none
+    end;
+in_epmd(_NoEpmd, _Basename) ->
+    none.
+
+other_family([inet]) -> inet6;
+other_family([inet6]) -> inet;
+other_family(_Both) -> none.
+
+of_other_family({ok, Ip}, Family) ->
+    {address_family, io_lib:format("it has an address of the other family, ~ts, and the distribution of this node speaks ~ts alone", [
+        inet:ntoa(Ip), spoken(Family)
+    ])};
+of_other_family(_None, _Family) ->
+    none.
+
+spoken(inet6) -> "IPv4";
+spoken(inet) -> "IPv6".
+
+%% The port of a helper is a hash, and equal on all nodes as long as they hash into the same range. The nodes that are connected can be
+%% asked.
+-spec helper_ports(caravan_doctor:context()) -> [caravan_check:check()].
+helper_ports(#{mode := outside}) ->
+    [];
+helper_ports(#{mode := inside}) ->
+    Asked = lists:sublist(nodes(), ?MAX_ASKED),
+    {ok, Own} = caravan_config:value(helper_ports),
+    Answers = lists:zip(Asked, erpc:multicall(Asked, caravan_config, value, [helper_ports], ?CALL_MS)),
+    compared([{Node, Range} || {Node, {ok, {ok, Range}}} <- Answers], Own).
+
+compared([], _Own) ->
+    [];
+compared(Ranges, Own) ->
+    case [Other || {_, Range} = Other <- Ranges, Range =/= Own] of
+        [] ->
+            [caravan_check:ok(helper_ports, helper_ports, "equal on ~b connected nodes", [length(Ranges)])];
+        [{Node, {First, Last}} | _] ->
+            {OwnFirst, OwnLast} = Own,
+            Text = io_lib:format("helper_ports is ~b-~b here and ~b-~b on ~ts: helpers of the one do not reach the other", [
+                OwnFirst, OwnLast, First, Last, Node
+            ]),
+            [caravan_check:fault(helper_ports, Node, Text, caravan_cause:new(helper_ports, Text))]
+    end.

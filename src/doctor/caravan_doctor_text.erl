@@ -1,0 +1,78 @@
+%% @private
+%% The report of the doctor for people, and as JSON.
+-module(caravan_doctor_text).
+
+-export([format/2]).
+
+%% Raised when a key of the JSON changes its meaning.
+-define(JSON_VERSION, 1).
+
+-spec format(caravan_doctor:report(), plain | colour | json) -> unicode:chardata().
+format(#{checks := Checks} = Report, json) ->
+    #{node := Node, status := Status, cause := Cause} = Report,
+    [
+        caravan_json:encode(#{
+            version => ?JSON_VERSION, node => or_null(Node), status => Status, cause => or_null(Cause), checks => Checks
+        }),
+        $\n
+    ];
+format(#{node := Node, checks := Checks} = Report, Form) ->
+    [
+        io_lib:format("caravan doctor: ~ts~n~n", [named(Node)]),
+        [line(Check, Form) || Check <- Checks],
+        $\n,
+        last_line(Report, Form),
+        $\n
+    ].
+
+or_null(none) -> null;
+or_null(Value) -> Value.
+
+named(none) -> "a node whose name is not known";
+named(Node) -> Node.
+
+line(#{step := Step, state := State, subject := Subject, seen := Seen}, Form) ->
+    io_lib:format("  ~ts ~-12ts ~ts~n", [paint(State, io_lib:format("~-5ts", [word(State)]), Form), step(Step), joined(Subject, Seen)]).
+
+joined(<<>>, Seen) -> one_line(Seen);
+joined(Subject, Seen) -> [one_line(Subject), ": ", one_line(Seen)].
+
+%% What comes from the network may have anything in it.
+one_line(Text) ->
+    << <<(printable(Character))/utf8>> || <<Character/utf8>> <= Text >>.
+
+printable(Character) when Character < $\s; Character >= 16#7F, Character < 16#A0 -> $?;
+printable(Character) -> Character.
+
+word(ok) -> "ok";
+word(note) -> "note";
+word(fault) -> "FAULT";
+word(unknown) -> "?";
+word(not_looked_at) -> "-".
+
+step(helper_ports) -> "helpers";
+step(Step) -> atom_to_list(Step).
+
+paint(State, Text, colour) -> ["\e[", code(State), "m", Text, "\e[0m"];
+paint(_State, Text, plain) -> Text.
+
+code(ok) -> "32";
+code(note) -> "33";
+code(fault) -> "1;31";
+code(_NotKnown) -> "2".
+
+last_line(#{cause := #{text := Text, advice := Advice}}, Form) ->
+    [paint(fault, "cause:", Form), " ", one_line(Text), "\n   do: ", one_line(Advice)];
+last_line(#{status := unknown, checks := Checks}, _Form) ->
+    nothing(not_looked_at(Checks));
+last_line(#{status := ok, checks := Checks}, Form) ->
+    [paint(ok, "no fault found", Form), left(not_looked_at(Checks))].
+
+not_looked_at(Checks) ->
+    length([Check || #{state := not_looked_at} = Check <- Checks]).
+
+nothing(0) -> "nothing to look at: give --query NAME, or the sys.config of the node";
+nothing(_Some) -> "could not look: there was no time; --timeout MS gives more".
+
+left(0) -> "";
+left(Count) -> io_lib:format("; ~b not looked at, as there was no time (--timeout MS)", [Count]).

@@ -1,0 +1,101 @@
+%% The commands of scripts/caravan, as functions.
+-module(caravan_command_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+
+%% What it has printed, and its exit status.
+run(Arguments) ->
+    caravan_test_output:of_function(fun() -> caravan_command:run(Arguments) end).
+
+arguments_that_are_none_print_the_usage_test_() ->
+    [
+        {lists:flatten(lists:join(" ", Arguments)), ?_assertMatch({2, <<>>}, run(Arguments))}
+     || Arguments <- [
+            [], ["doc"], ["doctor", "word"], ["doctor", "--nod", "a@b"], ["doctor", "--node"], ["doctor", "--timeout", "5s"],
+            ["doctor", "--timeout", "1"], ["doctor", "--node", "nohost"], ["doctor", "--record", "mx"], ["dig"], ["dig", "a", "mx"],
+            ["dig", "a", "a", "a"], ["names", "host"]
+        ]
+    ].
+
+help_is_asked_for_test() ->
+    {0, Text} = run(["--help"]),
+    ?assertMatch(<<"usage: caravan doctor", _/binary>>, Text).
+
+a_lookup_is_printed_as_people_know_it_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [{srv, 30, 1, 2, 4370, "a.test"}]),
+        ok = caravan_dns_server:put(Server, "a.test", a, [{a, 20, {10, 0, 0, 1}}]),
+        {0, Text} = run(["dig", "_app._tcp.test", "--nameserver", Nameserver]),
+        [Record, <<>>, <<";; addresses that came along">>, Address, <<>>, Summary, <<>>] = binary:split(Text, <<"\n">>, [global]),
+        ?assertEqual(<<"_app._tcp.test 30 IN SRV 1 2 4370 a.test">>, Record),
+        ?assertEqual(<<"a.test 20 IN A 10.0.0.1">>, Address),
+        ?assertMatch(<<";; _app._tcp.test SRV: 1 records, complete, TTL 30 s, ", _/binary>>, Summary),
+        {0, Udp} = run(["dig", "a.test", "A", "--udp", "--nameserver", Nameserver]),
+        ?assertMatch(<<"a.test 20 IN A 10.0.0.1\n\n;; a.test A: 1 records, incomplete,", _/binary>>, Udp),
+        {0, Json} = run(["dig", "_app._tcp.test", "srv", "--json", "--nameserver", Nameserver]),
+        ?assertMatch(<<"{\"addresses\":{\"a.test\":[\"10.0.0.1\"]},\"complete\":true,", _/binary>>, Json)
+    end).
+
+a_name_without_records_is_a_fault_and_a_nameserver_that_is_down_another_status_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ?assertMatch({1, <<";; nowhere.test A: nxdomain,", _/binary>>}, run(["dig", "nowhere.test", "a", "--nameserver", Nameserver])),
+        ok = caravan_dns_server:close_sockets(Server),
+        ?assertMatch({2, <<>>}, run(["dig", "nowhere.test", "a", "--nameserver", Nameserver]))
+    end).
+
+names_of_the_network_cannot_move_the_cursor_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [{srv, 30, 1, 2, 4370, [27 | "[2J.test"]}]),
+        {0, Text} = run(["dig", "_app._tcp.test", "--nameserver", Nameserver]),
+        ?assertMatch({match, _}, re:run(Text, "4370 \\\\027\\[2J.test")),
+        ?assertEqual(nomatch, binary:match(Text, <<27>>))
+    end).
+
+the_nodes_of_this_machine_are_listed_test_() ->
+    {timeout, 60, fun() ->
+        ok = caravan_nif:load(),
+        caravan_test_network:with(#{}, fun(Network) ->
+            {Name, _} = caravan_test_network:boot(Network, "listed"),
+            {0, Text} = run(["names"]),
+            Line = io_lib:format("name ~ts at port ~b \\(OS process [0-9]+\\)", [Name, caravan_epmd:dist_port(Name)]),
+            ?assertMatch({match, _}, re:run(Text, Line)),
+            {0, Json} = run(["names", "--json"]),
+            ?assertMatch({_, _}, binary:match(Json, atom_to_binary(Name)))
+        end)
+    end}.
+
+%% Nodes that accept and say nothing: each takes seconds, and there are more than are looked at at a time.
+the_doctor_is_over_when_its_time_is_test_() ->
+    {timeout, 60, fun() ->
+        with_server(fun(Server, Nameserver) ->
+            {ok, Silent} = gen_tcp:listen(0, [{backlog, 1024}]),
+            {ok, Port} = inet:port(Silent),
+            ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [
+                {srv, 30, 1, 1, Port, lists:concat(["127.0.0.", Host])} || Host <- lists:seq(1, 60)
+            ]),
+            Options = #{
+                query => "_app._tcp.test", node => "app-4370@10.0.0.1", nameservers => [Nameserver], timeout => 1500
+            },
+            {ok, #{checks := Checks}} = caravan_doctor:report(Options),
+            Left = [Subject || #{step := peer, state := not_looked_at, subject := Subject} <- Checks],
+            ?assert(length(Left) > 16),
+            ?assertEqual(60, length([peer || #{step := peer} <- Checks])),
+            ok = gen_tcp:close(Silent)
+        end)
+    end}.
+
+options_of_the_doctor_are_checked_test_() ->
+    [
+        ?_assertMatch({error, {bad_option, Key, _, _}}, caravan_doctor:report(#{Key => Value}))
+     || {Key, Value} <- [{nodes, 1}, {node, nohost}, {timeout, 1}, {handshake, maybe_not}, {record, mx}]
+    ].
+
+with_server(Test) ->
+    ok = caravan_nif:load(),
+    {ok, Server} = caravan_dns_server:start_link(#{}),
+    try
+        Test(Server, caravan_dns_server:nameserver(Server))
+    after
+        ok = caravan_dns_server:stop(Server)
+    end.

@@ -1,0 +1,280 @@
+%% @doc Set-ups in which nodes do not find each other, each broken in one way, and healthy ones; and what the doctor says of them.
+-module(caravan_test_setups).
+
+-export([names/0, run/1, main/0]).
+-export([behind_a_firewall/0]).
+
+-import(caravan_test_network, [boot/3, free_port/0, node_name/3]).
+
+-define(LOOPBACK, {127, 0, 0, 1}).
+-define(QUERY, "_app._tcp.test").
+-define(HANG_GUARD, 60000).
+
+%% @doc The set-ups, by what is broken, with the cause that the doctor is to name; `none' of those that are well.
+-spec names() -> [{Description :: string(), Cause :: atom()}].
+names() ->
+    [
+        {"another cookie", cookie},
+        {"registered with a wrong port", not_listed},
+        {"a host in upper case, with a dot at its end", spelling},
+        {"a node under another host than DNS has", other_name},
+        {"a wrong basename", basename},
+        {"DNS down", dns_down},
+        {"DNS over UDP alone", dns_udp_only},
+        {"IPv6 addresses alone", address_family},
+        {"TLS on one side", tls_one_side},
+        {"a certificate of another CA", certificate},
+        {"-epmd_module missing there", epmd_there},
+        {"-epmd_module missing here", epmd_here},
+        {"unequal helper_ports", helper_ports},
+        {"no library", library},
+        {"a firewall that drops", packets_dropped},
+        {"two nodes on one port", port_taken},
+        {"a cluster of three, from outside", none},
+        {"a cluster of three, from inside", none}
+    ].
+
+%% @doc Prints the table of all set-ups; ends the VM.
+-spec main() -> no_return().
+main() ->
+    %% Nodes are linked to whoever starts them.
+    _ = process_flag(trap_exit, true),
+    Results = [{Description, Expected, run(Description)} || {Description, Expected} <- names()],
+    lists:foreach(
+        fun({Description, _Expected, {Seen, Text}}) -> io:format("~-45ts -> ~ts~n~47ts~ts~n", [Description, Seen, "", last_lines(Text)]) end,
+        Results
+    ),
+    Right = length([right || {_, Expected, {Expected, _}} <- Results]),
+    io:format("~b of ~b~n", [Right, length(Results)]),
+    halt(min(1, length(Results) - Right)).
+
+last_lines(Text) ->
+    [_, Cause] = string:split(["\n\n" | string:trim(Text)], "\n\n", trailing),
+    string:replace(Cause, "\n", "; ", all).
+
+%% @doc Makes a set-up and lets the doctor look: the cause that it names, `none' if there is no fault, `skipped' where the machine lacks
+%% something, and what it has printed.
+-spec run(Description :: string()) -> {Cause :: atom(), Text :: unicode:chardata()}.
+run("another cookie") ->
+    with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network#{cookie := "another"}, "app"),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, Other], [])
+    end);
+run("registered with a wrong port") ->
+    with(#{}, fun(Server, Network) ->
+        {Own, _} = boot(Network, "app"),
+        from_outside(Network, Server, Own, [node_name(Network, "app", free_port())], [])
+    end);
+run("a host in upper case, with a dot at its end") ->
+    with(#{host => "LocalHost."}, fun(Server, Network) ->
+        Own = own(Network),
+        from_outside(Network, Server, Own, [list_to_atom(lists:concat(["app-", caravan_epmd:dist_port(Own), "@localhost"]))], [])
+    end);
+run("a node under another host than DNS has") ->
+    with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        Elsewhere = list_to_atom(lists:concat(["app-", caravan_epmd:dist_port(Other), "@localhost"])),
+        from_outside(Network, Server, Own, [Own, Elsewhere], [])
+    end);
+run("a wrong basename") ->
+    with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "web"),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, node_name(Network, "app", caravan_epmd:dist_port(Other))], [])
+    end);
+run("DNS down") ->
+    with(#{}, fun(Server, Network) ->
+        ok = caravan_dns_server:close_sockets(Server),
+        from_outside(Network, Server, own(Network), [], [])
+    end);
+run("DNS over UDP alone") ->
+    with(#{server => #{transports => [udp]}}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, Other], [])
+    end);
+run("IPv6 addresses alone") ->
+    with(#{host => "six.test"}, fun(Server, Network) ->
+        ok = caravan_dns_server:put(Server, "six.test", aaaa, [{aaaa, 30, {0, 0, 0, 0, 0, 0, 0, 1}}]),
+        Own = own(Network),
+        Nameservers = lists:flatten(io_lib:format("'[\"~s\"]'", [caravan_dns_server:nameserver(Server)])),
+        from_outside(Network, Server, Own, [Own, node_name(Network, "app", free_port())], ["-caravan", "nameservers", Nameservers])
+    end);
+run("TLS on one side") ->
+    with(#{}, fun(Server, Network) -> caravan_test_directory:with(fun(Directory) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, Other], tls_flags(Directory))
+    end) end);
+run("a certificate of another CA") ->
+    with(#{host => "localhost"}, fun(Server, Network) -> caravan_test_directory:with(fun(Directory) ->
+        [Ours, Theirs] = [tls_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
+        {Other, _} = boot(Network, node_name(Network, "app", free_port()), Theirs),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, Other], Ours)
+    end) end);
+run("-epmd_module missing there") ->
+    with(#{}, fun(Server, Network) -> caravan_test_epmd:with(Network, fun() ->
+        Other = node_name(Network, "app", free_port()),
+        {Other, _} = boot(Network#{epmd_module := "erl_epmd"}, Other, []),
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own, Other], [])
+    end) end);
+run("-epmd_module missing here") ->
+    with(#{}, fun(Server, Network) ->
+        Own = own(Network),
+        from_outside(Network#{epmd_module := none}, Server, Own, [Own], [])
+    end);
+run("unequal helper_ports") ->
+    with(#{}, fun(Server, Network) ->
+        {Own, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "helper_ports", "{50000,60000}"]),
+        true = caravan_test_node:call(Node, net_kernel, connect_node, [Other]),
+        ok = list(Server, [Own, Other]),
+        from_inside(Node, Server)
+    end);
+run("no library") ->
+    with(#{}, fun(Server, Network) -> caravan_test_directory:with(fun(Directory) ->
+        Ebin = filename:join([Directory, "caravan", "ebin"]),
+        ok = filelib:ensure_path(Ebin),
+        [
+            {ok, _} = file:copy(Beam, filename:join(Ebin, filename:basename(Beam)))
+         || Beam <- filelib:wildcard(filename:join(ebin(), "*"))
+        ],
+        Own = own(Network),
+        script(Ebin, Network, Server, Own, [])
+    end) end);
+run("a firewall that drops") ->
+    Output = caravan_test_namespace:output("ip link set lo up && nft add table inet t", ?MODULE, behind_a_firewall),
+    of_namespace(Output);
+run("two nodes on one port") ->
+    with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "web"),
+        Own = node_name(Network, "app", caravan_epmd:dist_port(Other)),
+        from_outside(Network, Server, Own, [Own], [])
+    end);
+run("a cluster of three, from outside") ->
+    with(#{}, fun(Server, Network) ->
+        [{Own, _} | _] = Nodes = [boot(Network, "app") || _ <- lists:seq(1, 3)],
+        from_outside(Network, Server, Own, [Name || {Name, _} <- Nodes], [])
+    end);
+run("a cluster of three, from inside") ->
+    with(#{}, fun(Server, Network) ->
+        [{_, Node} | _] = Nodes = [boot(Network, "app") || _ <- lists:seq(1, 3)],
+        ok = list(Server, [Name || {Name, _} <- Nodes]),
+        {ok, _} = caravan_test_node:call(Node, application, ensure_all_started, [caravan]),
+        {ok, _} = caravan_test_node:call(Node, caravan_cluster, start, [#{
+            name => app, query => ?QUERY, nameservers => [caravan_dns_server:nameserver(Server)]
+        }]),
+        {ok, _} = caravan_test_node:call(Node, caravan_cluster, await, [app, 2, ?HANG_GUARD]),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end).
+
+%% @doc Called in a VM with a network of its own: packets to the other node are dropped.
+-spec behind_a_firewall() -> ok.
+behind_a_firewall() ->
+    {Cause, Text} = with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        Rule = ["nft 'add chain inet t c { type filter hook input priority 0 ; } ; add rule inet t c tcp dport ",
+            integer_to_list(caravan_epmd:dist_port(Other)), " drop'"],
+        "" = os:cmd(lists:flatten(Rule)),
+        from_outside(Network, Server, Own, [Own, Other], [])
+    end),
+    io:format("~ts~n~ts", [Cause, Text]).
+
+of_namespace({skipped, Why}) ->
+    {skipped, ["\n\n", Why]};
+of_namespace({ok, Output}) ->
+    [Cause, Text] = string:split(Output, "\n"),
+    {binary_to_atom(Cause), Text}.
+
+with(Options, Setup) ->
+    ok = caravan_nif:load(),
+    {ok, Server} = caravan_dns_server:start_link(maps:get(server, Options, #{})),
+    Seen = caravan_test_network:with(maps:remove(server, Options), fun(Network) -> Setup(Server, Network) end),
+    ok = caravan_dns_server:stop(Server),
+    Seen.
+
+boot(Network, Basename) ->
+    boot(Network, node_name(Network, Basename, free_port()), []).
+
+%% A node that does not run: it is looked at from outside.
+own(Network) ->
+    node_name(Network, "app", free_port()).
+
+list(Server, Names) ->
+    caravan_dns_server:put(Server, ?QUERY, srv, [{srv, 30, 1, 1, caravan_epmd:dist_port(Name), host(Name)} || Name <- Names]).
+
+host(Name) ->
+    lists:last(string:split(atom_to_list(Name), "@")).
+
+from_outside(Network, Server, Own, Listed, Flags) ->
+    ok = listed(Server, Listed),
+    script(ebin(), Network, Server, Own, Flags).
+
+listed(_Server, []) -> ok;
+listed(Server, Listed) -> list(Server, Listed).
+
+script(Ebin, #{epmd_port := EpmdPort, cookie := Cookie} = Network, Server, Own, Flags) ->
+    caravan_test_directory:with(fun(Directory) ->
+        VmArgs = caravan_test_directory:write(filename:join(Directory, "vm.args"), vm_args(Network, Own, Flags)),
+        Arguments = ["doctor", "--vm-args", VmArgs, "--query", ?QUERY, "--nameserver", caravan_dns_server:nameserver(Server)],
+        Env = [{"CARAVAN_EBIN", Ebin}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}, {"CARAVAN_NIF_DIR", false}],
+        {Status, Text} = command(Arguments, Env),
+        {JsonStatus, Json} = command(Arguments ++ ["--json"], Env),
+        [nomatch = string:find(Printed, Cookie) || Printed <- [Text, Json]],
+        {cause([{Status, Text}, {JsonStatus, Json}]), Text}
+    end).
+
+%% What a node is started with, and a command is not to do.
+vm_args(#{cookie := Cookie, epmd_module := Module}, Own, Flags) ->
+    [
+        "## a comment\n-heart\n-start_epmd false\n", [["-epmd_module ", Module, $\n] || Module =/= none],
+        "-name ", atom_to_list(Own), "\n-setcookie ", Cookie, "\n", lists:join($\s, [flag(Flag) || Flag <- Flags]), $\n
+    ].
+
+flag([First | _] = Flag) when First =:= $-; First =:= $' -> Flag;
+flag(Value) -> [$", Value, $"].
+
+command(Arguments, Env) ->
+    Script = filename:absname(filename:join([root(), "scripts", "caravan"])),
+    Port = open_port({spawn_executable, Script}, [{args, Arguments}, {env, Env}, exit_status, stderr_to_stdout, binary]),
+    collect(Port, <<>>).
+
+collect(Port, Text) ->
+    receive
+        {Port, {data, Data}} -> collect(Port, <<Text/binary, Data/binary>>);
+        {Port, {exit_status, Status}} -> {Status, Text}
+    after ?HANG_GUARD -> error({hangs, Text})
+    end.
+
+%% The status and both forms say the same.
+cause([{Status, Text}, {Status, Json}]) ->
+    case re:run(Json, "^\\{\"cause\":(null|\\{\"advice\":\"(?:[^\"\\\\]|\\\\.)*\",\"name\":\"([a-z_]+)\")", [{capture, all_but_first, list}]) of
+        {match, ["null"]} when Status =:= 0 -> {match, _} = re:run(Text, "no fault found"), none;
+        {match, [_, Name]} when Status =:= 1 -> {match, _} = re:run(Text, "cause: "), list_to_atom(Name);
+        _ -> {unclear, Status, Text, Json}
+    end.
+
+from_inside(Node, Server) ->
+    answer(caravan_test_node:call(Node, caravan_doctor, report, [#{
+        query => ?QUERY, nameservers => [caravan_dns_server:nameserver(Server)]
+    }])).
+
+answer({ok, #{cause := none, status := ok} = Report}) -> {none, caravan_doctor_text:format(Report, plain)};
+answer({ok, #{cause := #{name := Name}, status := fault} = Report}) -> {Name, caravan_doctor_text:format(Report, plain)};
+answer({ok, #{status := unknown} = Report}) -> {unknown, caravan_doctor_text:format(Report, plain)}.
+
+tls_flags(Directory) ->
+    ok = filelib:ensure_path(Directory),
+    ["-proto_dist", "inet_tls", "-ssl_dist_optfile", caravan_test_certificates:create(Directory, "localhost")].
+
+ebin() ->
+    filename:dirname(code:which(caravan_command)).
+
+%% The checkout: tests are compiled below its _build.
+root() ->
+    hd([Root || Root <- [".", os:getenv("CARAVAN_ROOT", ".")], filelib:is_regular(filename:join([Root, "scripts", "caravan"]))]).
