@@ -48,7 +48,7 @@
 -type context() :: #{
     mode := inside | outside,
     own := binary() | none,
-    topologies := [{atom(), map()}],
+    topologies := [{atom(), map()}] | {error, caravan_option:error()},
     method := caravan_diagnosis:method(),
     deadline := integer(),
     answers := [{atom(), term(), caravan_poll:outcome()}],
@@ -150,7 +150,7 @@ rest(true, Options, Deadline, Library) ->
         of_topologies(Context, Deadline)
     ]).
 
-of_topologies({error, Error}, _Deadline) ->
+of_topologies(#{topologies := {error, Error}}, _Deadline) ->
     Text = caravan_option:format_error(Error),
     [caravan_check:fault(flags, topologies, Text, caravan_cause:new(configuration, Text))];
 of_topologies(#{topologies := []}, _Deadline) ->

@@ -91,6 +91,11 @@ options_of_the_doctor_are_checked_test_() ->
      || {Key, Value} <- [{nodes, 1}, {node, nohost}, {timeout, 1}, {handshake, maybe_not}, {record, mx}]
     ].
 
+a_topology_that_is_not_allowed_is_the_cause_test() ->
+    ok = caravan_nif:load(),
+    {ok, #{cause := Cause, status := fault}} = caravan_doctor:report(#{query => "app.test", node_name => "{nonsense}@x"}),
+    ?assertMatch(#{name := configuration, text := <<"caravan: option node_name is", _/binary>>}, Cause).
+
 with_server(Test) ->
     ok = caravan_nif:load(),
     {ok, Server} = caravan_dns_server:start_link(#{}),
