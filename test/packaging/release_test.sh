@@ -42,6 +42,10 @@ test_mix_release() {
   done
   expect_equal "$("$app" eval 'IO.inspect({node(), :caravan_nif.load(), :caravan_nif.dist_port("a-4834")})')" \
     "{:nonode@nohost, :ok, 4834}"
+  # Consul does not run. A node that is asked goes on; a command beside it ends with the status.
+  expect_in "$("$app" rpc 'IO.inspect({node(), :caravan_doctor.run()})')" "^cause: the nameserver 127.0.0.1:8600 does not answer"
+  expect_in "$("$app" rpc 'IO.inspect(:caravan_command.main(["doctor"]))')" '^1$'
+  expect_in "$(expect_failure "$app" eval ':caravan_command.main(["doctor"])')" "caravan doctor: $name"
   # A helper that is started as the node itself is has the port in its name, too.
   expect_equal "$(RELEASE_REMOTE_VM_ARGS="$(echo "$release"/releases/*/vm.args)" "$app" rpc 'IO.puts(node())')" "$name"
   expect_in "$(expect_failure timeout 60 "$app" start)" eaddrinuse
