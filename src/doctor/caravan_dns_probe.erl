@@ -16,7 +16,8 @@
     milliseconds := non_neg_integer()
 }.
 
--define(EDNS_SIZE, 4096).
+%% As most clients have it (DNS flag day 2020).
+-define(EDNS_SIZE, 1232).
 -define(TYPES, #{srv => 33, a => 1, aaaa => 28, addresses => 1}).
 
 %% May raise what inet_dns raises of a reply that it cannot read. `Deadline' is in monotonic milliseconds.

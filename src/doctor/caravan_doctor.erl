@@ -56,6 +56,8 @@
 }.
 
 -define(TIMEOUT_MS, 5000).
+%% For a topology to answer.
+-define(ANSWER_MS, 500).
 %% To print.
 -define(RESERVE_MS, 200).
 
@@ -229,7 +231,11 @@ asked(Query, Options, _Own) ->
     maps:to_list(Given#{query => Query}).
 
 running_or_configured([]) -> configured(caravan_config:value(topologies));
-running_or_configured(Names) -> [{Name, caravan_topology:options(Name)} || Name <- Names].
+running_or_configured(Names) -> [{Name, Options} || Name <- Names, {ok, Options} <- [running(Name)]].
+
+%% The step `topology' tells of one that does not answer.
+running(Name) ->
+    caravan_task:call(fun() -> caravan_topology:options(Name, ?ANSWER_MS) end, erlang:monotonic_time(millisecond) + ?ANSWER_MS).
 
 configured({ok, Topologies}) -> checked(Topologies);
 configured({error, _} = Error) -> Error.

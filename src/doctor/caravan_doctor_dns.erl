@@ -70,7 +70,7 @@ awaited(Task) ->
     end.
 
 of_probes(Probes) ->
-    Checks = [seen(Nameserver, Transport, Result) || {Nameserver, Transport, Result} <- Probes],
+    Checks = [seen(Nameserver, Transport, Result) || {Nameserver, Transport, Result} <- Probes] ++ missed(Probes),
     faults(Checks, [{Nameserver, Transport, is_answer(Result)} || {Nameserver, Transport, Result} <- Probes]).
 
 seen(Nameserver, Transport, {ok, {ok, #{rcode := Rcode} = Reply}}) ->
@@ -84,6 +84,18 @@ seen(Nameserver, Transport, timeout) ->
     caravan_check:note(nameserver, subject(Nameserver, Transport), "no answer: timeout", []);
 seen(Nameserver, Transport, _Raised) ->
     caravan_check:note(nameserver, subject(Nameserver, Transport), "its reply cannot be read", []).
+
+%% What a client does not see that asks over UDP and believes what it gets.
+missed(Probes) ->
+    [
+        caravan_check:note(nameserver, Nameserver, "a client that asks over UDP alone sees ~b of ~b records~ts", [
+            OverUdp, OverTcp, [", and is not told so" || not Truncated]
+        ])
+     || {Nameserver, udp, {ok, {ok, #{answers := OverUdp, truncated := Truncated}}}} <- Probes,
+        {Other, tcp, {ok, {ok, #{answers := OverTcp}}}} <- Probes,
+        Other =:= Nameserver,
+        OverUdp < OverTcp
+    ].
 
 subject(Nameserver, udp) -> [Nameserver, " over UDP"];
 subject(Nameserver, tcp) -> [Nameserver, " over TCP"].

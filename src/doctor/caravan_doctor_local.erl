@@ -13,7 +13,7 @@ library(_Context) ->
     case caravan_nif:load() of
         ok ->
             #{c_ares := Cares} = caravan_nif:versions(),
-            [loaded(File, Cares) | old_cares(Cares)] ++ configuration(caravan_boot:prepare());
+            [loaded(File, Cares) | old_cares(Cares)] ++ configuration(is_alive());
         {error, Error} ->
             Text = caravan_nif:format_error(Error),
             [caravan_check:fault(library, "", Text, caravan_cause:new(library, Text))]
@@ -37,8 +37,12 @@ old_cares(_Shared) ->
 numbers(Version) ->
     [Number || Part <- binary:split(Version, <<".">>, [global]), {Number, _} <- [string:to_integer(Part)], is_integer(Number)].
 
-configuration(ok) -> [];
-configuration({error, Error}) -> [misconfigured(caravan_boot:format_error(Error))].
+%% In a node that was done at its start, and done again it might change what the node goes by.
+configuration(true) -> [];
+configuration(false) -> prepared(caravan_boot:prepare()).
+
+prepared(ok) -> [];
+prepared({error, Error}) -> [misconfigured(caravan_boot:format_error(Error))].
 
 misconfigured(Text) ->
     caravan_check:fault(flags, configuration, Text, caravan_cause:new(configuration, Text)).

@@ -6,6 +6,7 @@
 
 %% Raised when a key of the JSON changes its meaning.
 -define(JSON_VERSION, 1).
+-define(MAX_WELL, 20).
 
 -spec format(caravan_doctor:report(), plain | colour | json) -> unicode:chardata().
 format(#{checks := Checks} = Report, json) ->
@@ -19,11 +20,22 @@ format(#{checks := Checks} = Report, json) ->
 format(#{node := Node, checks := Checks} = Report, Form) ->
     [
         io_lib:format("caravan doctor: ~ts~n~n", [named(Node)]),
-        [line(Check, Form) || Check <- Checks],
+        [line(Check, Form) || Check <- shortened(Checks)],
         $\n,
         last_line(Report, Form),
         $\n
     ].
+
+%% Of a large cluster nobody reads who is well.
+shortened(Checks) ->
+    {Well, Others} = lists:partition(fun is_well/1, Checks),
+    case length(Well) > ?MAX_WELL of
+        true -> Others ++ [caravan_check:ok(peer, io_lib:format("~b nodes", [length(Well)]), "they answer, or are connected", [])];
+        false -> Checks
+    end.
+
+is_well(#{step := peer, state := ok}) -> true;
+is_well(_Check) -> false.
 
 or_null(none) -> null;
 or_null(Value) -> Value.

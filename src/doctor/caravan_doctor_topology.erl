@@ -4,13 +4,21 @@
 
 -export([topologies/1]).
 
+-define(ANSWER_MS, 500).
+
 -spec topologies(caravan_doctor:context()) -> [caravan_check:check()].
 topologies(#{mode := outside}) ->
     [];
-topologies(#{mode := inside}) ->
+topologies(#{mode := inside, deadline := Deadline}) ->
     case caravan_topology_registry:names() of
         [] -> [caravan_check:note(topology, "topologies", "none runs on this node", [])];
-        Names -> lists:append([of_status(caravan_cluster:status(Name)) || Name <- Names])
+        Names -> lists:append([of_topology(Name, Deadline) || Name <- Names])
+    end.
+
+of_topology(Name, Deadline) ->
+    case caravan_task:call(fun() -> caravan_cluster:status(Name) end, min(Deadline, erlang:monotonic_time(millisecond) + ?ANSWER_MS)) of
+        {ok, Status} -> of_status(Status);
+        _Busy -> [caravan_check:unknown(topology, Name, "it does not answer", [])]
     end.
 
 of_status(#{name := Name, wanted := Wanted, connected := Connected, failing := Failing, last_lookup := Last} = Status) ->

@@ -85,6 +85,17 @@ the_doctor_is_over_when_its_time_is_test_() ->
         end)
     end}.
 
+what_a_client_over_udp_misses_is_said_test() ->
+    with_server(#{oversize => trim}, fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [
+            {srv, 30, 1, 1, 4000 + Number, "127.0.0.1"} || Number <- lists:seq(1, 200)
+        ]),
+        Options = #{query => "_app._tcp.test", node => "app-4001@127.0.0.1", nameservers => [Nameserver], handshake => false},
+        {ok, Report} = caravan_doctor:report(Options),
+        Text = unicode:characters_to_binary(caravan_doctor_text:format(Report, plain)),
+        ?assertMatch({match, _}, re:run(Text, "a client that asks over UDP alone sees [0-9]+ of 200 records, and is not told so"))
+    end).
+
 options_of_the_doctor_are_checked_test_() ->
     [
         ?_assertMatch({error, {bad_option, Key, _, _}}, caravan_doctor:report(#{Key => Value}))
@@ -97,8 +108,11 @@ a_topology_that_is_not_allowed_is_the_cause_test() ->
     ?assertMatch(#{name := configuration, text := <<"caravan: option node_name is", _/binary>>}, Cause).
 
 with_server(Test) ->
+    with_server(#{}, Test).
+
+with_server(Options, Test) ->
     ok = caravan_nif:load(),
-    {ok, Server} = caravan_dns_server:start_link(#{}),
+    {ok, Server} = caravan_dns_server:start_link(Options),
     try
         Test(Server, caravan_dns_server:nameserver(Server))
     after
