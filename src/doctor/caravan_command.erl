@@ -109,9 +109,9 @@ read(_Text, Text) ->
     {ok, Text}.
 
 record(Text) ->
-    case lists:member(string:lowercase(Text), ["srv", "a", "aaaa", "addresses"]) of
-        true -> {ok, list_to_existing_atom(string:lowercase(Text))};
-        false -> error
+    case [Type || Type <- [srv, a, aaaa, addresses], atom_to_list(Type) =:= string:lowercase(Text)] of
+        [Type] -> {ok, Type};
+        [] -> error
     end.
 
 of_doctor(ok) -> ?OK;

@@ -1,7 +1,7 @@
 %% @doc Set-ups in which nodes do not find each other, each broken in one way, and healthy ones; and what the doctor says of them.
 -module(caravan_test_setups).
 
--export([names/0, run/1, main/0]).
+-export([names/0, run/1, main/0, command/1]).
 -export([behind_a_firewall/0]).
 
 -import(caravan_test_network, [boot/3, free_port/0, node_name/3]).
@@ -250,6 +250,11 @@ collect(Port, Text) ->
         {Port, {exit_status, Status}} -> {Status, Text}
     after ?HANG_GUARD -> error({hangs, Text})
     end.
+
+%% @doc The exit status of `scripts/caravan' in a VM of its own, and what it prints.
+-spec command([string()]) -> {0..255, binary()}.
+command(Arguments) ->
+    command(Arguments, [{"CARAVAN_EBIN", ebin()}]).
 
 %% The status and both forms say the same.
 cause([{Status, Text}, {Status, Json}]) ->

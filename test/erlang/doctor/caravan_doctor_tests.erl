@@ -13,3 +13,16 @@ each_set_up_has_its_cause_test_() ->
         end}}
      || {Description, Cause} <- caravan_test_setups:names()
     ].
+
+%% In a VM that has loaded nothing else.
+the_script_looks_a_name_up_test_() ->
+    {timeout, 60, fun() ->
+        ok = caravan_nif:load(),
+        {ok, Server} = caravan_dns_server:start_link(#{}),
+        ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [{srv, 30, 1, 1, 4370, "127.0.0.1"}]),
+        Arguments = ["dig", "_app._tcp.test", "srv", "--nameserver", caravan_dns_server:nameserver(Server)],
+        ?assertMatch({0, <<"_app._tcp.test 30 IN SRV 1 1 4370 127.0.0.1", _/binary>>}, caravan_test_setups:command(Arguments)),
+        ?assertMatch({2, <<"usage: caravan doctor", _/binary>>}, caravan_test_setups:command([])),
+        ?assertMatch({2, _}, caravan_test_setups:command(["doctor", "--vm-args", "/nowhere"])),
+        ok = caravan_dns_server:stop(Server)
+    end}.
