@@ -2,7 +2,7 @@
 -module(caravan_app).
 -behaviour(application).
 
--export([start/2, stop/1, config_change/3]).
+-export([start/2, prep_stop/1, stop/1, config_change/3]).
 -export([format/1]).
 
 start(_Type, _Args) ->
@@ -18,6 +18,11 @@ start(_Type, _Args) ->
             ok = log(not_started, Error),
             {error, caravan_boot:format_error(Error)}
     end.
+
+%% The topologies of the application run still, those of users' supervisors have ended.
+prep_stop(State) ->
+    ok = caravan_leave:at_stop(),
+    State.
 
 stop(_State) ->
     caravan_dns:drop_default().

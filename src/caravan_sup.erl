@@ -15,5 +15,6 @@ init([]) ->
     ok = caravan_topology_registry:create(),
     {ok, {#{strategy => rest_for_one, intensity => 10, period => 10}, [
         #{id => caravan_topologies_sup, start => {caravan_topologies_sup, start_link, []}, type => supervisor},
-        #{id => caravan_topologies, start => {caravan_topologies, start_link, []}}
+        #{id => caravan_topologies, start => {caravan_topologies, start_link, []}},
+        #{id => caravan_departures, start => {caravan_departures, start_link, []}}
     ]}}.

@@ -210,7 +210,7 @@ defmodule Caravan.Cluster do
 
   @doc """
   Makes the topology try all nodes that are missing at once, whatever their back-off, as after a
-  fault that is mended. Returns `:ok`.
+  fault that is mended. Ends what `leave/0` has begun. Returns `:ok`.
 
   ## Examples
 
@@ -219,6 +219,51 @@ defmodule Caravan.Cluster do
   """
   @spec reconnect(name :: atom()) :: :ok
   defdelegate reconnect(name), to: :caravan_cluster
+
+  @doc """
+  Takes this node out of its cluster for a minute: as `leave/2` for all topologies of this node.
+
+  It is for a node that is drained before it is stopped; the end of the node does as much by itself,
+  unless the key `:leave_on_stop` says otherwise. Returns `:ok`, within a second.
+
+  ## Examples
+
+      :ok = Caravan.Cluster.leave()
+
+  """
+  @spec leave() :: :ok
+  defdelegate leave(), to: :caravan_cluster
+
+  @doc """
+  Takes this node out of a topology for a minute, as `leave/2`. Returns `:ok`.
+
+  ## Examples
+
+      :ok = Caravan.Cluster.leave(:app)
+
+  """
+  @spec leave(name :: atom()) :: :ok
+  defdelegate leave(name), to: :caravan_cluster
+
+  @doc """
+  Takes this node out of a topology for so many milliseconds, 1 to 86400000.
+
+  The node says to all others that it goes, its topology connects to nobody, and it disconnects,
+  within a second. The topologies of the others do not connect to it until the time is over or it
+  comes back by itself, and log one line at notice. It connects again when the time is over, and
+  after `reconnect/1`.
+
+  Where another topology of this node wants a node that is connected, it disconnects nobody, and
+  only the topologies of that name hear of it ([clusters.md](docs/clusters.md)). Returns `:ok`, or
+  `{:error, {:bad_option, :milliseconds, value, allowed}}`.
+
+  ## Examples
+
+      :ok = Caravan.Cluster.leave(:app, 300_000)
+
+  """
+  @spec leave(name :: atom(), pos_integer()) :: :ok | {:error, term()}
+  defdelegate leave(name, milliseconds), to: :caravan_cluster
 
   @doc """
   Makes the topologies of the configuration as the application's environment is now: starts those

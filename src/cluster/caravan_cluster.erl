@@ -13,9 +13,13 @@
 
 -export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
 -export([poll/1, status/1, why/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
+-export([leave/0, leave/1, leave/2]).
 -export([check_options/1]).
 
 -export_type([options/0, status/0, last_lookup/0, why/0]).
+
+-define(LEAVE_MS, 60000).
+-define(MAX_LEAVE_MS, 86400000).
 
 -type options() :: #{
     %% Names the topology among those of the node, in status/1 and in the log.
@@ -123,6 +127,10 @@
     },
     %% Nodes of the option `exclude', and those of exclude/3 for so many milliseconds more.
     excluded := #{node() => infinity | non_neg_integer()},
+    %% For how many milliseconds more this node connects to nobody since leave/0,1,2; and nodes that have said that they leave: for
+    %% so many milliseconds more they are not tried, unless they come back by themselves.
+    leaving := none | pos_integer(),
+    left := #{node() => non_neg_integer()},
     %% Connected nodes that DNS has listed and does not list any more, and for how many milliseconds.
     absent := #{node() => non_neg_integer()},
     %% How many nodes `prune' has disconnected; those that were due and stayed, by the last poll, and why; and how often
@@ -359,7 +367,8 @@ exclude(Name, Node, Milliseconds) when is_atom(Node) ->
         {error, _} = Error -> Error
     end.
 
-%% @doc Makes the topology try all nodes that are missing at once, whatever their back-off, as after a fault that is mended.
+%% @doc Makes the topology try all nodes that are missing at once, whatever their back-off, as after a fault that is mended. Ends
+%% what {@link leave/0} has begun.
 %%
 %% ```
 %% ok = caravan_cluster:reconnect(app).
@@ -367,6 +376,43 @@ exclude(Name, Node, Milliseconds) when is_atom(Node) ->
 -spec reconnect(atom()) -> ok.
 reconnect(Name) ->
     call(Name, reconnect).
+
+%% @doc Takes this node out of its cluster for a minute: as leave/2 for all topologies of this node. It is for a node that is drained
+%% before it is stopped; the end of the node does as much by itself, unless the key `leave_on_stop' says otherwise.
+%%
+%% ```
+%% ok = caravan_cluster:leave().
+%% '''
+-spec leave() -> ok.
+leave() ->
+    caravan_leave:leave(all, ?LEAVE_MS).
+
+%% @doc As leave/2, for a minute.
+-spec leave(atom()) -> ok.
+leave(Name) ->
+    ok = leave(Name, ?LEAVE_MS).
+
+%% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000. It says to all nodes that are connected that it
+%% goes, its topology connects to nobody, and it disconnects, within a second. The topologies of the others do not connect to this node
+%% until the time is over or it comes back by itself, and log one line at notice. This node connects again when the time is over, and
+%% after {@link reconnect/1}.
+%%
+%% It disconnects from all nodes (`global:disconnect/0', since OTP 25.1) and says so to all topologies of the others. Where another
+%% topology of this node wants a node that is connected, it disconnects nobody, and says so to the topologies of that name alone. Before
+%% OTP 25.1 it disconnects nobody either.
+%%
+%% ```
+%% ok = caravan_cluster:leave(app, 300000).
+%% '''
+-spec leave(atom(), pos_integer()) -> ok | {error, caravan_option:error()}.
+leave(Name, Milliseconds) ->
+    case caravan_option:check(milliseconds, Milliseconds, caravan_option:integer(1, ?MAX_LEAVE_MS)) of
+        {ok, _} -> leave_if_there(whereis(caravan_topology:registered_name(Name)), Name, Milliseconds);
+        {error, _} = Error -> Error
+    end.
+
+leave_if_there(undefined, Name, Milliseconds) -> exit({noproc, {?MODULE, leave, [Name, Milliseconds]}});
+leave_if_there(_Pid, Name, Milliseconds) -> caravan_leave:leave(Name, Milliseconds).
 
 %% A topology answers at once, and an await ends by its own time-out.
 call(Name, Request) ->

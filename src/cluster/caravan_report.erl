@@ -77,8 +77,12 @@ log({lost, Losses, Members}, #{name := Name}) ->
         flapping => [node_of(Node) || {Node, _, _, {_, _, _}} <- Losses],
         connected => Members
     });
+log({left, Nodes, Members}, #{name := Name}) ->
+    log(notice, left, Name, #{nodes => nodes_of(Nodes), connected => Members});
+log({leaving, Milliseconds}, #{name := Name}) ->
+    log(notice, leaving, Name, #{away_ms => Milliseconds});
 log({left_out, Counts}, #{name := Name}) ->
-    log(warning, left_out, Name, #{counts => Counts});
+    log(left_out_level(maps:without([connected, left], Counts)), left_out, Name, #{counts => Counts});
 log(_OfTelemetry, _Options) ->
     ok.
 
@@ -114,6 +118,10 @@ found(_NoDebug, _Names, _Topology) -> ok.
 refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes};
 refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget};
 refusal(_NoLimit, _Options, Facts) -> Facts.
+
+%% In a deploy there may be many that leave and come back.
+left_out_level(Faults) when map_size(Faults) =:= 0 -> notice;
+left_out_level(_Faults) -> warning.
 
 down_level(true) -> warning;
 down_level(false) -> notice.
@@ -208,6 +216,12 @@ words(#{event := nodes_down, nodes := Nodes, flapping := Flapping, connected := 
     {"lost ~0tp (~b); connections to ~0tp do not last, and these nodes are left alone for a while", [Nodes, Connected, Flapping]};
 words(#{event := connected, nodes := Nodes, connected := Count}) ->
     {"connected to ~0tp (~b in all)", [Nodes, Count]};
+words(#{event := left, nodes := [Node], connected := Connected}) ->
+    {"~ts has left (~b)", [Node, Connected]};
+words(#{event := left, nodes := Nodes, connected := Connected}) ->
+    {"~0tp have left (~b)", [Nodes, Connected]};
+words(#{event := leaving, away_ms := Milliseconds}) ->
+    {"this node leaves, and connects to nobody for ~b s", [Milliseconds div 1000]};
 words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->
     {"lost ~ts: ~0tp (~b)", [Node, Reason, Connected]};
 words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
@@ -220,6 +234,7 @@ counted(Counts) ->
 
 happened(attempt) -> "attempts that failed otherwise than before";
 happened(connected) -> "times that nodes were connected";
+happened(left) -> "times that nodes have left";
 happened(lost) -> "times that nodes were lost";
 happened(looked_up) -> "lookups that ended otherwise than the one before";
 happened(names_refused) -> "answers with names that were left out";

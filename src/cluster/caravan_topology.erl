@@ -5,7 +5,7 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, configure/3, options/2, renew/0, registered_name/1, own_status/0]).
+-export([start_link/1, change/3, configure/3, options/2, renew/0, tell/2, registered_name/1, own_status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
 
 -define(PREFIX, "caravan_cluster.").
@@ -21,6 +21,8 @@
     disconnects = #{} :: #{reference() => {node(), AbsentMs :: non_neg_integer(), caravan_task:task(term())}},
     %% The name of this node, as it was when the node was distributed last.
     own = node() :: node(),
+    %% Which topologies of others are told that this node leaves.
+    leaves = all :: all | [atom()],
     %% Whether the log has told that the disconnect function fails.
     disconnect_fails = false :: boolean(),
     node_list :: caravan_node_list:state(),
@@ -50,8 +52,20 @@ options(Name, Timeout) ->
 %% Makes all topologies of this node say again what they want, as to a registry that is new.
 -spec renew() -> ok.
 renew() ->
-    Topologies = [Name || Name <- registered(), lists:prefix(?PREFIX, atom_to_list(Name))],
-    lists:foreach(fun(Name) -> ok = gen_server:cast(Name, renew) end, Topologies).
+    tell(all, renew).
+
+%% Tells all topologies of this node, or those of them that have one of these names. The names may be another node's: they become
+%% part of no atom.
+-spec tell(all | [atom()], renew | {leaving, node(), pos_integer()} | {leave, pos_integer(), all | [atom()]}) -> ok.
+tell(Topologies, What) ->
+    Told = [Name || Name <- registered(), (Topology = topology(atom_to_list(Name))) =/= none, is_one_of(Topology, Topologies)],
+    lists:foreach(fun(Name) -> ok = gen_server:cast(Name, What) end, Told).
+
+topology(?PREFIX ++ Topology) -> Topology;
+topology(_Other) -> none.
+
+is_one_of(_Topology, all) -> true;
+is_one_of(Topology, Names) -> lists:any(fun(Name) -> atom_to_list(Name) =:= Topology end, Names).
 
 %% One more atom for each that is used as a name.
 -spec registered_name(atom()) -> atom().
@@ -124,6 +138,10 @@ handle_cast(renew, #state{options = #{name := Name}, core = Core, audience = Aud
     ok = caravan_topology_registry:publish(Name, nodes_of(caravan_topology_core:wanted(Core))),
     ok = caravan_audience:renew(Audience),
     {noreply, State};
+handle_cast({leaving, Node, Milliseconds}, State) ->
+    {noreply, step({leaving, text(Node), Milliseconds}, State)};
+handle_cast({leave, Milliseconds, Topologies}, State) ->
+    {noreply, step({leave, Milliseconds}, State#state{leaves = Topologies})};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
@@ -244,6 +262,9 @@ act({disconnect, Name, AbsentMs}, #state{disconnects = Disconnects, options = Op
     State#state{disconnects = Disconnects#{caravan_task:reference(Task) => {Node, AbsentMs, Task}}};
 act(list_nodes, #state{options = Options} = State) ->
     list_nodes(caravan_node_list:is_of_otp(Options), State);
+act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
+    ok = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
+    State;
 act({publish, Names}, #state{options = #{name := Topology}} = State) ->
     ok = caravan_topology_registry:publish(Topology, nodes_of(Names)),
     State;
@@ -303,7 +324,7 @@ status(#state{options = #{name := Name, query := Query} = Options, core = Core})
 
 with_nodes(Key, Names) when Key =:= wanted; Key =:= connected; Key =:= connecting ->
     nodes_of(Names);
-with_nodes(Key, ByName) when Key =:= failing; Key =:= absent; Key =:= suppressed; Key =:= excluded ->
+with_nodes(Key, ByName) when Key =:= failing; Key =:= absent; Key =:= suppressed; Key =:= excluded; Key =:= left ->
     maps:from_list([{node_of(Name), Value} || {Name, Value} <- maps:to_list(ByName)]);
 with_nodes(_Key, Value) ->
     Value.

@@ -24,6 +24,7 @@
     | nameservers
     | resolver
     | topologies
+    | leave_on_stop
     | debug.
 -type source() :: flag | {variable, string()} | environment | default.
 
@@ -47,6 +48,8 @@ options() ->
         %% What is in it, caravan_dns:open/1 checks.
         {resolver, #{}, {fun resolver/1, "a map or a list of options"}, pairs},
         {topologies, [], {fun topologies/1, "a list of {Name, Options}"}, one_topology},
+        %% Whether the node tells the others that it leaves when it is stopped.
+        {leave_on_stop, true, caravan_option:boolean(), word},
         %% Whether topologies log what each poll finds, at level `debug'.
         {debug, false, caravan_option:boolean(), word}
     ].

@@ -4,7 +4,7 @@
 %% state of the deciding core. Times are milliseconds.
 -module(caravan_connector).
 
--export([new/2, change/2, rename/2, offer/2, withdraw/2, start/2, ended/5, up/3, down/5, keep/3, all_due/2]).
+-export([new/2, change/2, rename/2, offer/2, withdraw/2, start/2, ended/5, up/3, down/5, left/2, keep/3, all_due/2]).
 -export([next_start/1, connecting/1, failing/2]).
 
 -export_type([state/0, options/0, result/0, event/0]).
@@ -192,6 +192,13 @@ failures_before(disconnect, #state{failures = Failures, missing = Missing}) ->
     lists:max([0 | [Count || {Name, #failure{count = Count}} <- maps:to_list(Failures), is_map_key(Name, Missing)]]);
 failures_before(_Reason, _State) ->
     0.
+
+%% A node has left: what has failed before, or fails now, tells nothing of the time when it is back.
+-spec left(name(), state()) -> state().
+left(Name, #state{failures = Failures, kinds = Kinds, flaps = Flaps} = State) ->
+    in_turn_at(Name, State#state{
+        failures = maps:remove(Name, Failures), kinds = maps:remove(Name, Kinds), flaps = caravan_flaps:forget(Name, Flaps)
+    }).
 
 %% The node's turn is another one than before.
 in_turn_at(Name, #state{missing = Missing} = State) when is_map_key(Name, Missing) -> offer(Name, withdraw(Name, State));

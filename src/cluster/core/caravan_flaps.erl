@@ -6,7 +6,7 @@
 %% connection that is made at once is lost at once, for all of the cluster. The node that came last is taken for the cause.
 -module(caravan_flaps).
 
--export([new/0, up/3, is_up/2, down/6, until/2, counts/1, keep/3, forget/1]).
+-export([new/0, up/3, is_up/2, down/6, until/2, counts/1, keep/3, forget/1, forget/2]).
 
 -export_type([state/0, flap/0, loss/0]).
 
@@ -289,3 +289,8 @@ tidied(Now, #state{newcomers = Newcomers, blamed = Blamed} = State) ->
 -spec forget(state()) -> state().
 forget(State) ->
     State#state{flaps = #{}, blamed = #{}, let_go_until = none}.
+
+%% The node is left alone no more.
+-spec forget(name(), state()) -> state().
+forget(Name, #state{flaps = Flaps, blamed = Blamed} = State) ->
+    State#state{flaps = maps:remove(Name, Flaps), blamed = maps:remove(Name, Blamed)}.

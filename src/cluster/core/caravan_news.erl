@@ -3,18 +3,20 @@
 %% or loses all of it within a moment, and one line says so. A functional state of the deciding core.
 -module(caravan_news).
 
--export([new/1, came/3, lost/3, has_line/3, due/3, due_at/1]).
+-export([new/1, came/3, lost/3, left/2, has_line/3, due/3, due_at/1]).
 
 -export_type([state/0, loss/0]).
 
 -type name() :: binary().
 
-%% With the connection that has not lasted, if that is so not for the first time.
+%% With the connection that has not lasted, if that is so not for the first time. The reason of a node that has said that it
+%% leaves is `left'.
 -type loss() :: {name(), Reason :: term(), IsWanted :: boolean(), caravan_flaps:flap() | none}.
 
 -type report() ::
     {connected, [name(), ...], Members :: non_neg_integer()}
     | {lost, [loss(), ...], Members :: non_neg_integer()}
+    | {left, [name(), ...], Members :: non_neg_integer()}
     | {left_out, caravan_line_budget:counts()}.
 
 -record(state, {
@@ -42,6 +44,14 @@ came(Name, Now, #state{newcomers = Newcomers} = State) ->
 lost(Loss, Now, #state{losses = Losses} = State) ->
     soon(Now, State#state{losses = [Loss | Losses]}).
 
+%% A member that was lost turns out to have left.
+-spec left(name(), state()) -> state().
+left(Name, #state{losses = Losses} = State) ->
+    State#state{losses = lists:map(fun(Loss) -> as_left(Name, Loss) end, Losses)}.
+
+as_left(Name, {Name, _Reason, IsWanted, _Flap}) -> {Name, left, IsWanted, none};
+as_left(_Name, Loss) -> Loss.
+
 soon(Now, #state{told_at = none} = State) -> State#state{told_at = Now + caravan_schedule:report_delay()};
 soon(_Now, State) -> State.
 
@@ -61,7 +71,10 @@ due(Now, Members, State) ->
 due_of_members(Now, Members, #state{told_at = At, newcomers = Newcomers, losses = Losses} = State) when is_integer(At), At =< Now ->
     Came = [Name || Name <- lists:usort(Newcomers), caravan_members:is_member(Name, Members)],
     Count = caravan_members:count(Members),
-    Reports = [{lost, lists:reverse(Losses), Count} || Losses =/= []] ++ [{connected, Came, Count} || Came =/= []],
+    {Departures, Lost} = lists:partition(fun(Loss) -> element(2, Loss) =:= left end, lists:reverse(Losses)),
+    Left = lists:usort([Name || {Name, left, _, _} <- Departures]),
+    Reports = [{lost, Lost, Count} || Lost =/= []] ++ [{left, Left, Count} || Left =/= []]
+        ++ [{connected, Came, Count} || Came =/= []],
     {Reports, State#state{told_at = none, newcomers = [], losses = []}};
 due_of_members(_Now, _Members, State) ->
     {[], State}.

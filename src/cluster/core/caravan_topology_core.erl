@@ -4,7 +4,7 @@
 %% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
 %%
 %% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
-%% caravan_prune, caravan_news, caravan_schedule. Here they meet.
+%% caravan_leavers, caravan_prune, caravan_news, caravan_schedule. Here they meet.
 -module(caravan_topology_core).
 
 -export([new/5, step/4, wake_at/1, status/2, wanted/1, members/1, is_connected/2, is_line/1]).
@@ -65,6 +65,10 @@
     %% The end of the action `disconnect'; `failed' when it raised or took too long.
     | {disconnected, name(), ok | failed}
     | {exclude, name(), Milliseconds :: non_neg_integer()}
+    %% Another node says that it leaves. It may come after the `nodedown' of that.
+    | {leaving, name(), Milliseconds :: pos_integer()}
+    %% This node leaves.
+    | {leave, Milliseconds :: pos_integer()}
     | reconnect
     | {change, options()}.
 
@@ -78,6 +82,8 @@
     | {disconnect, name(), AbsentMs :: non_neg_integer()}
     %% One event `listed' follows; several actions before it may have one.
     | list_nodes
+    %% This node has left, and is connected nevertheless: the other one is to know that.
+    | {announce, name(), Milliseconds :: pos_integer()}
     %% What the topology wants, sorted.
     | {publish, [name()]}
     %% For those who are subscribed.
@@ -103,6 +109,10 @@
     %% Members that came, and those that were lost, within a moment.
     | {connected, [name(), ...], Members :: non_neg_integer()}
     | {lost, [caravan_news:loss(), ...], Members :: non_neg_integer()}
+    %% Members that were lost and had said that they leave.
+    | {left, [name(), ...], Members :: non_neg_integer()}
+    %% This node leaves.
+    | {leaving, Milliseconds :: pos_integer()}
     | {left_out, caravan_line_budget:counts()}.
 
 -record(state, {
@@ -125,6 +135,7 @@
     connector :: caravan_connector:state(),
     %% Until when an operator keeps a node out.
     excluded = #{} :: #{name() => integer()},
+    leavers = caravan_leavers:new() :: caravan_leavers:state(),
     prune :: caravan_prune:state(),
     %% When a node was pruned last.
     pruned_at = never :: integer() | never,
@@ -219,6 +230,7 @@ in_budget(Action, _Now, News) ->
 
 %% Those that come once have no part in it, nor has the summary of those that were left out.
 is_counted({left_out, _}) -> false;
+is_counted({leaving, _}) -> false;
 is_counted({own_alias, _}) -> false;
 is_counted({samples, _}) -> false;
 is_counted(not_distributed) -> false;
@@ -231,7 +243,7 @@ report(Report, State) ->
     act({report, Report}, State).
 
 event(wake, Now, Facts, State) ->
-    look_if_due(Now, Facts, tell_news(Now, readmit(Now, State)));
+    look_if_due(Now, Facts, tell_news(Now, await_no_more(Now, readmit(Now, State))));
 event(poll, Now, Facts, State) ->
     look(Now, Facts, State);
 event({polled, Outcomes, Duration}, Now, Facts, State) ->
@@ -254,8 +266,12 @@ event({disconnected, Name, failed}, _Now, _Facts, #state{prune = Prune} = State)
     State#state{prune = caravan_prune:not_removed(Name, is_connected(Name, State), Prune)};
 event({exclude, Name, Milliseconds}, Now, _Facts, #state{excluded = Excluded} = State) ->
     reconsider(Name, readmit(Now, State#state{excluded = Excluded#{Name => Now + Milliseconds}}));
-event(reconnect, Now, _Facts, #state{connector = Connector} = State) ->
-    State#state{connector = caravan_connector:all_due(Now, Connector)};
+event({leaving, Name, Milliseconds}, Now, _Facts, #state{wanted = Wanted} = State) ->
+    leaving(Name, Now + Milliseconds, {is_connected(Name, State), is_map_key(Name, Wanted)}, State);
+event({leave, Milliseconds}, Now, _Facts, #state{leavers = Leavers} = State) ->
+    report({leaving, Milliseconds}, State#state{leavers = caravan_leavers:leave(Now + Milliseconds, Leavers)});
+event(reconnect, Now, _Facts, #state{connector = Connector, leavers = Leavers} = State) ->
+    State#state{connector = caravan_connector:all_due(Now, Connector), leavers = caravan_leavers:stay(Leavers)};
 event({change, Options}, Now, Facts, #state{options = Before} = State) ->
     look(Now, Facts, refresh_from(Before, change(Options, Now, State))).
 
@@ -443,10 +459,18 @@ up(Name, Now, #state{connected = Connected, members = Members, listeners = Liste
         unlisted = maps:merge(State#state.unlisted, maps:from_list([{Name, []} || IsUnlisted])),
         listeners = caravan_listeners:up(Name, Listeners),
         connector = caravan_connector:up(Name, Now, Connector),
+        leavers = caravan_leavers:up(Name, caravan_listeners:alternatives(Name, Listeners), State#state.leavers),
         unseen = maps:remove(Name, State#state.unseen),
         told_unseen = lists:delete(Name, State#state.told_unseen)
     },
-    came(Change, Name, Now, reconsider_alternatives(Name, Next)).
+    came(Change, Name, Now, announce(Name, Now, reconsider_alternatives(Name, Next))).
+
+%% A message that somebody sends to this node connects it.
+announce(Name, Now, #state{leavers = Leavers} = State) ->
+    case caravan_leavers:away_for(Now, Leavers) of
+        none -> State;
+        Milliseconds -> act({announce, Name, Milliseconds}, State)
+    end.
 
 came(same, _Name, _Now, State) ->
     State;
@@ -455,8 +479,9 @@ came(came, Name, Now, #state{members = Members, sources = Sources, listeners = L
     Told = act({tell, {up, Name}}, act({emit, {up, Name, caravan_members:count(Members)}}, State)),
     Told#state{sources = caravan_sources:proven(Names, Sources), news = caravan_news:came(Name, Now, Told#state.news)}.
 
-down(Name, Reason, Now, #{random := Random}, #state{connected = #{} = Connected} = State) when is_map_key(Name, Connected) ->
+down(Name, OfOtp, Now, #{random := Random}, #state{connected = #{} = Connected} = State) when is_map_key(Name, Connected) ->
     #state{members = Members, listeners = Listeners, connector = Connector, options = #{prune_after := Memory}} = State,
+    Reason = reason_for_users(caravan_leavers:is_leaving(Name, State#state.leavers), OfOtp),
     IsWanted = is_map_key(Name, State#state.wanted),
     {Change, NextMembers} = caravan_members:down(Name, IsWanted, Now + max(Memory, ?MEMBER_MEMORY_MS), Members),
     {Flaps, NextConnector} = caravan_connector:down(Name, reason(Change, Reason, Now, State), Now, Random, Connector),
@@ -465,18 +490,32 @@ down(Name, Reason, Now, #{random := Random}, #state{connected = #{} = Connected}
         members = NextMembers,
         unlisted = maps:remove(Name, State#state.unlisted),
         listeners = caravan_listeners:down(Name, Listeners),
-        connector = NextConnector
+        connector = of_leaver(Reason, Name, NextConnector),
+        leavers = caravan_leavers:down(Name, State#state.leavers)
     },
-    went(Change, {Name, Reason, IsWanted, repeated(Flaps)}, Now, reconsider_alternatives(Name, Next));
+    %% What this node loses since it leaves is no loss to warn of.
+    IsMissed = IsWanted andalso not caravan_leavers:is_away(Now, State#state.leavers),
+    went(Change, {Name, Reason, IsMissed, repeated(Flaps)}, Now, reconsider_alternatives(Name, Next));
 down(_Name, _Reason, _Now, _Facts, State) ->
     State.
 
 %% Of other nodes, such as helpers that come and go, it is no matter for how long they were connected. When this node has pruned
-%% one, or its distribution was stopped, it loses others for that: OTP's `global' has them let both ends of a connection go.
+%% one, or its distribution was stopped, it loses others for that: OTP's `global' has them let both ends of a connection go. Who
+%% leaves, this node or another one, does so on purpose.
 reason(same, _Reason, _Now, _State) -> own_doing;
-reason(went, net_kernel_terminated, _Now, _State) -> own_doing;
+reason(went, Reason, _Now, _State) when Reason =:= left; Reason =:= net_kernel_terminated -> own_doing;
 reason(went, _Reason, Now, #state{pruned_at = At}) when is_integer(At), Now - At < ?AFTER_PRUNE_MS -> own_doing;
-reason(went, Reason, _Now, _State) -> Reason.
+reason(went, Reason, Now, #state{leavers = Leavers}) ->
+    case caravan_leavers:is_away(Now, Leavers) of
+        true -> own_doing;
+        false -> Reason
+    end.
+
+reason_for_users(true, _OfOtp) -> left;
+reason_for_users(false, OfOtp) -> OfOtp.
+
+of_leaver(left, Name, Connector) -> caravan_connector:left(Name, Connector);
+of_leaver(_Lost, _Name, Connector) -> Connector.
 
 %% One that is lost soon may be one that was restarted; when that goes on there is more to it.
 repeated([{_Name, Count, _LeftAlone} = Flap]) when Count > 1 -> Flap;
@@ -487,6 +526,25 @@ went(same, _Loss, _Now, State) ->
 went(went, {Name, Reason, _IsWanted, _Flap} = Loss, Now, #state{members = Members, news = News} = State) ->
     Told = act({tell, {down, Name}}, act({emit, {down, Name, Reason, caravan_members:count(Members)}}, State)),
     Told#state{news = caravan_news:lost(Loss, Now, News)}.
+
+%% The announcement goes over the connection that is lost then, and the process that passes it on may be late. The loss is none,
+%% whether the log has told of it or not.
+leaving(Name, Until, {false, true}, #state{connector = Connector, news = News} = State) ->
+    Left = State#state{connector = caravan_connector:left(Name, Connector), news = caravan_news:left(Name, News)},
+    reconsider_alternatives(Name, says(Name, Until, false, Left));
+leaving(Name, Until, {true, _IsWanted}, State) ->
+    says(Name, Until, true, State);
+%% Nobody would try it anyway.
+leaving(_Name, _Until, {false, false}, State) ->
+    State.
+
+says(Name, Until, IsConnected, #state{leavers = Leavers, options = #{max_nodes := Max, nodes := Fixed}} = State) ->
+    State#state{leavers = caravan_leavers:says(Name, Until, IsConnected, Max + length(Fixed), Leavers)}.
+
+%% Nodes that have left, and have not come back in the time that they said, are as others that are missing.
+await_no_more(Now, #state{leavers = Leavers} = State) ->
+    {Names, Left} = caravan_leavers:over(Now, Leavers),
+    lists:foldl(fun reconsider_alternatives/2, State#state{leavers = Left}, Names).
 
 tell_news(Now, #state{news = News, members = Members} = State) ->
     {Reports, Next} = caravan_news:due(Now, Members, News),
@@ -509,7 +567,14 @@ is_candidate(Name, #state{wanted = Wanted, connected = Connected, own = Own, opt
         andalso not is_map_key(Name, State#state.excluded)
         andalso not lists:member(Name, Always)
         andalso not caravan_discovery:is_own_name(Name, Own)
-        andalso not caravan_listeners:is_taken(Name, Own, State#state.listeners).
+        andalso not caravan_listeners:is_taken(Name, Own, State#state.listeners)
+        andalso not is_left_alone(Name, State).
+
+%% Who has left is not tried under the other names of its listener either.
+is_left_alone(Name, #state{listeners = Listeners, leavers = Leavers}) ->
+    lists:any(
+        fun(OfListener) -> caravan_leavers:is_leaving(OfListener, Leavers) end, caravan_listeners:alternatives(Name, Listeners)
+    ).
 
 reconsider_alternatives(Name, #state{listeners = Listeners} = State) ->
     lists:foldl(fun reconsider/2, State, caravan_listeners:alternatives(Name, Listeners)).
@@ -524,19 +589,32 @@ readmit(Now, #state{excluded = Excluded} = State) ->
     Left = maps:filter(fun(_Name, Until) -> Until > Now end, Excluded),
     lists:foldl(fun reconsider/2, State#state{excluded = Left}, maps:keys(maps:without(maps:keys(Left), Excluded))).
 
-connect(Now, #{can_connect := true}, #state{connector = Connector} = State) ->
-    {Names, Next} = caravan_connector:start(Now, Connector),
-    Connecting = State#state{connector = Next, can_connect = true},
-    lists:foldl(fun(Name, Started) -> act({connect, Name}, Started) end, Connecting, Names);
+connect(Now, #{can_connect := true}, #state{leavers = Leavers} = State) ->
+    connect_unless(caravan_leavers:is_away(Now, Leavers), Now, State);
 %% Without a query nothing else would see that the node is distributed again.
 connect(Now, #{can_connect := false}, #state{look_at = none, options = #{queries := [], poll_interval := Interval}} = State) ->
     State#state{can_connect = false, look_at = Now + Interval};
 connect(_Now, #{can_connect := false}, State) ->
     State#state{can_connect = false}.
 
+connect_unless(true, _Now, State) ->
+    State#state{can_connect = false};
+connect_unless(false, Now, #state{connector = Connector} = State) ->
+    {Names, Next} = caravan_connector:start(Now, Connector),
+    Connecting = State#state{connector = Next, can_connect = true},
+    lists:foldl(fun(Name, Started) -> act({connect, Name}, Started) end, Connecting, Names).
+
 attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = Connector} = State) ->
     {Event, Next} = caravan_connector:ended(Name, Result, Now, Random, Connector),
-    after_attempt(Result, Name, report({attempt, Event, Duration}, State#state{connector = Next})).
+    Report = {attempt, Event, Duration},
+    after_attempt(Result, Name, ended(is_left_alone(Name, State), Name, Report, State#state{connector = Next})).
+
+%% An attempt at a node that has said meanwhile that it leaves. That it fails is no news.
+ended(true, Name, {attempt, {failed, Name, Reason, _}, Duration}, #state{connector = Connector} = State) ->
+    Left = State#state{connector = caravan_connector:left(Name, Connector)},
+    report({attempt, {failed, Name, Reason, known}, Duration}, Left);
+ended(_IsLeftAlone, _Name, Report, State) ->
+    report(Report, State).
 
 %% Most times `nodeup' has come before; a list of the user's knows no such message.
 after_attempt(connected, Name, #state{options = #{list_nodes := function}, unseen = Unseen, lists_due = Due} = State) ->
@@ -590,7 +668,8 @@ listeners(#{listener := ListenerOf}, #state{published = Wanted} = State) ->
 %% When the event `wake' is to come.
 -spec wake_at(state()) -> integer() | none.
 wake_at(#state{look_at = LookAt, news = News, excluded = Excluded} = State) ->
-    lists:foldl(fun caravan_schedule:earlier/2, none, [LookAt, caravan_news:due_at(News), next_start(State) | maps:values(Excluded)]).
+    Times = [LookAt, caravan_news:due_at(News), caravan_leavers:due_at(State#state.leavers), next_start(State)],
+    lists:foldl(fun caravan_schedule:earlier/2, none, Times ++ maps:values(Excluded)).
 
 %% Nodes whose turn has come are tried at the end of each step, if this node can connect to others.
 next_start(#state{can_connect = true, connector = Connector}) -> caravan_connector:next_start(Connector);
@@ -602,6 +681,7 @@ status(Now, #state{options = Options, prune = Prune, connector = Connector} = St
     Connected = connected(State),
     lists:foldl(fun maps:merge/2, caravan_sources:status(Now, State#state.own, Options, State#state.sources), [
         caravan_prune:stats(Prune),
+        caravan_leavers:status(Now, State#state.leavers),
         #{
             wanted => State#state.published,
             connected => lists:sort(maps:keys(maps:with(State#state.published, Connected))),

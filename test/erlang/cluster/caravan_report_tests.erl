@@ -48,6 +48,10 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {flapping, #{node => ?A, reason => disconnect, count => 2, left_alone => 29000, connected => 17}, [?A, disconnect, 17, 2, 29]},
             {connected, #{nodes => [?A, ?B], connected => 17}, [?A, ?B, 17]},
             {node_down, #{node => ?A, reason => connection_closed, connected => 17}, [?A, connection_closed, 17]},
+            {left, #{nodes => [?A], connected => 17}, [?A, "has left", 17]},
+            {left, #{nodes => [?A, ?B], connected => 17}, [?A, ?B, "have left", 17]},
+            {left_out, #{counts => #{left => 17}}, [17, "left"]},
+            {leaving, #{away_ms => 61234}, [61]},
             {disconnect, #{node => ?A, result => true, absent_ms => 61234}, [?A, 61]}
         ]
     ].
@@ -73,4 +77,20 @@ a_report_without_its_facts_has_a_line_test_() ->
     [
         ?_assertMatch({"caravan" ++ _, [_ | _]}, caravan_report:format(Report))
      || Report <- [#{}, #{event => connected}, #{event => connected, topology => test_topology}, #{event => other}]
+    ].
+
+%% A deploy of many nodes makes more lines than there is room for, and nothing is wrong.
+what_is_left_out_is_a_warning_only_where_something_is_wrong_test_() ->
+    [
+        {atom_to_list(Level), fun() ->
+            caravan_test_log:with_reports(Level, fun() ->
+                ok = caravan_report:log({left_out, Counts}, #{name => test_topology}),
+                ?assertEqual(IsLogged, receive {caravan_test_log, #{event := left_out}} -> true after 0 -> false end)
+            end)
+        end}
+     || {Level, Counts, IsLogged} <- [
+            {warning, #{left => 2, connected => 3}, false},
+            {notice, #{left => 2, connected => 3}, true},
+            {warning, #{left => 2, lost => 1}, true}
+        ]
     ].

@@ -1,0 +1,116 @@
+%% @private
+%% Nodes that have said that they leave, and this node when it leaves itself: who is left alone for that, and until when. A
+%% functional state of the deciding core. Times are milliseconds.
+-module(caravan_leavers).
+
+-export([new/0, says/5, down/2, up/3, is_leaving/2, leave/2, is_away/2, away_for/2, stay/1, over/2, due_at/1, status/2]).
+
+-export_type([state/0]).
+
+-type name() :: binary().
+
+-record(state, {
+    %% The connection over which a node has said so is there still, or has ended.
+    leaving = #{} :: #{name() => {Until :: integer(), connected | gone}},
+    %% The same, by time.
+    times = gb_sets:new() :: gb_sets:set({Until :: integer(), name()}),
+    %% Until when this node connects to nobody.
+    away_until = none :: none | integer()
+}).
+
+-opaque state() :: #state{}.
+
+-spec new() -> state().
+new() ->
+    #state{}.
+
+%% A node says that it leaves, and that it is to be left alone until then. Of more nodes than the limit nothing is remembered.
+-spec says(name(), Until :: integer(), IsConnected :: boolean(), Limit :: pos_integer(), state()) -> state().
+says(Name, _Until, _IsConnected, Limit, #state{leaving = Leaving} = State)
+  when map_size(Leaving) >= Limit, not is_map_key(Name, Leaving) ->
+    State;
+says(Name, Until, IsConnected, _Limit, State) ->
+    #state{leaving = Leaving, times = Times} = Others = forget(Name, State),
+    Others#state{leaving = Leaving#{Name => {Until, whereabouts(IsConnected)}}, times = gb_sets:add({Until, Name}, Times)}.
+
+whereabouts(true) -> connected;
+whereabouts(false) -> gone.
+
+%% A node is connected no more.
+-spec down(name(), state()) -> state().
+down(Name, #state{leaving = Leaving} = State) ->
+    case Leaving of
+        #{Name := {Until, connected}} -> State#state{leaving = Leaving#{Name := {Until, gone}}};
+        #{} -> State
+    end.
+
+%% A node is connected: one that had gone has come back. Who is connected in its place, under another name of its listener, ends
+%% the wait for it as well.
+-spec up(name(), Alternatives :: [name()], state()) -> state().
+up(_Name, _Alternatives, #state{leaving = Leaving} = State) when map_size(Leaving) =:= 0 ->
+    State;
+up(Name, Alternatives, State) ->
+    lists:foldl(fun came_back/2, State, [Name | Alternatives]).
+
+came_back(Name, #state{leaving = Leaving} = State) ->
+    case Leaving of
+        #{Name := {_Until, gone}} -> forget(Name, State);
+        #{} -> State
+    end.
+
+forget(Name, #state{leaving = Leaving, times = Times} = State) ->
+    case maps:take(Name, Leaving) of
+        {{Until, _}, Left} -> State#state{leaving = Left, times = gb_sets:delete({Until, Name}, Times)};
+        error -> State
+    end.
+
+-spec is_leaving(name(), state()) -> boolean().
+is_leaving(Name, #state{leaving = Leaving}) ->
+    is_map_key(Name, Leaving).
+
+%% This node leaves.
+-spec leave(Until :: integer(), state()) -> state().
+leave(Until, State) ->
+    State#state{away_until = Until}.
+
+%% Whether this node has left, and connects to nobody.
+-spec is_away(Now :: integer(), state()) -> boolean().
+is_away(Now, State) ->
+    away_for(Now, State) =/= none.
+
+%% For how many milliseconds more.
+-spec away_for(Now :: integer(), state()) -> none | pos_integer().
+away_for(Now, #state{away_until = Until}) when is_integer(Until), Until > Now -> Until - Now;
+away_for(_Now, _State) -> none.
+
+%% This node does not leave, or comes back.
+-spec stay(state()) -> state().
+stay(State) ->
+    State#state{away_until = none}.
+
+%% The nodes whose time is over.
+-spec over(Now :: integer(), state()) -> {[name()], state()}.
+over(Now, #state{away_until = Until} = State) when is_integer(Until), Until =< Now -> over(Now, [], stay(State));
+over(Now, State) -> over(Now, [], State).
+
+over(Now, Names, #state{times = Times} = State) ->
+    case gb_sets:is_empty(Times) orelse gb_sets:smallest(Times) of
+        {Until, Name} when Until =< Now -> over(Now, [Name | Names], forget(Name, State));
+        _ -> {Names, State}
+    end.
+
+%% When over/2 has something to say.
+-spec due_at(state()) -> integer() | none.
+due_at(#state{times = Times, away_until = Until}) ->
+    case gb_sets:is_empty(Times) of
+        true -> Until;
+        false -> caravan_schedule:earlier(element(1, gb_sets:smallest(Times)), Until)
+    end.
+
+%% For how many milliseconds more this node is away, and for how many each of the others is left alone.
+-spec status(Now :: integer(), state()) -> #{leaving := none | pos_integer(), left := #{name() => non_neg_integer()}}.
+status(Now, #state{leaving = Leaving} = State) ->
+    #{
+        leaving => away_for(Now, State),
+        left => maps:map(fun(_Name, {Over, _}) -> max(0, Over - Now) end, Leaving)
+    }.

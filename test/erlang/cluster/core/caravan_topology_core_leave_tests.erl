@@ -1,0 +1,154 @@
+%% Nodes that say that they leave, and this node when it does.
+-module(caravan_topology_core_leave_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(caravan_test_core, [
+    step/3, next/3, all/3, answered/1, looked/3, listing/2, connected/2, status/3, wake_at/1, connects/1, told/1, reports/1, no/1, options/1
+]).
+
+-define(A, <<"a@x">>).
+-define(B, <<"b@x">>).
+-define(C, <<"c@x">>).
+
+%% Beyond the time in which a connection counts as one that has not lasted.
+-define(LATER, 100000).
+
+who_has_left_is_not_tried_until_the_time_is_over_test() ->
+    {Actions, Gone} = step({nodedown, ?A, connection_closed}, ?LATER, leaving(?A, 60000, ?LATER)),
+    ?assertEqual({[], [{down, ?A}]}, {connects(Actions), told(Actions)}),
+    ?assertMatch([{down, ?A, left, 1}], reports(Actions)),
+    Later = all([wake, poll, answered([?A, ?B]), reconnect, {nodeup, ?C}], ?LATER + 59999, Gone),
+    ?assertEqual({#{?A => 1}, [], #{}}, {status(left, ?LATER + 59999, Later), status(connecting, 0, Later), status(failing, 0, Later)}),
+    ?assertEqual(?LATER + 60000, wake_at(Later)),
+    {Over, Trying} = step(wake, ?LATER + 60000, Later),
+    ?assertEqual({[?A], #{}}, {connects(Over), status(left, 0, Trying)}),
+    %% It is missing like any other from then on.
+    ?assertMatch([{attempt, {failed, ?A, no, new}, _}], reports(element(1, step(no(?A), ?LATER + 60001, Trying)))).
+
+who_comes_back_is_as_if_it_had_never_left_test() ->
+    Told = next(wake, ?LATER + 500, next({nodedown, ?A, connection_closed}, ?LATER, leaving(?A, 60000, ?LATER))),
+    Back = next({nodeup, ?A}, ?LATER + 1000, Told),
+    ?assertEqual(#{}, status(left, ?LATER, Back)),
+    {Actions, Lost} = step({nodedown, ?A, connection_closed}, 2 * ?LATER, Back),
+    ?assertMatch({[?A], [{down, ?A, connection_closed, 1}]}, {connects(Actions), reports(Actions)}),
+    ?assertMatch([{lost, [{?A, connection_closed, true, none}], 1}], lines(2 * ?LATER, Lost)).
+
+%% A nodeup that came before the nodedown of the departure, as of a list that is late, is no return.
+a_connection_that_stays_is_no_return_test() ->
+    Same = next({nodeup, ?A}, ?LATER, leaving(?A, 60000, ?LATER)),
+    ?assertMatch([{down, ?A, left, 1}], reports(element(1, step({nodedown, ?A, connection_closed}, ?LATER, Same)))).
+
+%% Each time within a minute of having come.
+a_rolling_restart_is_no_flap_test() ->
+    State = lists:foldl(
+        fun(Round, Before) ->
+            At = ?LATER + Round * 1000,
+            all([{leaving, ?A, 60000}, {nodedown, ?A, connection_closed}, {nodeup, ?A}], At, Before)
+        end,
+        connected([?A, ?B], #{}),
+        lists:seq(1, 5)
+    ),
+    {Actions, Lost} = step({nodedown, ?A, connection_closed}, ?LATER + 90000, State),
+    ?assertEqual({[?A], #{}}, {connects(Actions), status(failing, 0, Lost)}).
+
+%% Who comes last is taken for the cause of what is lost then.
+who_leaves_is_lost_for_nobody_else_test() ->
+    Newcomer = all([{nodeup, ?C}, {leaving, ?A, 60000}, {nodedown, ?A, disconnect}, {nodeup, ?A}], ?LATER, connected([?A, ?B], #{})),
+    {Actions, _} = step({nodedown, ?A, connection_closed}, 2 * ?LATER, Newcomer),
+    ?assertEqual([?A], connects(Actions)).
+
+one_line_says_who_has_left_test() ->
+    Both = all(
+        [{leaving, Name, 60000} || Name <- [?B, ?A]] ++ [{nodedown, Name, connection_closed} || Name <- [?B, ?A, ?C]],
+        ?LATER,
+        connected([?A, ?B, ?C], #{})
+    ),
+    ?assertMatch([{lost, [{?C, connection_closed, true, none}], 0}, {left, [?A, ?B], 0}], lines(?LATER, Both)).
+
+%% The process that passes the announcement on may be late.
+an_announcement_after_the_loss_counts_test() ->
+    {Actions, Lost} = step({nodedown, ?A, connection_closed}, 1000, connected([?A, ?B], #{})),
+    %% It is left alone, for its connection has not lasted.
+    ?assertEqual([], connects(Actions)),
+    ?assertMatch(#{?A := #{reason := lost_soon}}, status(failing, 1000, Lost)),
+    Left = next({leaving, ?A, 20000}, 1100, Lost),
+    ?assertEqual({#{?A => 20000}, #{}}, {status(left, 1100, Left), status(failing, 1100, Left)}),
+    ?assertMatch([{left, [?A], 1}], lines(1000, Left)),
+    ?assertEqual([?A], connects(element(1, step(wake, 21100, next(wake, 2000, Left))))).
+
+an_attempt_that_is_under_way_fails_without_a_word_test() ->
+    {[?A], Trying} = tried({nodedown, ?A, connection_closed}, ?LATER, connected([?A, ?B], #{})),
+    {Actions, Left} = step(no(?A), ?LATER, next({leaving, ?A, 60000}, ?LATER, Trying)),
+    ?assertMatch([{report, {attempt, {failed, ?A, no, known}, _}}], Actions),
+    ?assertEqual([], connects(element(1, step(wake, ?LATER + 50000, Left)))),
+    {[?A], Again} = tried(wake, ?LATER + 60000, Left),
+    %% The log has not told of it.
+    ?assertMatch([{report, {attempt, {failed, ?A, no, new}, _}}], element(1, step(no(?A), ?LATER + 60000, Again))).
+
+nobody_is_remembered_that_is_of_no_concern_test() ->
+    State = connected([?A], #{}),
+    ?assertEqual(State, next({leaving, ?B, 60000}, ?LATER, State)).
+
+no_more_are_remembered_than_may_be_wanted_test() ->
+    State = connected([?A, ?B, ?C], #{max_nodes => 2}),
+    Left = all([{leaving, Name, 60000} || Name <- [?A, ?B, ?C, ?A]], ?LATER, State),
+    ?assertEqual([?A, ?B], lists:sort(maps:keys(status(left, ?LATER, Left)))).
+
+%% The last word counts.
+an_announcement_replaces_the_one_before_test() ->
+    State = all([{leaving, ?A, 90000}, {leaving, ?A, 1000}, {nodedown, ?A, x}], ?LATER, connected([?A], #{})),
+    ?assertEqual([?A], connects(element(1, step(wake, ?LATER + 1000, State)))).
+
+%% Names of one listener are one node.
+other_names_of_the_listener_are_left_alone_test() ->
+    Listener = fun(Name) -> binary:last(Name) end,
+    State = connected([?A, <<"b@y">>], #{listener => Listener}),
+    Both = looked({polled, [{q, caravan_test_core:answer([?A, ?B, <<"b@y">>])}], 0}, ?LATER, State),
+    {Actions, Gone} = step({nodedown, ?A, x}, ?LATER, next({leaving, ?A, 60000}, ?LATER, Both)),
+    ?assertEqual([], connects(Actions)),
+    %% Green comes in the place of blue.
+    ?assertEqual(#{}, status(left, ?LATER, next({nodeup, ?B}, ?LATER, Gone))).
+
+%% This node
+
+who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
+    {Actions, Away} = step({leave, 60000}, ?LATER, connected([?A, ?B], #{})),
+    ?assertEqual([{report, {leaving, 60000}}], Actions),
+    {Down, Alone} = step({nodedown, ?A, disconnect}, ?LATER, Away),
+    ?assertEqual({[], [{down, ?A}], [{down, ?A, disconnect, 1}]}, {connects(Down), told(Down), reports(Down)}),
+    %% That is no news to warn of, and no connection that has not lasted.
+    ?assertMatch([{lost, [{?A, disconnect, false, none}], 1}], lines(?LATER, Alone)),
+    Later = all([wake, answered([?A, ?B, ?C])], ?LATER + 59999, Alone),
+    ?assertEqual({1, [], #{}}, {status(leaving, ?LATER + 59999, Later), status(connecting, 0, Later), status(failing, 0, Later)}),
+    ?assertEqual(?LATER + 60000, wake_at(Later)),
+    {Over, Back} = step(wake, ?LATER + 60000, Later),
+    ?assertEqual({[?A, ?C], none}, {lists:sort(connects(Over)), status(leaving, 0, Back)}).
+
+reconnect_brings_it_back_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, disconnect}], ?LATER, connected([?A], #{})),
+    {Actions, Back} = step(reconnect, ?LATER + 1, Away),
+    ?assertEqual({[?A], none}, {connects(Actions), status(leaving, ?LATER + 1, Back)}).
+
+%% Whoever sends a message to this node connects it.
+who_is_connected_to_a_node_that_has_left_hears_of_it_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, disconnect}], ?LATER, connected([?A], #{})),
+    ?assertMatch([{announce, ?A, 50000} | _], element(1, step({nodeup, ?A}, ?LATER + 10000, Away))),
+    ?assertEqual([], [Action || {announce, _, _} = Action <- element(1, step({nodeup, ?A}, ?LATER + 60000, Away))]).
+
+other_options_do_not_bring_it_back_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, disconnect}, {change, options(#{})}], ?LATER, connected([?A], #{})),
+    ?assertEqual({60000, []}, {status(leaving, ?LATER, Away), status(connecting, ?LATER, Away)}).
+
+%% Helpers
+
+leaving(Name, Milliseconds, Now) -> next({leaving, Name, Milliseconds}, Now, connected([?A, ?B], #{})).
+
+tried(Event, Now, State) ->
+    {Actions, Next} = step(Event, Now, State),
+    {connects(Actions), Next}.
+
+%% What the log is told half a second later of those that went.
+lines(Now, State) ->
+    {Actions, _} = step(wake, Now + 500, State),
+    [Report || {report, Report} <- Actions, element(1, Report) =/= connected].
