@@ -16,6 +16,10 @@
     {boot, host(), same | new_port, RegisterAfter :: non_neg_integer()}
     %% It stops; its record goes after a while, or stays.
     | {stop, host(), shutdown | vanish, UnregisterAfter :: non_neg_integer() | never}
+    %% It says to the others that it leaves before it stops; or it disconnects, and runs on.
+    | {end_of, host(), UnregisterAfter :: non_neg_integer() | never}
+    | {leave, host(), Milliseconds :: pos_integer()}
+    | {disconnect_all, host()}
     | {pause | resume | crash | poll | reconnect | list | unlist, host()}
     | {exclude, host(), Other :: host(), Milliseconds :: pos_integer()}
     | {change, host(), Patch :: map()}
@@ -78,6 +82,10 @@
 -define(MAX_PID, 32768).
 -define(CONNECT_TIMEOUT, 10000).
 -define(SWEEP, 10000).
+%% For how long a node that is stopped is left alone.
+-define(STOPPED, 60000).
+%% In which the others hear that a node leaves, before it disconnects.
+-define(HEARD_WITHIN, 15).
 %% How long a world that has become whole is watched.
 -define(CALM, 60000).
 
@@ -286,6 +294,8 @@ act({disconnect, Peer, _AbsentMs}, Name, Vm, World) ->
     {Vm, in(1, {vm, Name, caravan_sim_vm:id(Vm), {disconnected, Peer, failed}}, World)};
 act(list_nodes, Name, Vm, #world{scenario = #{size := Size}} = World) ->
     {Vm, in(list_takes(Size), {vm, Name, caravan_sim_vm:id(Vm), list_nodes}, World)};
+act({announce, Peer, Milliseconds}, Name, Vm, World) ->
+    {Vm, hears(Peer, caravan_sim_vm:host(Vm), {leaving, Name, Milliseconds}, 0, World)};
 act({publish, Names}, _Name, Vm, World) ->
     {caravan_sim_vm:publishes(Names, Vm), World};
 act(_Told, _Name, Vm, World) ->
@@ -349,6 +359,17 @@ op({stop, Host, How, UnregisterAfter}, #world{hosts = Hosts} = World) ->
         #{Host := Name} -> stops(Name, Host, How, UnregisterAfter, World);
         #{} -> World
     end;
+op({end_of, Host, UnregisterAfter}, World) ->
+    %% Of one in four the end of the connection may come before the word.
+    {Random, Drawn} = random(World),
+    Late = 3 * ?HEARD_WITHIN * (1 - min(1, Random rem 4)),
+    in(?HEARD_WITHIN, {op, {stop, Host, shutdown, UnregisterAfter}}, leaves(Host, ?STOPPED, Late, Drawn));
+op({leave, Host, Milliseconds}, World) ->
+    in(?HEARD_WITHIN, {op, {disconnect_all, Host}}, leaves(Host, Milliseconds, 0, World));
+op({disconnect_all, Host}, World) ->
+    on_host(Host, World, fun(Name, _Vm, #world{net = Net, now = Now} = There) ->
+        network(caravan_sim_network:leave(Name, Now, Net), There)
+    end);
 op({pause, Host}, World) ->
     on_host(Host, World, fun(Name, Vm, #world{net = Net, now = Now} = There) ->
         network(caravan_sim_network:pause(Name, Now, Net), put_vm(caravan_sim_vm:pause(Vm), There))
@@ -447,6 +468,28 @@ boots(Id, Name, Host, #world{net = Net, now = Now, hosts = Hosts, core = Core, s
     {Random, Drawn} = random(with_faults(Name, Host, Up)),
     {Actions, Vm} = caravan_sim_vm:boot(Id, {Name, Host}, {Core, Options}, Now, Random),
     acted(Actions, Vm, observes(Name, {booted, Options}, Drawn)).
+
+leaves(Host, Milliseconds, Late, World) ->
+    on_host(Host, World, fun(Name, Vm, #world{net = Net} = There) ->
+        lists:foldl(
+            fun(Peer, Next) -> hears(Peer, Host, {leaving, Name, Milliseconds}, Late, Next) end,
+            for_vm(true, {leave, Milliseconds}, Vm, There),
+            caravan_sim_network:nodes(Name, Net)
+        )
+    end).
+
+%% Where packets are lost the word is, too.
+hears(Peer, From, Word, Late, #world{vms = Vms, links = Links} = World) ->
+    case Vms of
+        #{Peer := Vm} -> heard(maps:get({From, caravan_sim_vm:host(Vm)}, Links, none), Vm, Word, Late, World);
+        #{} -> World
+    end.
+
+heard(drop, _Vm, _Word, _Late, World) ->
+    World;
+heard(_Fault, Vm, Word, Late, World) ->
+    {Random, Drawn} = random(World),
+    in(1 + Random rem max(4, Late), {vm, caravan_sim_vm:name(Vm), caravan_sim_vm:id(Vm), Word}, Drawn).
 
 %% What is wrong between the host and others is so for its new VM, too.
 with_faults(Name, Host, #world{links = Links, hosts = Hosts, phantoms = Phantoms} = World) ->

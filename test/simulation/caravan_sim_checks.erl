@@ -28,6 +28,9 @@
     %% Names of which one was connected, without the basename.
     proven = #{} :: #{binary() => []},
     excluded = #{} :: #{name() => integer()},
+    %% Who has said that it leaves, until when, and whether it has been lost since; until when this node connects to nobody.
+    left = #{} :: #{name() => {Until :: integer(), connected | gone}},
+    away_until = 0 :: integer(),
     %% Since when nodes are connected; how often attempts have failed in a row, and when the last one ended; how often
     %% connections in a row have been short, and when the last one ended.
     up_since = #{} :: #{name() => integer()},
@@ -110,6 +113,8 @@ observe(Name, {crashed, Connected}, Now, #checks{seen = Seen} = Checks) ->
         attempts = #{},
         tried = maps:from_keys(Before#seen.published, Now),
         excluded = #{},
+        left = #{},
+        away_until = 0,
         up_since = maps:from_keys(Connected, Now),
         failures = #{},
         flaps = #{},
@@ -130,11 +135,20 @@ observe(Name, {action, poll}, Now, #checks{seen = Seen} = Checks) ->
     #{Name := #seen{booted_at = BootedAt, is_asked = IsAsked} = Vm} = Seen,
     Counted = looks(IsAsked orelse Now - BootedAt < ?COLD, Now, Checks),
     Counted#checks{seen = Seen#{Name := Vm#seen{is_asked = false}}};
-observe(Name, What, Now, #checks{seen = Seen} = Checks) ->
+observe(Name, What, Now, #checks{seen = Seen, scenario = Scenario} = Checks) ->
+    keeps_bystanders(What, Name, Seen, Now, Scenario),
     case Seen of
         #{Name := Vm} -> put_seen(Name, Vm, seen(What, Name, Now, Vm), Checks);
         #{} -> Checks
     end.
+
+%% Where nodes leave and nothing else happens, nobody loses another one.
+keeps_bystanders({event, {nodedown, Peer, Reason}}, Name, Seen, Now, #{only_leaves := true}) when is_map_key(Name, Seen) ->
+    #{Name := #seen{left = Left, away_until = Away}} = Seen,
+    IsStopped = not is_map_key(Peer, Seen),
+    caravan_sim_invariants:keeps_bystanders(Peer, Reason, Away > Now orelse is_map_key(Peer, Left) orelse IsStopped);
+keeps_bystanders(_What, _Name, _Seen, _Now, _Scenario) ->
+    ok.
 
 %% Most of what is seen is only looked at.
 put_seen(_Name, Same, Same, Checks) -> Checks;
@@ -150,7 +164,33 @@ seen({event, {nodeup, Peer}}, _Name, Now, #seen{connected = Connected, proven = 
         proven = Proven#{rest(Peer) => []},
         up_since = Since#{Peer => Now},
         last_up = Now,
-        failures = maps:remove(Peer, Failures)
+        failures = maps:remove(Peer, Failures),
+        left = came_back(Peer, Vm)
+    };
+seen({event, {leaving, Peer, Milliseconds}}, _Name, Now, #seen{connected = Connected, wanted = Wanted, left = Left} = Vm) ->
+    case {is_map_key(Peer, Connected), is_map_key(Peer, Wanted)} of
+        {true, _} -> Vm#seen{left = Left#{Peer => {Now + Milliseconds, connected}}};
+        {false, true} -> has_left(Peer, Vm#seen{left = Left#{Peer => {Now + Milliseconds, gone}}});
+        {false, false} -> Vm
+    end;
+seen({event, {leave, Milliseconds}}, _Name, Now, Vm) ->
+    Vm#seen{away_until = Now + Milliseconds};
+seen({event, {nodedown, Peer, _Reason}}, _Name, Now, #seen{connected = Connected, left = Left} = Vm)
+  when is_map_key(Peer, Left), element(1, map_get(Peer, Left)) > Now ->
+    #{Peer := {Until, _}} = Left,
+    has_left(Peer, Vm#seen{
+        connected = maps:remove(Peer, Connected),
+        taken = left(Peer, Vm),
+        tried = missing_now(Peer, Now, Vm),
+        left = Left#{Peer := {Until, gone}}
+    });
+seen({event, {nodedown, Peer, Reason}}, _Name, Now, #seen{away_until = Until, connected = Connected, reasons = Reasons} = Vm)
+  when Until > Now ->
+    Vm#seen{
+        connected = maps:remove(Peer, Connected),
+        taken = left(Peer, Vm),
+        reasons = Reasons#{Peer => Reason},
+        tried = missing_now(Peer, Now, Vm)
     };
 seen({event, {nodedown, Peer, Reason}}, _Name, Now, #seen{connected = Connected, reasons = Reasons} = Vm) ->
     Vm#seen{
@@ -162,10 +202,13 @@ seen({event, {nodedown, Peer, Reason}}, _Name, Now, #seen{connected = Connected,
         unsteady = unsteady(is_flap(Reason, Peer, Now, Vm), Peer, Vm),
         told = maps:remove(Peer, Vm#seen.told)
     };
+seen({event, {attempted, Peer, {failed, _}, _Duration}}, _Name, Now, #seen{attempts = Attempts, tried = Tried, left = Left} = Vm)
+  when is_map_key(Peer, Left), element(1, map_get(Peer, Left)) > Now ->
+    has_left(Peer, Vm#seen{attempts = maps:remove(Peer, Attempts), tried = Tried#{Peer => Now}});
 seen({event, {attempted, Peer, Result, _Duration}}, _Name, Now, #seen{attempts = Attempts, tried = Tried} = Vm) ->
     Vm#seen{attempts = maps:remove(Peer, Attempts), tried = Tried#{Peer => Now}, failures = failures(Result, Peer, Now, Vm)};
 seen({event, reconnect}, _Name, _Now, Vm) ->
-    Vm#seen{failures = #{}, flaps = #{}};
+    Vm#seen{failures = #{}, flaps = #{}, away_until = 0};
 seen({event, {polled, Outcomes, _Duration}}, _Name, Now, Vm) ->
     lists:foldl(fun(Outcome, Next) -> answered(Outcome, Now, Next) end, Vm, Outcomes);
 seen({event, {disconnected, Peer, failed}}, _Name, _Now, #seen{pruned = Pruned, disconnects = Disconnects} = Vm) ->
@@ -199,6 +242,8 @@ seen({action, {connect, Peer}}, Name, Now, #seen{options = Options, attempts = A
         taken => listed(Options, Vm#seen.taken),
         attempts => Attempts,
         excluded => Excluded,
+        left => [Until || {_, {Until, _}} <- of_listener(Peer, Options, Vm#seen.left)],
+        away_until => Vm#seen.away_until,
         now => Now
     }),
     #seen{failures = Failures, flaps = Flaps} = Vm,
@@ -237,6 +282,25 @@ seen({action, {report, Report}}, _Name, _Now, #seen{members = Members, reasons =
     Vm;
 seen(_What, _Name, _Now, Vm) ->
     Vm.
+
+%% Nothing that was before counts when it is back.
+has_left(Peer, #seen{reasons = Reasons, failures = Failures, flaps = Flaps, unsteady = Unsteady, told = Told} = Vm) ->
+    Vm#seen{
+        reasons = Reasons#{Peer => left},
+        failures = maps:remove(Peer, Failures),
+        flaps = maps:remove(Peer, Flaps),
+        unsteady = maps:remove(Peer, Unsteady),
+        told = maps:remove(Peer, Told)
+    }.
+
+came_back(Peer, #seen{options = Options, left = Left}) ->
+    maps:without([Name || {Name, {_, gone}} <- of_listener(Peer, Options, Left)], Left).
+
+%% Those that are the node under whatever name.
+of_listener(Peer, #{listener := none}, Left) ->
+    maps:to_list(maps:with([Peer], Left));
+of_listener(Peer, #{listener := ListenerOf}, Left) ->
+    [Entry || {Name, _} = Entry <- maps:to_list(Left), ListenerOf(Name) =:= ListenerOf(Peer)].
 
 %% Those that the world makes ever new.
 without_pids({raised, {Reason, Pid}}) when is_pid(Pid) -> {raised, Reason};
@@ -433,11 +497,12 @@ some(Random, Vms) ->
     {Before, After} = lists:split(Random rem length(Vms), Vms),
     lists:sublist(After ++ Before, ?SAMPLE).
 
-of_vm(Name, Vm, #seen{options = Options} = Seen, View, Now) ->
+of_vm(Name, Vm, #seen{options = Options, away_until = Away} = Seen, View, Now) ->
     Missing = missing(Name, Seen),
     lists:foreach(
         fun(Peer) ->
-            Waited = Now - maps:get(Peer, Seen#seen.tried),
+            LeftAlone = [Until || {_, {Until, _}} <- of_listener(Peer, Options, Seen#seen.left)],
+            Waited = Now - lists:max([Away, maps:get(Peer, Seen#seen.tried) | LeftAlone]),
             caravan_sim_invariants:tried_in_time(Peer, Waited, is_map_key(Peer, Seen#seen.unsteady), length(Missing), Options)
         end,
         Missing

@@ -6,7 +6,7 @@
 -export([connects_sensibly/4, backs_off/4, keeps_what_is_wanted/4, prunes_nobody_listed/4, prunes_within_fraction/4, tried_in_time/5, wanted_is_bounded/3]).
 -export([atoms_are_bounded/3, state_is_bounded/3, lookups_are_spread/4, status_is_true/3, tells_the_truth/3, reports_the_truth/3]).
 -export([converges/3, stays_whole/2, settled_after/1, flapped_settled_after/1]).
--export([reports_once/3, wants_no_old_samples/1, steady/2, no_worse_than_plain/3]).
+-export([leaves_alone/2, keeps_bystanders/3, reports_once/3, wants_no_old_samples/1, steady/2, no_worse_than_plain/3]).
 
 -type name() :: binary().
 
@@ -25,7 +25,7 @@ all() ->
         no_worse_than_plain,
         prunes_nobody_listed, prunes_within_fraction, tried_in_time, wanted_is_bounded, atoms_are_bounded, state_is_bounded,
         lookups_are_spread, status_is_true, tells_the_truth, reports_the_truth, connects_sensibly, backs_off, keeps_what_is_wanted,
-        reports_once, wants_no_old_samples
+        reports_once, wants_no_old_samples, leaves_alone, keeps_bystanders
     ].
 
 -spec violated(atom(), term()) -> no_return().
@@ -39,6 +39,7 @@ holds(false, Invariant, Details) -> violated(Invariant, Details).
 %% more than `max_connecting' at a time.
 connects_sensibly(Name, Own, #{max_connecting := Max, listener := ListenerOf}, Facts) ->
     #{wanted := Wanted, connected := Connected, taken := Taken, attempts := Attempts, excluded := Excluded, now := Now} = Facts,
+    leaves_alone(Name, Facts),
     holds(map_size(Attempts) < Max, connects_sensibly, {more_than_max_connecting, Name}),
     holds(is_map_key(Name, Wanted), connects_sensibly, {not_wanted, Name}),
     holds(not is_map_key(Name, Connected), connects_sensibly, {connected, Name}),
@@ -46,6 +47,15 @@ connects_sensibly(Name, Own, #{max_connecting := Max, listener := ListenerOf}, F
     holds(maps:get(Name, Excluded, Now) =< Now, connects_sensibly, {excluded, Name}),
     holds(not is_same_listener(Name, Own, ListenerOf), connects_sensibly, {itself, Name}),
     holds(not is_taken(Name, Taken, ListenerOf), connects_sensibly, {connected_under_another_name, Name}).
+
+%% Who has left is not tried until its time is over, unless it has come back; and who leaves tries nobody.
+leaves_alone(Name, #{left := Left, away_until := Away, now := Now}) ->
+    holds([Until || Until <- Left, Until > Now] =:= [], leaves_alone, {left, Name, Left, now, Now}),
+    holds(Away =< Now, leaves_alone, {away_until, Away, now, Now}).
+
+%% In a world where nodes leave and nothing else is wrong, each loses those that leave, and no other one.
+keeps_bystanders(Name, Reason, IsOfLeaver) ->
+    holds(IsOfLeaver, keeps_bystanders, {Name, Reason}).
 
 is_same_listener(Own, Own, _ListenerOf) -> true;
 is_same_listener(_Name, _Own, none) -> false;
@@ -149,6 +159,10 @@ reports_the_truth({lost, Losses, Count}, Members, Reasons) ->
     maps:foreach(
         fun(Name, Reason) -> has_reason(Name, Reason, Reasons) end, maps:from_list([{Name, Reason} || {Name, Reason, _, _} <- Losses])
     );
+%% Whoever has left has no line that warns, and one that does not.
+reports_the_truth({left, Names, Count}, Members, Reasons) ->
+    lists:foreach(fun(Name) -> has_reason(Name, left, Reasons) end, Names),
+    holds(Count =:= map_size(Members), reports_the_truth, {left, Count, map_size(Members)});
 reports_the_truth({connected, Names, Count}, Members, _Reasons) ->
     Are = [Name || Name <- Names, is_map_key(Name, Members)],
     holds(Are =:= Names andalso lists:usort(Names) =:= Names, reports_the_truth, {connected, Names}),

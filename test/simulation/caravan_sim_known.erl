@@ -217,6 +217,25 @@ all() ->
             faults => [{?MINUTE, 4 * ?MINUTE, {scale, lists:seq(4, 60), 300}}],
             ends => 6 * ?MINUTE
         }},
+        {one_leaves_and_comes_back, #{
+            size => 8,
+            only_leaves => true,
+            faults => [{2 * ?MINUTE, 3 * ?MINUTE, {leave, 3}}, {4 * ?MINUTE, 4 * ?MINUTE + 20000, {leave, 8}}],
+            ends => 5 * ?MINUTE
+        }},
+        %% Each has been connected for less than a minute when the next ones go.
+        {rolling_restart, #{
+            size => 10,
+            only_leaves => true,
+            faults => [{2 * ?MINUTE, 5 * ?MINUTE, {rolling, lists:seq(1, 10), 15000, 3000, same, 0}}],
+            ends => 5 * ?MINUTE
+        }},
+        %% They come back after their time is over, and are listed all along.
+        {left_for_long, #{
+            size => 5,
+            faults => [{2 * ?MINUTE, 6 * ?MINUTE, {rolling, [2, 3], 500, 4 * ?MINUTE, same, 5 * ?MINUTE}}],
+            ends => 7 * ?MINUTE
+        }},
         {paused, #{
             size => 5,
             faults => [{2 * ?MINUTE, 2 * ?MINUTE + 20000, {pause, 2}}, {3 * ?MINUTE, 6 * ?MINUTE, {pause, 4}}],

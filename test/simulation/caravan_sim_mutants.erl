@@ -66,11 +66,19 @@ all() ->
         {a_disconnect_that_raises_counts, caravan_topology_core,
             "State#state{prune = caravan_prune:not_removed(Name, is_connected(Name, State), Prune)};",
             "_ = caravan_prune:not_removed(Name, is_connected(Name, State), Prune), State;"},
+        %% Leaving.
+        {who_has_left_is_tried_at_once, caravan_topology_core, "andalso not is_left_alone(Name, State).",
+            "andalso (true orelse is_left_alone(Name, State))."},
+        {who_leaves_connects_again, caravan_leavers, "when is_integer(Until), Until > Now -> Until - Now;",
+            "when is_integer(Until), Until > 2 * Now -> Until - Now;"},
+        {a_word_that_is_late_counts_for_nothing, caravan_topology_core, "news = caravan_news:left(Name, News)", "news = News"},
+        {who_has_come_back_counts_as_gone, caravan_leavers, "#{Name := {_Until, gone}} -> forget(Name, State);",
+            "#{Name := {_Until, gone}} -> State;"},
         %% Reasons with pids in them.
         {each_pid_is_a_new_reason, caravan_connector, "Kind = caravan_reason_kind:of_reason(Reason),", "Kind = Reason,"},
         %% Attribution.
-        {all_losses_have_one_reason, caravan_topology_core, "went(Change, {Name, Reason, IsWanted, repeated(Flaps)}, Now,",
-            "went(Change, {Name, element(1, {connection_closed, Reason}), IsWanted, repeated(Flaps)}, Now,"},
+        {all_losses_have_one_reason, caravan_topology_core, "went(Change, {Name, Reason, IsMissed, repeated(Flaps)}, Now,",
+            "went(Change, {Name, element(1, {connection_closed, Reason}), IsMissed, repeated(Flaps)}, Now,"},
         {nodes_are_named_twice, caravan_news, "[Name || Name <- lists:usort(Newcomers), caravan_members:is_member(Name, Members)]",
             "[Name || Name <- lists:sort(Newcomers), caravan_members:is_member(Name, Members)]"}
     ].

@@ -6,7 +6,7 @@
 %% them is in caravan_sim_global. Inside, nodes are numbers.
 -module(caravan_sim_network).
 
--export([new/1, boot/3, stop/4, pause/3, resume/3, connect/4, disconnect/4, fault/5, event/3]).
+-export([new/1, boot/3, stop/4, pause/3, resume/3, connect/4, disconnect/4, leave/3, fault/5, event/3]).
 -export([nodes/2, links/2, is_up/2, connections/1]).
 
 -export_type([net/0, settings/0, out/0, fault/0]).
@@ -168,6 +168,17 @@ disconnect(Name, Peer, Now, Net) ->
     {Id, Named} = id(Name, Net),
     {PeerId, Both} = id(Peer, Named),
     done(close(Id, PeerId, disconnect, Now, Both)).
+
+%% global:disconnect/0: its `global' forgets all of them first, and tells none of another one.
+-spec leave(name(), Now :: integer(), net()) -> {[out()], net()}.
+leave(Name, Now, Net) ->
+    {Id, #net{global = Global} = Named} = id(Name, Net),
+    #vm{connections = Connections} = vm(Id, Named),
+    done(lists:foldl(
+        fun(Peer, Next) -> close(Id, Peer, disconnect, Now, Next) end,
+        Named#net{global = caravan_sim_global:reset(Id, Global)},
+        lists:sort(maps:keys(Connections))
+    )).
 
 %% From now on attempts of A to connect to B end so, and with `drop' nothing of A's arrives at B.
 -spec fault(A :: name(), B :: name(), fault(), Now :: integer(), net()) -> {[out()], net()}.

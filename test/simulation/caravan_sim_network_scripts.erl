@@ -10,6 +10,8 @@
 -type step() ::
     {connect, node_of_script(), node_of_script()}
     | {disconnect, node_of_script(), node_of_script()}
+    %% global:disconnect/0.
+    | {leave, node_of_script()}
     %% From now on neither accepts the other: it has another cookie for it.
     | {reject, node_of_script(), node_of_script()}
     | {accept, node_of_script(), node_of_script()}
@@ -47,6 +49,8 @@ all() ->
         {two_pairs_become_a_mesh, #{}, [{connect, a, b}, {connect, c, d}, {connect, b, c}]},
         {who_stops_takes_nobody_along, #{}, star() ++ [{stop, d}]},
         {two_who_stop_take_nobody_along, #{}, star() ++ [{stop, c}, {stop, d}]},
+        {who_leaves_takes_nobody_along, #{}, star() ++ [{leave, d}, {leave, a}]},
+        {who_has_left_joins_all, #{}, star() ++ [{leave, d}, {connect, d, b}]},
         {who_has_restarted_joins_all, #{}, star() ++ [{stop, d}, {boot, d}, {connect, d, b}]},
         {who_has_restarted_is_joined, #{}, star() ++ [{stop, a}, {boot, a}, {connect, d, a}]},
         {who_parts_from_one_of_three, #{}, star() ++ [?PART]},

@@ -77,6 +77,9 @@ really({connect, From, To}, Real) ->
 really({disconnect, From, To}, Real) ->
     true = call(process(From, Real), erlang, disconnect_node, [name(To, Real)]),
     Real;
+really({leave, From}, Real) ->
+    _ = call(process(From, Real), global, disconnect, []),
+    Real;
 really({reject, A, B}, Real) ->
     cookies(A, B, {not_of_b, not_of_a}, Real);
 really({accept, A, B}, {#{cookie := Cookie}, _, _} = Real) ->

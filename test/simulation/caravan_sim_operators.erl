@@ -22,6 +22,10 @@
     | {crash_loop, [host()], Up :: pos_integer(), Down :: pos_integer(), new_life(), UnregisterAfter :: non_neg_integer() | never}
     %% One host after the other is stopped and started.
     | {deploy, [host()], Every :: pos_integer(), Down :: pos_integer(), new_life(), UnregisterAfter :: non_neg_integer()}
+    %% The same, where each says that it leaves.
+    | {rolling, [host()], Every :: pos_integer(), Down :: pos_integer(), new_life(), UnregisterAfter :: non_neg_integer()}
+    %% The host leaves, runs on, and comes back.
+    | {leave, host()}
     %% Further hosts come and go again; or come and stay, and others go.
     | {scale, [host()], Every :: non_neg_integer()}
     | {replace, Old :: [host()], New :: [host()]}
@@ -73,6 +77,10 @@ ops({deploy, Hosts, Every, Down, Port, UnregisterAfter}, From, To) ->
         [{At, {stop, Host, shutdown, UnregisterAfter}}, {At + Down, {boot, Host, Port, 500}}]
      || {At, Host} <- lists:zip(lists:seq(From, From + Every * (length(Hosts) - 1), Every), Hosts), At =< To
     ]);
+ops({rolling, Hosts, Every, Down, Port, UnregisterAfter}, From, To) ->
+    [{At, end_of(Op)} || {At, Op} <- ops({deploy, Hosts, Every, Down, Port, UnregisterAfter}, From, To)];
+ops({leave, Host}, From, To) ->
+    [{From, {leave, Host, To - From}}];
 ops({scale, Hosts, Every}, From, To) ->
     lists:append([
         boot(Host, From + Every * Number, same) ++ leave(Host, To + Every * Number)
@@ -101,3 +109,6 @@ ops(ever_new_reasons, From, To) ->
     [{From, {reasons, ever_new}}, {To, {reasons, kernel}}];
 ops(disconnects_fail, From, To) ->
     [{From, {disconnects, failed}}, {To, {disconnects, ok}}].
+
+end_of({stop, Host, shutdown, UnregisterAfter}) -> {end_of, Host, UnregisterAfter};
+end_of(Op) -> Op.

@@ -111,6 +111,7 @@ the_rival_connects_them_too_test() ->
 doctored_test_() ->
     Dead = #{faults => [{40000, 4 * ?MINUTE, {phantoms, 3, none, for_good}}], dead => 3, ends => 4 * ?MINUTE},
     Stopped = #{faults => [{40000, ?MINUTE, {deploy, [2], 1000, 20000, same, 0}}], ends => 2 * ?MINUTE},
+    Left = #{faults => [{40000, ?MINUTE, {rolling, [2], 1000, 20000, same, 0}}], ends => 2 * ?MINUTE},
     [
         {atom_to_list(Doctor), fun() -> ?assertMatch({violated, Invariant, _, _}, verdict(Doctor, Parts)) end}
      || {Doctor, Invariant, Parts} <- [
@@ -124,6 +125,8 @@ doctored_test_() ->
             {tells_twice, tells_the_truth, Stopped},
             {gives_another_reason, reports_the_truth, Stopped},
             {reports_as_new, reports_once, Dead},
+            {tries_who_leaves, leaves_alone, Left},
+            {warns_of_who_has_left, reports_the_truth, Left},
             {lies, status_is_true, #{}},
             {reports_all_the_time, lines, #{
                 faults => [], ends => 20 * ?MINUTE, steady => #{from => ?MINUTE, to => 20 * ?MINUTE, pairs => [{1, 2}, {2, 1}]}
@@ -164,6 +167,31 @@ more_than_the_fraction_is_too_many_test() ->
 old_samples_are_wanted_no_more_test() ->
     ?assertEqual(ok, caravan_sim_invariants:wants_no_old_samples([])),
     ?assertThrow({violated, wants_no_old_samples, _}, caravan_sim_invariants:wants_no_old_samples([a])).
+
+who_leaves_takes_nobody_along_test() ->
+    ?assertEqual(ok, caravan_sim_invariants:keeps_bystanders(<<"a">>, connection_closed, true)),
+    ?assertThrow({violated, keeps_bystanders, _}, caravan_sim_invariants:keeps_bystanders(<<"a">>, connection_closed, false)).
+
+who_has_left_tries_nobody_test() ->
+    ?assertEqual(ok, caravan_sim_invariants:leaves_alone(<<"a">>, #{left => [7], away_until => 7, now => 7})),
+    ?assertThrow({violated, leaves_alone, _}, caravan_sim_invariants:leaves_alone(<<"a">>, #{left => [], away_until => 8, now => 7})).
+
+%% A disconnect of each alone takes others along: what `global:disconnect/0' spares, the model has.
+one_disconnect_after_the_other_takes_bystanders_along_test() ->
+    Losses = fun(Leave) ->
+        Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>],
+        Run = lists:foldl(
+            fun({Function, Arguments}, Next) -> caravan_sim_network_run:quiet(caravan_sim_network_run:input(Function, Arguments, Next)) end,
+            caravan_sim_network_run:new(Names, #{}, 1),
+            [{connect, [<<"a">>, Name]} || Name <- tl(Names)]
+        ),
+        Left = caravan_sim_network_run:quiet(lists:foldl(
+            fun({Function, Arguments}, Next) -> caravan_sim_network_run:input(Function, Arguments, Next) end, Run, Leave
+        )),
+        caravan_sim_network:connections(caravan_sim_network_run:net(Left))
+    end,
+    ?assertEqual(3, Losses([{leave, [<<"a">>]}])),
+    ?assert(Losses([{disconnect, [<<"a">>, Name]} || Name <- [<<"b">>, <<"c">>]]) < 3).
 
 %% Under a steady fault counts decide: those of the rival are too many for each of these invariants.
 the_rival_violates_what_holds_under_a_steady_fault_test() ->

@@ -249,7 +249,9 @@ what(deploy, Size, State0) ->
     {Every, State1} = one_of([500, 3000, 15000], State0),
     {Port, State2} = one_of([same, new_port, new_port], State1),
     {After, State3} = one_of([0, 1000, 10000], State2),
-    {{deploy, lists:seq(1, some(Size)), Every, 2000, Port, After}, State3};
+    %% Most are stopped in order.
+    {Kind, State4} = one_of([deploy, rolling, rolling], State3),
+    {{Kind, lists:seq(1, some(Size)), Every, 2000, Port, After}, State4};
 what(scale, Size, State0) ->
     {More, State1} = number(1, some(Size), State0),
     {Every, State2} = one_of([0, 1000, 5000], State1),
@@ -278,7 +280,10 @@ what(topology_crash, Size, State0) ->
 what(operator, Size, State0) ->
     {Host, State1} = number(1, Size, State0),
     {Other, State2} = number(1, Size, State1),
-    {Act, State3} = one_of([{poll, Host}, {reconnect, Host}, {exclude, Host, Other}, {change, Host, #{max_connecting => 3}}], State2),
+    {Act, State3} = one_of(
+        [{poll, Host}, {reconnect, Host}, {exclude, Host, Other}, {change, Host, #{max_connecting => 3}}, {leave, Host}, {leave, Host}],
+        State2
+    ),
     {Act, State3};
 what(reasons, _Size, State) ->
     {ever_new_reasons, State};

@@ -71,8 +71,10 @@ due(Now, Members, State) ->
 due_of_members(Now, Members, #state{told_at = At, newcomers = Newcomers, losses = Losses} = State) when is_integer(At), At =< Now ->
     Came = [Name || Name <- lists:usort(Newcomers), caravan_members:is_member(Name, Members)],
     Count = caravan_members:count(Members),
-    {Departures, Lost} = lists:partition(fun(Loss) -> element(2, Loss) =:= left end, lists:reverse(Losses)),
-    Left = lists:usort([Name || {Name, left, _, _} <- Departures]),
+    %% Of who was lost twice the last reason counts.
+    Last = maps:from_list([{Name, Reason} || {Name, Reason, _, _} <- lists:reverse(Losses)]),
+    {Departures, Lost} = lists:partition(fun(Loss) -> map_get(element(1, Loss), Last) =:= left end, lists:reverse(Losses)),
+    Left = lists:usort([Name || {Name, _, _, _} <- Departures]),
     Reports = [{lost, Lost, Count} || Lost =/= []] ++ [{left, Left, Count} || Left =/= []]
         ++ [{connected, Came, Count} || Came =/= []],
     {Reports, State#state{told_at = none, newcomers = [], losses = []}};
