@@ -63,6 +63,11 @@ defmodule Caravan.Cluster do
 
     * `:connect_timeout` - milliseconds for one node, 1 to 120,000. Default: 10000.
     * `:max_connecting` - nodes connected to at a time, 1 to 1000. Default: 16.
+    * `:expect` - how many other nodes must be connected for this one to be ready (`health/1`): a
+      number from 0 to 10,000, or `{:fraction, f}`, above 0 and up to 1, of the wanted nodes, rounded
+      up. Default: 0.
+    * `:stable_for` - milliseconds for which neither the wanted nor the connected nodes have changed
+      when the topology becomes ready for the first time, 0 to 3,600,000. Default: 0.
     * `:connect` - `{module, function, arguments}` that connects to a node, which is appended to
       the arguments. Default: `{:net_kernel, :connect_node, []}`.
     * `:disconnect` - the same for disconnecting. Default: `{:erlang, :disconnect_node, []}`.
@@ -327,8 +332,40 @@ defmodule Caravan.Cluster do
   defdelegate status(name), to: :caravan_cluster
 
   @doc """
+  Returns whether this node may take traffic, as far as the topology knows.
+
+  `:ok`; `{:degraded, reasons}` when something is not as it should be that keeps nobody from taking
+  traffic; `{:not_ready, reasons}` otherwise, with those reasons first that keep the node from being
+  ready. `t::caravan_cluster.health_reason/0` has the reasons. That DNS fails never makes a ready node
+  `:not_ready`.
+
+  It does not raise, and waits for a topology that is busy for at most a second. Of one that does not
+  run or does not answer it says `:degraded` if that one was ready before, and otherwise `:not_ready`.
+
+  ## Examples
+
+      iex> Caravan.Cluster.health(:nobody)
+      {:not_ready, [:not_running]}
+
+  """
+  @spec health(name :: atom()) :: :caravan_cluster.health()
+  defdelegate health(name), to: :caravan_cluster
+
+  @doc """
+  Returns a health in words, as one line without a newline, for logs and for what a probe prints.
+
+  ## Examples
+
+      iex> Caravan.Cluster.format_health({:not_ready, [{:too_few_nodes, %{expected: 2, connected: 1}}]})
+      "not ready: 1 other node is connected and 2 are expected"
+
+  """
+  @spec format_health(:caravan_cluster.health()) :: String.t()
+  defdelegate format_health(health), to: :caravan_cluster
+
+  @doc """
   Waits until so many other nodes of the topology are connected, or until the given nodes are,
-  whether they are of the topology or not.
+  whether they are of the topology or not, or, with `:ready`, until `health/1` is not `:not_ready`.
 
   The time-out is in milliseconds, or `:infinity`. Returns `{:ok, nodes}` with the nodes of the
   topology that are connected then; `{:error, :timeout}`; for an argument that is not allowed
@@ -342,10 +379,12 @@ defmodule Caravan.Cluster do
       Caravan.Cluster.await(:app, [:"app-4370@10.0.0.9"], 500)
       #=> {:error, :timeout}
 
+      {:ok, _nodes} = Caravan.Cluster.await(:app, :ready, 30_000)
+
   """
-  @spec await(name :: atom(), non_neg_integer() | [node()], timeout()) ::
+  @spec await(name :: atom(), non_neg_integer() | [node()] | :ready, timeout()) ::
           {:ok, [node()]} | {:error, :timeout | :caravan_option.error()}
-  defdelegate await(name, count_or_nodes, timeout), to: :caravan_cluster
+  defdelegate await(name, goal, timeout), to: :caravan_cluster
 
   @doc """
   Tells the caller, from now on, of nodes of the topology that are connected or lost:

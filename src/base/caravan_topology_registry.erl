@@ -3,7 +3,7 @@
 -module(caravan_topology_registry).
 
 -export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0, listed_beside/1]).
--export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0]).
+-export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0, set_ready/1, was_ready/1, once_ready/0]).
 
 %% For how long what a topology wanted counts after it has crashed, in milliseconds.
 -define(MEMORY, 600000).
@@ -22,7 +22,7 @@ publish(Name, Wanted) ->
 
 -spec withdraw(atom()) -> ok.
 withdraw(Name) ->
-    _ = with_table(fun() -> ets:delete(?MODULE, Name), ets:match_delete(?MODULE, {{subscriber, Name, '_'}}) end, true),
+    _ = with_table(fun() -> ets:match_delete(?MODULE, {{subscriber, Name, '_'}}), ets:delete(?MODULE, {ready, Name}), ets:delete(?MODULE, Name) end, true),
     ok.
 
 %% Unless one of that name runs, under another supervisor.
@@ -67,6 +67,21 @@ forget(Name) ->
 -spec kept() -> [{atom(), term()}].
 kept() ->
     lists:sort([{Name, What} || [Name, What] <- with_table(fun() -> ets:match(?MODULE, {{kept, '$1'}, '$2'}) end, [])]).
+
+%% A topology of that name is ready for the first time. It outlives a crash.
+-spec set_ready(atom()) -> ok.
+set_ready(Name) ->
+    _ = with_table(fun() -> ets:insert(?MODULE, {{ready, Name}}) end, true),
+    ok.
+
+-spec was_ready(atom()) -> boolean().
+was_ready(Name) ->
+    with_table(fun() -> ets:member(?MODULE, {ready, Name}) end, false).
+
+%% The names of those that were ready, and were not stopped since.
+-spec once_ready() -> [atom()].
+once_ready() ->
+    lists:append(with_table(fun() -> ets:match(?MODULE, {{ready, '$1'}}) end, [])).
 
 -spec names() -> [atom()].
 names() ->

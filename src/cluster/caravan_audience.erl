@@ -3,12 +3,12 @@
 %% told of each. A functional state, owned by a topology.
 -module(caravan_audience).
 
--export([new/1, renew/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/3, handle_info/2]).
+-export([new/1, renew/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/4, handle_info/2]).
 
 -export_type([state/0, goal/0]).
 
-%% So many members, or these nodes.
--type goal() :: non_neg_integer() | [node()].
+%% So many members, or these nodes, or that the topology is ready.
+-type goal() :: non_neg_integer() | [node()] | ready.
 
 -record(waiter, {
     from :: gen_server:from(),
@@ -38,7 +38,7 @@ new(Topology) ->
 renew(#state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> ok = caravan_topology_registry:subscribe(Topology, Pid) end, maps:values(Subscribers)).
 
-%% The caller of gen_server:call/3 is answered by connected/3, or by handle_info/2 when the time is over.
+%% The caller of gen_server:call/3 is answered by connected/4, or by handle_info/2 when the time is over.
 -spec await(gen_server:from(), goal(), timeout(), state()) -> state().
 await({Pid, _} = From, Goal, Timeout, #state{waiters = Waiters} = State) ->
     Monitor = monitor(process, Pid),
@@ -73,11 +73,11 @@ tell(Event, #state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> Pid ! {caravan_cluster, Topology, Event} end, maps:values(Subscribers)).
 
 %% Answers those who have waited for this.
--spec connected(Members :: [node()], IsConnected :: fun((node()) -> boolean()), state()) -> state().
-connected(Members, IsConnected, #state{waiters = Waiters} = State) ->
+-spec connected(Members :: [node()], IsConnected :: fun((node()) -> boolean()), IsReady :: fun(() -> boolean()), state()) -> state().
+connected(Members, IsConnected, IsReady, #state{waiters = Waiters} = State) ->
     Left = maps:filter(
         fun(Monitor, #waiter{goal = Goal} = Waiter) ->
-            case is_reached(Goal, Members, IsConnected) of
+            case is_reached(Goal, Members, IsConnected, IsReady) of
                 true -> answer(Monitor, Waiter, {ok, Members}), false;
                 false -> true
             end
@@ -86,8 +86,9 @@ connected(Members, IsConnected, #state{waiters = Waiters} = State) ->
     ),
     State#state{waiters = Left}.
 
-is_reached(Count, Members, _IsConnected) when is_integer(Count) -> length(Members) >= Count;
-is_reached(Nodes, _Members, IsConnected) -> lists:all(fun(Node) -> Node =:= node() orelse IsConnected(Node) end, Nodes).
+is_reached(ready, _Members, _IsConnected, IsReady) -> IsReady();
+is_reached(Count, Members, _IsConnected, _IsReady) when is_integer(Count) -> length(Members) >= Count;
+is_reached(Nodes, _Members, IsConnected, _IsReady) -> lists:all(fun(Node) -> Node =:= node() orelse IsConnected(Node) end, Nodes).
 
 answer(Monitor, #waiter{from = From, timer = Timer}, Answer) ->
     true = demonitor(Monitor, [flush]),

@@ -12,11 +12,11 @@
 -module(caravan_cluster).
 
 -export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
--export([poll/1, status/1, why/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
+-export([poll/1, status/1, why/1, health/1, format_health/1, await/3, subscribe/1, unsubscribe/1, exclude/3, reconnect/1]).
 -export([leave/0, leave/1, leave/2]).
 -export([check_options/1]).
 
--export_type([options/0, status/0, last_lookup/0, why/0]).
+-export_type([options/0, status/0, last_lookup/0, why/0, health/0, health_reason/0]).
 
 -define(LEAVE_MS, 60000).
 -define(MAX_LEAVE_MS, 86400000).
@@ -79,6 +79,13 @@
     %% The part of the cluster, this node included, that may be disconnected within `prune_after', above 0 and up to 1;
     %% default 0.34. Rounded down: with the default, a cluster of two disconnects nobody.
     prune_max_fraction => number(),
+    %% How many other nodes must be connected for this one to be ready (health/1): a number from 0 to 10,000, which counts as
+    %% that of await/3 does; or `{fraction, F}', F above 0 and up to 1, of the wanted nodes, rounded up, without this node and those
+    %% that are excluded. Default 0.
+    expect => non_neg_integer() | {fraction, number()},
+    %% Milliseconds, 0 to 3,600,000, for which neither the wanted nor the connected nodes have changed when the topology becomes
+    %% ready for the first time. Default 0.
+    stable_for => non_neg_integer(),
     %% What connects and disconnects a node, which is appended to the arguments, and gives `true'; what gives the list
     %% of nodes that are connected. Defaults: `{net_kernel, connect_node, []}', `{erlang, disconnect_node, []}',
     %% `{erlang, nodes, [connected]}'.
@@ -158,6 +165,55 @@
     port => inet:port_number(),
     name_there => binary()
 }.
+%% Whether this node may take traffic, as far as the topology knows. A node that is degraded may.
+-type health() :: ok | {degraded, [health_reason(), ...]} | {not_ready, [health_reason(), ...]}.
+
+%% Times are milliseconds.
+-type health_reason() ::
+    %% These keep a node from being ready, at any time.
+    %%
+    %% This node is not distributed.
+    not_distributed
+    %% Fewer other nodes are connected than `expect' says: `expected' is that number, or the fraction of the wanted nodes.
+    | {too_few_nodes, #{expected := pos_integer(), connected := non_neg_integer()}}
+    %% These keep a node from being ready until the topology was ready for the first time.
+    %%
+    %% No poll has brought an answer of each query so far. That there are no records is an answer.
+    | no_answer
+    %% The cluster has changed less than `stable_for' ago, and is ready in `left' unless it changes again.
+    | {unstable, #{stable_for := pos_integer(), left := pos_integer()}}
+    %% These keep a node from being ready if the topology never was. Otherwise the node is degraded.
+    %%
+    %% No topology of that name runs: there is none, or it has crashed and will be started again.
+    | not_running
+    %% The topology has not answered within a second.
+    | unresponsive
+    %% The others degrade a node.
+    %%
+    %% The last lookup has failed.
+    | {lookup_failed, caravan_dns:reason() | caravan_dns:error() | {client, term()}}
+    %% The last answer is that there are no records.
+    | {no_records, nxdomain | nodata}
+    %% The last answer with records is older than a minute and than three poll intervals, `limit', and the last lookup brought none.
+    | {old_answer, #{age := pos_integer(), limit := pos_integer()}}
+    %% The last answer is complete and does not list this node.
+    | not_listed
+    %% The last answer may lack records.
+    | incomplete_answer
+    %% Names of the last answer that were refused, or targets without an address, as `last_refused' of the status.
+    | {names_refused, #{invalid | max_nodes | atom_budget | unresolved => pos_integer()}}
+    %% Attempts to connect have failed, and none of the wanted nodes is connected, or not all of them are. More than this the node
+    %% does not know: others of the cluster may be connected to more of them.
+    | {isolated, #{wanted := pos_integer()}}
+    | {partly_connected, #{wanted := pos_integer(), connected := pos_integer()}}
+    %% Nodes that cannot be connected, as `failing' of the status, and those whose connections do not last.
+    | {nodes_failing, #{
+        node() => #{count := pos_integer(), reason := caravan_diagnosis:reason(), retry_in := non_neg_integer()}
+    }}
+    | {flapping, #{node() => #{count := pos_integer(), reason := lost_soon, retry_in := non_neg_integer()}}}.
+
+%% For how long health/1 waits for a topology that is busy, in milliseconds.
+-define(HEALTH_TIMEOUT_MS, 1000).
 
 %% @doc Starts a topology that is linked to the caller; none, and `ignore', when its query says so.
 -spec start_link(options()) -> {ok, pid()} | ignore | {error, {already_started, pid()} | caravan_option:error()}.
@@ -300,15 +356,49 @@ as_node_name({error, _}) -> error.
 
 as_node_name({ok, _}, Text) -> {ok, Text};
 as_node_name({error, badname}, _Text) -> error.
+%% @doc Whether this node may take traffic, as far as the topology knows: `ok', or what keeps it from that (`not_ready'), or what
+%% is not as it should be and keeps nobody from it (`degraded'). Of `not_ready' the first reasons are those that keep the node from
+%% being ready. That DNS fails never makes a ready node `not_ready'.
+%%
+%% It does not raise, and waits for a topology that is busy for at most a second. Of a topology that does not run or does not
+%% answer it says `degraded' if that one was ready before, as its connections stand, and otherwise `not_ready'.
+%%
+%% ```
+%% {not_ready, [{too_few_nodes, #{expected := 2, connected := 1}}]} = caravan_cluster:health(app).
+%% '''
+-spec health(atom()) -> health().
+health(Name) ->
+    case whereis_topology(Name) =:= self() of
+        true -> caravan_topology:own_health();
+        false -> caravan_health_report:verdict(hd(caravan_topology:ask([Name], health, ?HEALTH_TIMEOUT_MS)))
+    end.
+
+%% A name that is too long, or no atom, is that of no topology.
+whereis_topology(Name) ->
+    try
+        whereis(caravan_topology:registered_name(Name))
+    catch
+        error:_ -> undefined
+    end.
+
+%% @doc A health in words, as one line of UTF-8 without a newline, for logs and for what a probe prints. Of many nodes it names some.
+%%
+%% ```
+%% <<"not ready: 1 other node is connected and 2 are expected">> =
+%%     caravan_cluster:format_health({not_ready, [{too_few_nodes, #{expected => 2, connected => 1}}]}).
+%% '''
+-spec format_health(health()) -> unicode:unicode_binary().
+format_health(Health) ->
+    caravan_health_report:format(Health).
 
 %% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of
-%% the topology or not. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or
+%% the topology or not, or, with `ready', until {@link health/1} is not `not_ready'. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or
 %% `infinity'.
 %%
 %% ```
 %% {ok, Nodes} = caravan_cluster:await(app, 2, 30000).
 %% '''
--spec await(atom(), Goal :: non_neg_integer() | [node()], timeout()) ->
+-spec await(atom(), Goal :: non_neg_integer() | [node()] | ready, timeout()) ->
     {ok, [node()]} | {error, timeout | caravan_option:error()}.
 await(Name, Goal, Timeout) ->
     case {caravan_option:check(goal, Goal, goal()), caravan_option:check(timeout, Timeout, timeout())} of
@@ -318,8 +408,9 @@ await(Name, Goal, Timeout) ->
     end.
 
 goal() ->
-    {fun goal/1, "a number of nodes, or a list of nodes"}.
+    {fun goal/1, "a number of nodes, a list of nodes, or ready"}.
 
+goal(ready) -> {ok, ready};
 goal(Count) when is_integer(Count), Count >= 0 -> {ok, Count};
 goal(Nodes) when length(Nodes) >= 0 -> all_atoms(Nodes, lists:all(fun is_atom/1, Nodes));
 goal(_) -> error.

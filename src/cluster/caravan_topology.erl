@@ -5,7 +5,7 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, configure/3, options/2, renew/0, tell/2, registered_name/1, own_status/0]).
+-export([start_link/1, change/3, configure/3, options/2, renew/0, tell/2, registered_name/1, ask/3, own_status/0, own_health/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
 
 -define(PREFIX, "caravan_cluster.").
@@ -72,10 +72,39 @@ is_one_of(Topology, Names) -> lists:any(fun(Name) -> atom_to_list(Name) =:= Topo
 registered_name(Name) ->
     list_to_atom(?PREFIX ++ atom_to_list(Name)).
 
+%% The answers of several topologies, which are asked at once, within so many milliseconds in all.
+-spec ask([atom()], Request :: term(), Timeout :: pos_integer()) -> [{atom(), {ok, term()} | not_running | unresponsive}].
+ask(Names, Request, Timeout) ->
+    Deadline = now_ms() + Timeout,
+    Requests = [{Name, send_request(Name, Request)} || Name <- Names],
+    [{Name, response(Sent, Deadline)} || {Name, Sent} <- Requests].
+
+%% No topology has a name for which there is no registered name.
+send_request(Name, Request) ->
+    try
+        {sent, gen_server:send_request(registered_name(Name), Request)}
+    catch
+        error:_ -> not_running
+    end.
+
+response({sent, Id}, Deadline) ->
+    case gen_server:receive_response(Id, max(0, Deadline - now_ms())) of
+        {reply, Answer} -> {ok, Answer};
+        {error, _} -> not_running;
+        timeout -> unresponsive
+    end;
+response(not_running, _Deadline) ->
+    not_running.
+
 %% The status for a caller within the process of the topology, such as a handler of its telemetry events.
 -spec own_status() -> map().
 own_status() ->
     status(get(?MODULE)).
+
+%% As own_status/0.
+-spec own_health() -> caravan_cluster:health().
+own_health() ->
+    health(get(?MODULE)).
 
 init(#{name := Name} = Options) ->
     %% So that terminate/2 is called when a supervisor stops it.
@@ -88,7 +117,7 @@ init(#{name := Name} = Options) ->
         texts(caravan_topology_registry:last(Name)),
         texts(erlang:nodes(connected)),
         now_ms(),
-        facts(start, Options)
+        (facts(start, Options))#{was_ready => caravan_topology_registry:was_ready(Name)}
     ),
     State = #state{
         options = Options,
@@ -113,6 +142,12 @@ handle_call(status, _From, State) ->
     {reply, status(State), State};
 handle_call(options, _From, #state{options = Options} = State) ->
     {reply, Options, State};
+handle_call(health, _From, State) ->
+    Checked = step(check, State),
+    {reply, health(Checked), Checked};
+handle_call(health_and_status, _From, State) ->
+    Checked = step(check, State),
+    {reply, {health(Checked), status(Checked)}, Checked};
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, step(refresh, State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience} = State) ->
@@ -136,6 +171,7 @@ handle_cast(poll, State) ->
     {noreply, step(poll, State)};
 handle_cast(renew, #state{options = #{name := Name}, core = Core, audience = Audience} = State) ->
     ok = caravan_topology_registry:publish(Name, nodes_of(caravan_topology_core:wanted(Core))),
+    _ = [ok = caravan_topology_registry:set_ready(Name) || caravan_topology_core:was_ready(Core)],
     ok = caravan_audience:renew(Audience),
     {noreply, State};
 handle_cast({leaving, Node, Milliseconds}, State) ->
@@ -268,6 +304,9 @@ act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
 act({publish, Names}, #state{options = #{name := Topology}} = State) ->
     ok = caravan_topology_registry:publish(Topology, nodes_of(Names)),
     State;
+act(ready, #state{options = #{name := Topology}} = State) ->
+    ok = caravan_topology_registry:set_ready(Topology),
+    State;
 act({tell, {Event, Name}}, #state{audience = Audience} = State) ->
     ok = caravan_audience:tell({Event, node_of(Name)}, Audience),
     State;
@@ -303,7 +342,7 @@ awaited(#state{audience = Audience, core = Core} = State) ->
     case caravan_audience:has_waiters(Audience) of
         true ->
             IsConnected = fun(Node) -> caravan_topology_core:is_connected(text(Node), Core) end,
-            State#state{audience = caravan_audience:connected(members(State), IsConnected, Audience)};
+            State#state{audience = caravan_audience:connected(members(State), IsConnected, fun() -> is_ready(State) end, Audience)};
         false ->
             State
     end.
@@ -325,9 +364,29 @@ status(#state{options = #{name := Name, query := Query} = Options, core = Core})
 with_nodes(Key, Names) when Key =:= wanted; Key =:= connected; Key =:= connecting ->
     nodes_of(Names);
 with_nodes(Key, ByName) when Key =:= failing; Key =:= absent; Key =:= suppressed; Key =:= excluded; Key =:= left ->
-    maps:from_list([{node_of(Name), Value} || {Name, Value} <- maps:to_list(ByName)]);
+    by_node(ByName);
 with_nodes(_Key, Value) ->
     Value.
+
+by_node(ByName) ->
+    maps:from_list([{node_of(Name), Value} || {Name, Value} <- maps:to_list(ByName)]).
+
+is_ready(#state{core = Core}) ->
+    case caravan_topology_core:health(now_ms(), Core) of
+        {not_ready, _} -> false;
+        _ -> true
+    end.
+
+health(#state{core = Core}) ->
+    with_nodes_of_reasons(caravan_topology_core:health(now_ms(), Core)).
+
+with_nodes_of_reasons(ok) -> ok;
+with_nodes_of_reasons({Verdict, Reasons}) -> {Verdict, lists:map(fun with_nodes_of_reason/1, Reasons)}.
+
+with_nodes_of_reason({Fault, ByName}) when Fault =:= nodes_failing; Fault =:= flapping ->
+    {Fault, by_node(ByName)};
+with_nodes_of_reason(Reason) ->
+    Reason.
 
 %% Who has said that there is such a topology.
 source(Name, {ok, Topologies}) ->

@@ -41,7 +41,8 @@ basenames_of(Own, _Default) -> [Own].
 -spec for_core(map()) -> caravan_topology_core:options().
 for_core(#{nodes := Fixed, exclude := Excluded, queries := Queries} = Options) ->
     Deciding = [
-        poll_interval, max_connecting, max_nodes, atom_budget, prune, prune_after, prune_max_fraction, answers, sampled_expiry
+        poll_interval, max_connecting, max_nodes, atom_budget, prune, prune_after, prune_max_fraction, answers, sampled_expiry,
+        expect, stable_for
     ],
     (maps:with(Deciding, Options))#{
         queries => Queries,
@@ -127,6 +128,8 @@ options() ->
         {prune, {default, false}, caravan_option:boolean()},
         {prune_after, {default, 300000}, caravan_option:integer(1000, 86400000)},
         {prune_max_fraction, {default, 0.34}, {fun fraction/1, "a number above 0, up to 1"}},
+        {expect, {default, 0}, {fun expect/1, "a number of nodes from 0 to 10000, or {fraction, Number} with a number above 0, up to 1"}},
+        {stable_for, {default, 0}, caravan_option:integer(0, 3600000)},
         {connect, {default, {net_kernel, connect_node, []}}, mfargs()},
         {disconnect, {default, {erlang, disconnect_node, []}}, mfargs()},
         {list_nodes, {default, {erlang, nodes, [connected]}}, mfargs()}
@@ -192,6 +195,10 @@ is_node_name({error, badname}, _Text) -> error.
 
 fraction(Number) when is_number(Number), Number > 0, Number =< 1 -> {ok, Number};
 fraction(_) -> error.
+
+expect(Count) when is_integer(Count), Count >= 0, Count =< 10000 -> {ok, Count};
+expect({fraction, Number} = Expect) when is_number(Number), Number > 0, Number =< 1 -> {ok, Expect};
+expect(_) -> error.
 
 mfargs() ->
     {fun mfargs/1, "{Module, Function, Arguments}"}.

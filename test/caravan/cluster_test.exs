@@ -57,6 +57,15 @@ defmodule Caravan.ClusterTest do
     assert Caravan.Cluster.await(:awaited, [:"app-4371@n1.test"], 0) == {:error, :timeout}
   end
 
+  test "a topology has a health, and who waits for it to be ready is told", context do
+    options = [name: :healthy, expect: 0, connect: {:erlang, :is_atom, []}] ++ context.options
+    start_supervised!({Caravan.Cluster, options})
+    assert {:ok, []} = Caravan.Cluster.await(:healthy, :ready, 5_000)
+    health = Caravan.Cluster.health(:healthy)
+    assert {:degraded, [_ | _]} = health
+    assert "degraded: " <> _ = Caravan.Cluster.format_health(health)
+  end
+
   test "a subscription begins with the nodes and ends", context do
     start_supervised!({Caravan.Cluster, [name: :subscribed] ++ context.options})
     assert Caravan.Cluster.subscribe(:subscribed) == {:ok, []}

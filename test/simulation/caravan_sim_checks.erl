@@ -515,7 +515,9 @@ of_vm(Name, Vm, #seen{options = Options, away_until = Away} = Seen, View, Now) -
     caravan_sim_invariants:state_is_bounded(erts_debug:flat_size(caravan_sim_vm:core(Vm)), Connected, Options),
     caravan_sim_invariants:status_is_true(
         caravan_sim_vm:status(Now, Vm), truth(Name, Vm, Seen, View, Now), Name
-    ).
+    ),
+    #{last_lookup := Last} = caravan_sim_vm:status(Now, Vm),
+    caravan_sim_invariants:stays_ready(caravan_sim_vm:health(Now, Vm), caravan_sim_vm:was_ready(Vm), Last, Name).
 
 %% Wanted, not connected under any of its names, not excluded and not this node.
 missing(Own, #seen{wanted = Wanted, connected = Connected, attempts = Attempts, excluded = Excluded, options = #{listener := ListenerOf}}) ->

@@ -2,7 +2,7 @@
 %% Each of them is what an invariant is there to find.
 -module(caravan_sim_doctored).
 
--export([new/5, step/4, wake_at/1, wanted/1, status/2, is_line/1]).
+-export([new/5, step/4, wake_at/1, wanted/1, status/2, health/2, is_line/1]).
 
 -record(doctored, {
     doctor :: atom(),
@@ -51,6 +51,14 @@ other_reason(Action) -> Action.
 
 wake_at(#doctored{doctor = looks_all_the_time, now = Now}) -> Now + 100;
 wake_at(#doctored{core = Core}) -> caravan_topology_core:wake_at(Core).
+
+health(Now, #doctored{doctor = is_ready_with_dns_alone, core = Core}) ->
+    case caravan_topology_core:status(Now, Core) of
+        #{last_lookup := {failed, Reason}} -> {not_ready, [{lookup_failed, Reason}]};
+        _ -> caravan_topology_core:health(Now, Core)
+    end;
+health(Now, #doctored{core = Core}) ->
+    caravan_topology_core:health(Now, Core).
 
 wanted(#doctored{core = Core}) -> caravan_topology_core:wanted(Core).
 

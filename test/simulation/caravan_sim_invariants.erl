@@ -4,7 +4,7 @@
 
 -export([all/0]).
 -export([connects_sensibly/4, backs_off/4, keeps_what_is_wanted/4, prunes_nobody_listed/4, prunes_within_fraction/4, tried_in_time/5, wanted_is_bounded/3]).
--export([atoms_are_bounded/3, state_is_bounded/3, lookups_are_spread/4, status_is_true/3, tells_the_truth/3, reports_the_truth/3]).
+-export([atoms_are_bounded/3, state_is_bounded/3, stays_ready/4, lookups_are_spread/4, status_is_true/3, tells_the_truth/3, reports_the_truth/3]).
 -export([converges/3, stays_whole/2, settled_after/1, flapped_settled_after/1]).
 -export([leaves_alone/2, keeps_bystanders/3, reports_once/3, wants_no_old_samples/1, steady/2, no_worse_than_plain/3]).
 
@@ -24,7 +24,7 @@ all() ->
         converges, stays_whole, tries_of_broken_peers, extra_lookups, lines, losses_of_bystanders, keeps_one_of_the_pair,
         no_worse_than_plain,
         prunes_nobody_listed, prunes_within_fraction, tried_in_time, wanted_is_bounded, atoms_are_bounded, state_is_bounded,
-        lookups_are_spread, status_is_true, tells_the_truth, reports_the_truth, connects_sensibly, backs_off, keeps_what_is_wanted,
+        lookups_are_spread, status_is_true, stays_ready, tells_the_truth, reports_the_truth, connects_sensibly, backs_off, keeps_what_is_wanted,
         reports_once, wants_no_old_samples, leaves_alone, keeps_bystanders
     ].
 
@@ -143,6 +143,15 @@ in_range(Said, {among, Values}) when is_map(Said) -> maps:keys(Said) -- Values =
 in_range(Said, {among, Values}) when is_list(Said) -> Said -- Values =:= [];
 in_range(Said, {from_to, From, To}) when is_integer(Said) -> Said >= From andalso Said =< To;
 in_range(_Said, _True) -> false.
+
+%% Where no number of nodes is expected, a node whose topology was ready stays so whatever happens to DNS and to others, and one that
+%% has an answer is ready.
+-spec stays_ready(term(), WasReady :: boolean(), LastLookup :: term(), name()) -> ok.
+stays_ready({not_ready, _} = Health, WasReady, Last, Name) ->
+    holds(not WasReady, stays_ready, {Name, Health}),
+    holds(Last =:= none orelse element(1, Last) =:= failed, stays_ready, {Name, Health, Last});
+stays_ready(_Health, _WasReady, _Last, _Name) ->
+    ok.
 
 %% Subscribers hear of each member once that it is up, and once that it is down.
 tells_the_truth({up, Name}, Members, Connected) ->

@@ -35,6 +35,9 @@ all() ->
             "#{atom_budget := 0, unresolved := 0}"},
         {basenames_share_max_nodes, caravan_discovery, "within(MaxNodes, lists:usort(Records), Facts)",
             "within(MaxNodes div maps:get(names_per_record, Options, 1), lists:usort(Records), Facts)"},
+        %% An outage of DNS takes every node out of service.
+        {a_crash_forgets_that_the_topology_was_ready, caravan_topology_core, "caravan_health_core:new(maps:get(was_ready, Facts, false), Now)",
+            "caravan_health_core:new(maps:get(is_ready, Facts, false), Now)"},
         %% Unfair order.
         {those_never_tried_come_last, caravan_connector, "never_tried -> {0, Name < Own, Name};", "never_tried -> {2, Name < Own, Name};"},
         {the_order_is_by_name, caravan_connector, "At -> {1, At, Name}", "At -> {1, At + erlang:phash2(Name, 600000), Name}"},

@@ -128,6 +128,7 @@ doctored_test_() ->
             {tries_who_leaves, leaves_alone, Left},
             {warns_of_who_has_left, reports_the_truth, Left},
             {lies, status_is_true, #{}},
+            {is_ready_with_dns_alone, stays_ready, #{faults => [{40000, ?MINUTE, {dns, all, servfail}}]}},
             {reports_all_the_time, lines, #{
                 faults => [], ends => 20 * ?MINUTE, steady => #{from => ?MINUTE, to => 20 * ?MINUTE, pairs => [{1, 2}, {2, 1}]}
             }}

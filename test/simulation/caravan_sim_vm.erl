@@ -1,7 +1,7 @@
 %% A VM that runs a topology: a deciding core, the atoms that the VM has, and what is under way for it. A functional state.
 -module(caravan_sim_vm).
 
--export([boot/5, crash/4, step/4, id/1, host/1, name/1, module/1, options/1, status/2, wanted/1, core/1]).
+-export([boot/5, crash/4, step/4, id/1, host/1, name/1, module/1, options/1, status/2, health/2, was_ready/1, wanted/1, core/1]).
 -export([wake/1, wake_wanted/1, polls/2, poll_ended/2, answer/2, connects/3, attempt_ended/2, attempt/2, publishes/2]).
 -export([pause/1, resume/1, is_paused/1, postpone/2, is_atom_of/2, atoms/1, attempts/1]).
 
@@ -25,6 +25,8 @@
     poll = none :: reference_number() | none,
     attempts = #{} :: #{name() => {reference_number(), Began :: integer()}},
     published = [] :: [name()],
+    %% Whether the topology, or one before it that has crashed, was ready.
+    was_ready = false :: boolean(),
     %% What has come while the VM is paused, the last one first.
     postponed = none :: none | [term()]
 }).
@@ -35,16 +37,19 @@
 %% A VM starts. Its topology finds nobody connected.
 boot(Id, {Name, Host}, {Module, Options}, Now, Random) ->
     {Actions, Core} = Module:new(Options, [], [], Now, facts(Name, Random)),
-    {Actions, #vm{id = Id, name = Name, host = Host, module = Module, options = Options, core = Core, atoms = #{Name => []}}}.
+    Vm = #vm{id = Id, name = Name, host = Host, module = Module, options = Options, core = Core, atoms = #{Name => []}},
+    {Actions, ready(Actions, Vm)}.
 
 %% The topology crashes, and another one takes its place.
-crash(Connected, Now, Random, #vm{name = Name, module = Module, options = Options, published = Published} = Vm) ->
-    {Actions, Core} = Module:new(Options, Published, Connected, Now, facts(Name, Random)),
+crash(Connected, Now, Random, #vm{name = Name, module = Module, options = Options, published = Published, was_ready = WasReady} = Vm) ->
+    {Actions, Core} = Module:new(Options, Published, Connected, Now, (facts(Name, Random))#{was_ready => WasReady}),
     {Actions, Vm#vm{core = Core, poll = none, attempts = #{}, wake = none}}.
 
 step(Event, Now, Random, #vm{name = Name, module = Module, core = Core} = Vm) ->
     {Actions, Next} = Module:step(Event, Now, facts(Name, Random), Core),
-    {Actions, seen(Event, Vm#vm{core = Next})}.
+    {Actions, ready(Actions, seen(Event, Vm#vm{core = Next}))}.
+
+ready(Actions, #vm{was_ready = WasReady} = Vm) -> Vm#vm{was_ready = WasReady orelse lists:member(ready, Actions)}.
 
 %% Who connects is an atom of this VM from then on.
 seen({nodeup, Name}, #vm{atoms = Atoms} = Vm) -> Vm#vm{atoms = Atoms#{Name => []}};
@@ -62,6 +67,8 @@ options(#vm{options = Options}) -> Options.
 core(#vm{core = Core}) -> Core.
 wanted(#vm{module = Module, core = Core}) -> Module:wanted(Core).
 status(Now, #vm{module = Module, core = Core}) -> Module:status(Now, Core).
+health(Now, #vm{module = Module, core = Core}) -> Module:health(Now, Core).
+was_ready(#vm{was_ready = WasReady}) -> WasReady.
 
 %% One timer: a wake is sent when the core wants one earlier than the one that is on its way.
 wake_wanted(#vm{module = Module, core = Core, wake = Sent} = Vm) ->

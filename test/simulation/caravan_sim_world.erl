@@ -162,7 +162,9 @@ options(Others) ->
             answers => all,
             sampled_expiry => 600000,
             listener => none,
-            list_nodes => otp
+            list_nodes => otp,
+            expect => 0,
+            stable_for => 0
         },
         Others
     ).

@@ -21,7 +21,7 @@ options(Overrides) ->
         #{
             queries => [q], nodes => [], exclude => [], poll_interval => ?INTERVAL, max_connecting => 16, max_nodes => 1000,
             atom_budget => 500, prune => false, prune_after => 1000, prune_max_fraction => 0.5, answers => all,
-            sampled_expiry => 600000, listener => none, list_nodes => otp
+            sampled_expiry => 600000, listener => none, list_nodes => otp, expect => 0, stable_for => 0
         },
         Overrides
     ).

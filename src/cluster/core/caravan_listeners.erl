@@ -3,7 +3,7 @@
 %% of these is right: when a node is connected under one of them, the others are not tried. A functional state.
 -module(caravan_listeners).
 
--export([new/1, wanted/2, up/2, down/2, alternatives/2, is_taken/3]).
+-export([new/1, wanted/2, up/2, down/2, alternatives/2, is_taken/3, count/4]).
 
 -export_type([state/0, listener_of/0]).
 
@@ -67,3 +67,11 @@ is_taken(_Name, _Own, #state{listener_of = none}) ->
 is_taken(Name, Own, #state{listener_of = ListenerOf, taken = Taken}) ->
     Listener = ListenerOf(Name),
     is_map_key(Listener, Taken) orelse Listener =:= ListenerOf(Own).
+
+%% How many listeners these names are of, without that of this node, and at how many of them a node is connected.
+-spec count([name()], Own :: name(), Connected :: #{name() => term()}, state()) -> {non_neg_integer(), non_neg_integer()}.
+count(Names, _Own, Connected, #state{listener_of = none}) ->
+    {length(Names), length([Name || Name <- Names, is_map_key(Name, Connected)])};
+count(Names, Own, _Connected, #state{listener_of = ListenerOf, taken = Taken}) ->
+    Listeners = maps:remove(ListenerOf(Own), maps:from_keys([ListenerOf(Name) || Name <- Names], [])),
+    {map_size(Listeners), map_size(maps:with(maps:keys(Listeners), Taken))}.

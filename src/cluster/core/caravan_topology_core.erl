@@ -4,10 +4,10 @@
 %% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
 %%
 %% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
-%% caravan_leavers, caravan_prune, caravan_news, caravan_schedule. Here they meet.
+%% caravan_leavers, caravan_prune, caravan_news, caravan_health_core, caravan_schedule. Here they meet.
 -module(caravan_topology_core).
 
--export([new/5, step/4, wake_at/1, status/2, wanted/1, members/1, is_connected/2, is_line/1]).
+-export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, wanted/1, members/1, is_connected/2, is_line/1]).
 
 -export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0]).
 
@@ -32,6 +32,8 @@
     listener := caravan_listeners:listener_of(),
     %% Whether OTP's nodeup and nodedown say who is connected, or a function of the user's.
     list_nodes := otp | function,
+    expect := non_neg_integer() | {fraction, number()},
+    stable_for := non_neg_integer(),
     atom() => term()
 }.
 -type query() :: term().
@@ -43,6 +45,8 @@
     can_connect := boolean(),
     %% Nodes that other topologies of this node list.
     elsewhere := [name()],
+    %% For new/5: whether a predecessor that has crashed was ready once.
+    was_ready => boolean(),
     %% Another number for each event.
     random := caravan_schedule:random()
 }.
@@ -60,6 +64,8 @@
     | {listed, [name()]}
     %% Somebody wants to know who is connected.
     | refresh
+    %% Somebody wants to know how things are.
+    | check
     %% The end of the action `connect', after so much native time.
     | {attempted, name(), caravan_connector:result(), Duration :: integer()}
     %% The end of the action `disconnect'; `failed' when it raised or took too long.
@@ -86,6 +92,8 @@
     | {announce, name(), Milliseconds :: pos_integer()}
     %% What the topology wants, sorted.
     | {publish, [name()]}
+    %% The topology is ready, for the first time.
+    | ready
     %% For those who are subscribed.
     | {tell, {up | down, name()}}
     %% For telemetry, and for the log where that has a line for it.
@@ -151,6 +159,7 @@
     can_connect = false :: boolean(),
     distributed = unknown :: unknown | boolean(),
     news :: caravan_news:state(),
+    health :: caravan_health_core:state(),
     %% Connected, as the attempt says, and not in the user's list since; and those that the log has told of.
     unseen = #{} :: #{name() => since_before | asked},
     told_unseen = [] :: [name()],
@@ -182,7 +191,8 @@ new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
         listeners = caravan_listeners:new(ListenerOf),
         connector = caravan_connector:new(Own, Options),
         prune = caravan_prune:new(Options),
-        news = caravan_news:new(Now)
+        news = caravan_news:new(Now),
+        health = caravan_health_core:new(maps:get(was_ready, Facts, false), Now)
     },
     Wanting = want(Now, first_connected(Options, Connected, Now, State)),
     %% What a predecessor, or the configuration, has said is no change.
@@ -215,9 +225,25 @@ named_now(_Now, none, State) -> State;
 named_now(_Now, Sources, #state{is_polling = true} = State) -> State#state{sources = Sources, looks_again = true};
 named_now(Now, Sources, State) -> State#state{sources = Sources, look_at = Now}.
 
-done(Now, #state{actions = Actions, news = News} = State) ->
+done(Now, State) ->
+    #state{actions = Actions, news = News} = Observed = observed(Now, State),
     {Allowed, Left} = lists:mapfoldl(fun(Action, Next) -> in_budget(Action, Now, Next) end, News, lists:reverse(Actions)),
-    {Allowed, State#state{actions = [], news = Left}}.
+    {Allowed, Observed#state{actions = [], news = Left}}.
+
+observed(Now, #state{health = Health, actions = Actions} = State) ->
+    case caravan_health_core:was_ready(Health) of
+        true -> State;
+        false -> first_ready(caravan_health_core:observed(lists:any(fun is_other_cluster/1, Actions), health_facts(State), Now, Health), State)
+    end.
+
+first_ready(Health, State) ->
+    case caravan_health_core:was_ready(Health) of
+        true -> act(ready, State#state{health = Health});
+        false -> State#state{health = Health}
+    end.
+
+is_other_cluster({tell, _}) -> true;
+is_other_cluster(Action) -> is_change(Action).
 
 in_budget({report, Report} = Action, Now, News) ->
     case is_counted(Report) andalso caravan_news:has_line(element(1, Report), Now, News) of
@@ -258,6 +284,8 @@ event({listed, Names}, Now, Facts, State) ->
     settled(Now, Facts, tell_of_unseen(listed(Names, Now, Facts, one_list_less(State))));
 event(refresh, _Now, _Facts, State) ->
     refresh(State);
+event(check, _Now, _Facts, State) ->
+    State;
 event({attempted, Name, Result, Duration}, Now, Facts, State) ->
     attempted(Name, Result, Duration, Now, Facts, State);
 event({disconnected, _Name, ok}, _Now, _Facts, State) ->
@@ -667,8 +695,11 @@ listeners(#{listener := ListenerOf}, #state{published = Wanted} = State) ->
 
 %% When the event `wake' is to come.
 -spec wake_at(state()) -> integer() | none.
-wake_at(#state{look_at = LookAt, news = News, excluded = Excluded} = State) ->
-    Times = [LookAt, caravan_news:due_at(News), caravan_leavers:due_at(State#state.leavers), next_start(State)],
+wake_at(#state{look_at = LookAt, news = News, health = Health, excluded = Excluded} = State) ->
+    Times = [
+        LookAt, caravan_news:due_at(News), caravan_leavers:due_at(State#state.leavers), caravan_health_core:ready_at(Health),
+        next_start(State)
+    ],
     lists:foldl(fun caravan_schedule:earlier/2, none, Times ++ maps:values(Excluded)).
 
 %% Nodes whose turn has come are tried at the end of each step, if this node can connect to others.
@@ -700,6 +731,42 @@ next_poll(Now, #state{look_at = At}) -> max(0, At - Now).
 %% For how many milliseconds more.
 excluded(Now, #{exclude := Always}, #state{excluded = Excluded}) ->
     maps:merge(maps:map(fun(_Name, Until) -> max(0, Until - Now) end, Excluded), maps:from_keys(Always, infinity)).
+
+%% What caravan_cluster:health/1 says, with names of nodes as they are here.
+-spec health(Now :: integer(), state()) -> ok | {degraded | not_ready, [term(), ...]}.
+health(Now, #state{health = Health} = State) ->
+    caravan_health_core:health(status(Now, State), health_facts(State), Now, Health).
+
+-spec was_ready(state()) -> boolean().
+was_ready(#state{health = Health}) ->
+    caravan_health_core:was_ready(Health).
+
+health_facts(#state{options = #{expect := Expect} = Options, can_connect = CanConnect, sources = Sources, members = Members} = State) ->
+    {Wanted, Connected} = wanted_and_connected(State),
+    #{
+        can_connect => CanConnect,
+        certainty => certainty(Options, Sources),
+        expected => expected(Expect, Wanted, Connected, caravan_members:count(Members)),
+        wanted => Wanted,
+        connected => Connected,
+        options => Options
+    }.
+
+certainty(#{queries := []}, _Sources) -> no_query;
+certainty(_Options, Sources) -> caravan_sources:certainty(Sources).
+
+%% A number is one of members, as for caravan_cluster:await/3. A fraction is one of what is wanted. The product of a float may be
+%% more by the last bit.
+expected({fraction, Fraction}, Wanted, Connected, _Members) -> {ceil(Fraction * Wanted - 1.0e-9), Connected};
+expected(Count, _Wanted, _Connected, Members) -> {Count, Members}.
+
+%% How many nodes are wanted and not kept out, and how many of them are connected. Names of one listener are names of one node.
+wanted_and_connected(#state{wanted = Wanted, own = Own, listeners = Listeners, excluded = Excluded, options = #{exclude := Always}} = State) ->
+    Connected = connected(State),
+    Out = maps:merge(Excluded, maps:from_keys(Always, [])),
+    caravan_listeners:count(
+        [Name || Name <- maps:keys(Wanted), is_map_key(Name, Connected) orelse not is_map_key(Name, Out)], Own, Connected, Listeners
+    ).
 
 %% Sorted, without this node.
 -spec wanted(state()) -> [name()].

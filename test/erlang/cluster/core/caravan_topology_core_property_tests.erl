@@ -21,7 +21,8 @@
     lists = 0 :: non_neg_integer(),
     %% By what was published and told.
     wanted = [] :: [binary()],
-    members = [] :: [binary()]
+    members = [] :: [binary()],
+    was_ready = false :: boolean()
 }).
 
 life_test_() ->
@@ -56,7 +57,7 @@ options(ListNodes, Random0) ->
             queries => Queries, nodes => case Queries of [] -> Nodes; _ -> [] end, exclude => Exclude, poll_interval => 5000,
             max_connecting => MaxConnecting, max_nodes => MaxNodes, atom_budget => 4, prune => true, prune_after => 20000,
             prune_max_fraction => 0.5, answers => Answers, sampled_expiry => 30000, listener => Listener,
-            list_nodes => ListNodes
+            list_nodes => ListNodes, expect => 0, stable_for => 0
         },
         Random7
     }.
@@ -208,6 +209,8 @@ carry_out(list_nodes, #world{options = #{list_nodes := function}, lists = Lists}
 carry_out({publish, Names}, World) ->
     ?assertEqual(lists:usort(Names), Names),
     World#world{wanted = Names};
+carry_out(ready, #world{was_ready = false} = World) ->
+    World#world{was_ready = true};
 carry_out({tell, {up, Name}}, #world{members = Members} = World) ->
     ?assertNot(lists:member(Name, Members)),
     World#world{members = [Name | Members]};
@@ -233,9 +236,17 @@ checked(#world{core = Core, now = Now, options = Options} = World) ->
     ?assertEqual([], Connected -- World#world.members),
     ?assertEqual([], maps:keys(Failing) -- World#world.wanted),
     ?assert(AtomsLeft >= 0 andalso AtomsLeft =< 4),
+    ok = stays_ready(World, caravan_topology_core:health(Now, Core)),
     ok = up_is_known(ListNodes, World),
     ok = nobody_waits_without_a_reason(length(Connecting) < MaxConnecting, Status, World),
     World.
+
+%% While it is distributed, a topology that was ready once is so, and no other.
+stays_ready(#world{can_connect = true, was_ready = WasReady}, Health) ->
+    ?assertEqual(WasReady, Health =:= ok orelse element(1, Health) =:= degraded),
+    ok;
+stays_ready(_NotDistributed, _Health) ->
+    ok.
 
 up_is_known(otp, #world{core = Core, up = Up}) ->
     ?assertEqual(lists:sort(Up), [Name || Name <- names(), caravan_topology_core:is_connected(Name, Core)]),
