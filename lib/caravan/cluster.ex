@@ -89,6 +89,11 @@ defmodule Caravan.Cluster do
       before, 1000 to 86,400,000. Default: 300,000.
     * `:prune_max_fraction` - the part of the cluster, this node included, that may be
       disconnected within `:prune_after`, above 0 and up to 1. Default: 0.34.
+
+  What to say:
+
+    * `:log` - the least level of what the topology logs, `:debug` to `:emergency`; `:all`, or
+      `:none`. Options that are not allowed, and a crash, are logged all the same. Default: `:all`.
   """
 
   @type options :: :caravan_cluster.options()

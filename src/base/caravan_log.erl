@@ -15,12 +15,19 @@
 
 -spec report(logger:level(), report(), words()) -> ok.
 report(Level, Report, Words) ->
-    logger:log(Level, Report, #{report_cb => fun(Logged) -> line(Words, Logged) end}).
+    logger:log(Level, Report, metadata(Report, #{report_cb => fun(Logged) -> line(Words, Logged) end})).
 
-%% Elixir's Logger removes its handler when a callback raises, and then nothing more is logged.
+%% Whoever logs of a topology: filters need one key for all of it.
+metadata(#{topology := Topology}, Metadata) -> Metadata#{caravan_topology => Topology};
+metadata(_OfNode, Metadata) -> Metadata.
+
+%% Elixir's Logger removes its handler when a callback raises, and then nothing more is logged. It lays out the terms of a format by
+%% its own rules, in many lines; a text stays what it is.
 line(Words, Report) ->
     try
-        Words(Report)
+        {"~ts", [text(Words(Report))]}
     catch
-        _:_ -> {"caravan: ~0tp", [Report]}
+        _:_ -> {"~ts", [text({"caravan: ~0tp", [Report]})]}
     end.
+
+text({Format, Arguments}) -> io_lib:format(Format, Arguments).

@@ -91,7 +91,10 @@
     %% `{erlang, nodes, [connected]}'.
     connect => mfargs(),
     disconnect => mfargs(),
-    list_nodes => mfargs()
+    list_nodes => mfargs(),
+    %% The least level of what the topology logs; default `all', with `none' nothing. What the log has of options that are not allowed,
+    %% and of a topology that crashes, is not the topology's.
+    log => logger:level() | all | none
 } | [{atom(), term()}].
 -type basename() :: string() | binary() | atom().
 -type mfargs() :: {module(), atom(), [term()]}.

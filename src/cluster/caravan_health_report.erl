@@ -82,8 +82,8 @@ node_s(1) -> "node";
 node_s(_Count) -> "nodes".
 
 %% Of a reason what Caravan says of it.
-kind({unreachable, Posix}) when is_atom(Posix) -> ["unreachable, ", atom_to_binary(Posix)];
-kind({tls, Alert}) when is_atom(Alert) -> ["tls, ", atom_to_binary(Alert)];
+kind({unreachable, Posix, _Endpoint}) when is_atom(Posix) -> ["unreachable, ", atom_to_binary(Posix)];
+kind({tls, Alert, _Side}) when is_atom(Alert) -> ["tls, ", atom_to_binary(Alert)];
 kind({no_port, Module}) when is_atom(Module) -> ["no_port, ", atom_to_binary(Module)];
 kind(Reason) when is_atom(Reason) -> atom_to_binary(Reason);
 kind(Reason) when is_tuple(Reason), tuple_size(Reason) > 0, is_atom(element(1, Reason)) -> atom_to_binary(element(1, Reason));

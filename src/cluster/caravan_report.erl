@@ -1,19 +1,27 @@
 %% @private
-%% What a topology says of itself, in the log and to telemetry. Only what changes is logged: a steady state is silent.
+%% What a topology says of itself, in the log and to telemetry. A change is logged once, and a fault that goes on is said again at a
+%% growing interval; a steady good state is silent.
 -module(caravan_report).
 
--export([ignored/1, emit/2, log/2, found_once/2, disconnect/4, function_failed/3]).
+-export([ignored/1, emit/2, log/2, found_once/2, disconnect/5, disconnect_failed/3, function_failed/3]).
 -export([format/1]).
 
--type options() :: #{name := atom(), query := binary() | none, atom() => term()}.
+-type options() :: #{name := atom(), query := binary() | none, log := logger:level() | all | none, atom() => term()}.
+
+-type failure() :: {raised, term()} | {exit, term()} | {result, term()} | timeout.
+
+%% So many names of nodes are in a line; the report has all of them. Of those that have a reason each, there are fewer.
+-define(MAX_NAMES, 10).
+-define(MAX_REASONS, 3).
+
 %% Its query says that nothing is to be started.
 -spec ignored(atom()) -> ok.
 ignored(Name) ->
-    log(debug, ignored, Name, #{}).
+    log(debug, ignored, #{name => Name, log => all}, #{}).
 
 %% What the deciding core has to say to telemetry. Its names of nodes have passed the budget of atoms.
 -spec emit(caravan_topology_core:report(), options()) -> ok.
-emit({looked_up, {Query, _Basenames}, Outcome, _Before, Measurements}, #{record := Record} = Options) ->
+emit({looked_up, {Query, _Basenames}, Outcome, _Before, _WasAnswered, Measurements}, #{record := Record} = Options) ->
     event([caravan, lookup, stop], Measurements, (outcome(Outcome))#{query => Query, record => Record}, Options);
 emit({names_refused, Refused}, Options) ->
     maps:foreach(
@@ -25,8 +33,10 @@ emit({change, Count, AddedNames, RemovedNames}, Options) ->
     Measurements = #{wanted => Count, added => length(Added), removed => length(Removed)},
     event([caravan, cluster, change], Measurements, #{added => Added, removed => Removed}, Options);
 emit({attempt, {connected, Node}, Duration}, Options) ->
+    ok = caravan_libcluster:connected(node_of(Node), Duration, Options),
     event([caravan, cluster, connect], #{duration => Duration}, #{node => node_of(Node), result => ok}, Options);
 emit({attempt, {failed, Node, Reason, _Novelty}, Duration}, Options) ->
+    ok = caravan_libcluster:failed(node_of(Node), Reason, Options),
     Metadata = #{node => node_of(Node), result => error, reason => Reason},
     event([caravan, cluster, connect], #{duration => Duration}, Metadata, Options);
 emit({up, Node, Members}, Options) ->
@@ -39,57 +49,98 @@ emit(_OfTheLog, _Options) ->
 event(Name, Measurements, Metadata, #{name := Topology}) ->
     caravan_telemetry:execute(Name, Measurements, Metadata#{topology => Topology}).
 
-%% What the deciding core has to say in the log.
+%% What the deciding core has to say in the log. A change is a notice; what an operator should look at is a warning.
 -spec log(caravan_topology_core:report(), options()) -> ok.
-log(not_distributed, #{name := Name}) ->
-    log(warning, not_distributed, Name, #{});
+log(not_distributed, Options) ->
+    log(warning, not_distributed, Options, #{});
 log(distributed, Options) ->
     asks_epmd(Options);
-log({looked_up, {Query, _Basenames}, Outcome, Before, _Measurements}, Options) ->
-    looked_up(Outcome, Before, Query, Options);
-log({found, Names}, #{name := Name}) ->
-    found(caravan_config:value(debug), Names, Name);
-log({names_refused, Refused}, #{name := Name} = Options) ->
+log({looked_up, {Query, _Basenames}, Outcome, Before, WasAnswered, _Measurements}, Options) ->
+    looked_up(Outcome, Before, #{query => Query, answered => WasAnswered}, Options);
+log({found, Names}, Options) ->
+    found(caravan_config:value(debug), Names, Options);
+log({names_refused, Refused}, Options) ->
     maps:foreach(
         fun(Reason, Count) ->
-            log(warning, names_refused, Name, refusal(Reason, Options, #{reason => Reason, count => Count}))
+            log(warning, names_refused, Options, refusal(Reason, Options, #{reason => Reason, count => Count}))
         end,
         Refused
     );
-log({own_alias, Aliases}, #{name := Name}) ->
-    log(warning, own_alias, Name, #{aliases => nodes_of(Aliases), node => node()});
-log({samples, Count}, #{name := Name}) ->
-    log(warning, samples, Name, #{records => Count});
-log({change, Count, Added, Removed}, #{name := Name}) ->
-    log(info, change, Name, #{wanted => Count, added => nodes_of(Added), removed => nodes_of(Removed)});
-log({attempt, {failed, Node, Reason, new}, _Duration}, #{name := Name}) ->
-    log(warning, connect_failed, Name, #{node => node_of(Node), reason => Reason});
-log({connected, Nodes, Members}, #{name := Name}) ->
-    log(notice, connected, Name, #{nodes => nodes_of(Nodes), connected => Members});
-log({lost, [{Node, Reason, IsWanted, none}], Members}, #{name := Name}) ->
-    log(down_level(IsWanted), node_down, Name, #{node => node_of(Node), reason => Reason, connected => Members});
-log({lost, [{Node, Reason, _IsWanted, {Node, Count, LeftAlone}}], Members}, #{name := Name}) ->
+log({own_alias, Aliases}, Options) ->
+    log(warning, own_alias, Options, #{aliases => nodes_of(Aliases), node => node()});
+log({samples, Count}, Options) ->
+    log(warning, samples, Options, #{records => Count});
+log({change, Count, Added, Removed}, Options) ->
+    log(info, change, Options, #{wanted => Count, added => nodes_of(Added), removed => nodes_of(Removed)});
+log({connect_failed, Reason, [Node]}, Options) ->
+    log(failure_level(Reason), connect_failed, Options, #{node => node_of(Node), reason => Reason});
+log({connect_failed, Reason, Nodes}, Options) ->
+    log(failure_level(Reason), connects_failed, Options, #{nodes => nodes_of(Nodes), reason => Reason});
+log({connected, Nodes, Members}, Options) ->
+    log(notice, connected, Options, #{nodes => nodes_of(Nodes), connected => Members});
+log({lost, [{Node, Reason, _IsWanted, none} = Loss], Failures, Members}, Options) ->
+    Facts = #{node => node_of(Node), reason => Reason, connected => Members},
+    log(lost_level([Loss], Failures), node_down, Options, with_failure(Failures, Facts));
+log({lost, [{Node, Reason, _IsWanted, {Node, Count, LeftAlone}}], Failures, Members}, Options) ->
     Facts = #{node => node_of(Node), reason => Reason, count => Count, left_alone => LeftAlone, connected => Members},
-    log(warning, flapping, Name, Facts);
-log({lost, Losses, Members}, #{name := Name}) ->
-    log(down_level(lists:keymember(true, 3, Losses)), nodes_down, Name, #{
+    log(warning, flapping, Options, with_failure(Failures, Facts));
+log({lost, Losses, Failures, Members}, Options) ->
+    log(lost_level(Losses, Failures), nodes_down, Options, #{
         nodes => maps:from_list([{node_of(Node), Reason} || {Node, Reason, _, _} <- Losses]),
-        flapping => [node_of(Node) || {Node, _, _, {_, _, _}} <- Losses],
+        flapping => lists:usort([node_of(Node) || {Node, _, _, {_, _, _}} <- Losses]),
+        failed => by_node(Failures),
         connected => Members
     });
-log({left, Nodes, Members}, #{name := Name}) ->
-    log(notice, left, Name, #{nodes => nodes_of(Nodes), connected => Members});
-log({leaving, Milliseconds}, #{name := Name}) ->
-    log(notice, leaving, Name, #{away_ms => Milliseconds});
-log({left_out, Counts}, #{name := Name}) ->
-    log(left_out_level(maps:without([connected, left], Counts)), left_out, Name, #{counts => Counts});
+log({left, Nodes, Members}, Options) ->
+    log(notice, left, Options, #{nodes => nodes_of(Nodes), connected => Members});
+log({leaving, Milliseconds}, Options) ->
+    log(notice, leaving, Options, #{away_ms => Milliseconds});
+log({left_out, Counts}, Options) ->
+    log(left_out_level(maps:without([connected, left], Counts)), left_out, Options, #{counts => Counts});
+log({alone, Wanted, HeldMs, Failing}, Options) ->
+    log(warning, alone, Options, #{wanted => Wanted, held_ms => HeldMs, failing => by_node(Failing)});
+log({failing, Nodes}, Options) ->
+    Failing = maps:from_list([{node_of(Name), #{reason => Reason, held_ms => HeldMs}} || {Name, Reason, HeldMs} <- Nodes]),
+    log(warning, failing, Options, #{nodes => Failing});
+log({never_answered, Queries, HeldMs}, Options) ->
+    log(warning, never_answered, Options, with_nameservers(Options, #{
+        queries => maps:from_list([{Query, without_outcome(Last)} || {{Query, _Basenames}, Last} <- Queries]), held_ms => HeldMs
+    }));
+log({not_self_listed, Own, OfSameHost}, Options) ->
+    log(warning, not_self_listed, Options, #{node => node_of(Own), same_host => nodes_of(OfSameHost)});
 log(_OfTelemetry, _Options) ->
     ok.
 
+%% One that is not up yet, or is being stopped, gives these for a moment. That it goes on is a line of its own.
+failure_level({unreachable, _Posix, _Endpoint}) -> notice;
+failure_level(timeout) -> notice;
+failure_level(no_address) -> notice;
+failure_level({result, false}) -> notice;
+failure_level(_OfConfiguration) -> warning.
+
+%% A node that ends closes its connections, however it ends. Whether it is missed shows in a minute.
+lost_level(Losses, Failures) ->
+    case lists:any(fun is_trouble/1, Losses) orelse lists:any(fun({_, Reason}) -> failure_level(Reason) =:= warning end, Failures) of
+        true -> warning;
+        false -> notice
+    end.
+
+is_trouble({_Name, net_tick_timeout, true, _Flap}) -> true;
+is_trouble({_Name, _Reason, _IsWanted, Flap}) -> Flap =/= none.
+
+with_failure([], Facts) -> Facts;
+with_failure([{_Node, Reason} | _], Facts) -> Facts#{failure => Reason}.
+
+by_node(Failures) ->
+    maps:from_list([{node_of(Name), Reason} || {Name, Reason} <- Failures]).
+
+without_outcome({_Outcome, Reason}) -> Reason;
+without_outcome(Other) -> Other.
+
 %% Where the port is in the names of nodes, nobody has to ask epmd for it; a node without `-epmd_module' does.
-asks_epmd(#{name := Name, connect := {net_kernel, connect_node, []}} = Options) ->
+asks_epmd(#{connect := {net_kernel, connect_node, []}} = Options) ->
     case net_kernel:epmd_module() =:= erl_epmd andalso caravan_node_names:have_port(Options) of
-        true -> log(warning, asks_epmd, Name, #{tool => caravan_tool:tool()});
+        true -> log(warning, asks_epmd, Options, #{tool => caravan_tool:tool()});
         false -> ok
     end;
 asks_epmd(_Options) ->
@@ -98,22 +149,30 @@ asks_epmd(_Options) ->
 outcome(fresh) -> #{outcome => fresh};
 outcome({Outcome, Reason}) -> #{outcome => Outcome, reason => Reason}.
 
-looked_up(Same, Same, _Query, _Options) ->
+looked_up(Same, Same, _Facts, _Options) ->
     ok;
-looked_up(fresh, none, _Query, _Options) ->
+looked_up(fresh, none, _Facts, _Options) ->
     ok;
-looked_up(fresh, _Before, Query, #{name := Name}) ->
-    log(notice, records_again, Name, #{query => Query});
-looked_up({empty, Reason}, _Before, Query, #{name := Name}) ->
-    log(notice, no_records, Name, #{query => Query, reason => Reason});
-looked_up({failed, {client, What}}, _Before, Query, #{name := Name, dns_client := Client}) ->
-    log(warning, client_failed, Name, #{query => Query, dns_client => Client, reason => What});
-looked_up({failed, Reason}, _Before, Query, #{name := Name}) ->
-    log(warning, lookup_failed, Name, #{query => Query, reason => Reason}).
+looked_up(fresh, _Before, #{query := Query, answered := WasAnswered}, Options) ->
+    log(notice, records_event(WasAnswered), Options, #{query => Query});
+looked_up({empty, Reason}, _Before, Facts, Options) ->
+    log(notice, no_records, Options, Facts#{reason => Reason});
+looked_up({failed, {client, What}}, _Before, Facts, #{dns_client := Client} = Options) ->
+    log(warning, client_failed, Options, Facts#{dns_client => Client, reason => What});
+looked_up({failed, Reason}, _Before, Facts, Options) ->
+    log(warning, lookup_failed, Options, with_nameservers(Options, Facts#{reason => Reason})).
+
+records_event(true) -> records_again;
+records_event(false) -> records.
+
+%% Who was asked, as far as that is known here.
+with_nameservers(Options, Facts) ->
+    {Nameservers, _Source} = caravan_topology_options:nameservers(Options),
+    Facts#{nameservers => Nameservers}.
 
 %% For `config :caravan, debug: true', with every poll.
-found({ok, true}, Names, Topology) -> log(debug, found, Topology, #{nodes => nodes_of(Names)});
-found(_NoDebug, _Names, _Topology) -> ok.
+found({ok, true}, Names, Options) -> log(debug, found, Options, #{nodes => nodes_of(Names)});
+found(_NoDebug, _Names, _Options) -> ok.
 
 refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes};
 refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget};
@@ -123,9 +182,6 @@ refusal(_NoLimit, _Options, Facts) -> Facts.
 left_out_level(Faults) when map_size(Faults) =:= 0 -> notice;
 left_out_level(_Faults) -> warning.
 
-down_level(true) -> warning;
-down_level(false) -> notice.
-
 node_of(Name) -> binary_to_atom(Name).
 
 nodes_of(Names) -> lists:map(fun node_of/1, Names).
@@ -133,30 +189,36 @@ nodes_of(Names) -> lists:map(fun node_of/1, Names).
 %% By the strategy's find_nodes, without a topology's process.
 -spec found_once([node()], Topology :: atom()) -> ok.
 found_once(Nodes, Name) ->
-    log(debug, found_once, Name, #{nodes => Nodes}).
+    log(debug, found_once, #{name => Name, log => all}, #{nodes => Nodes}).
 
-%% The milliseconds are those for which DNS has not listed the node.
--spec disconnect(node(), term(), non_neg_integer(), options()) -> ok.
-disconnect(Node, Result, AbsentMs, #{name := Name}) ->
-    caravan_telemetry:execute([caravan, cluster, disconnect], #{absent_ms => AbsentMs}, #{
-        topology => Name, node => Node, result => Result
-    }),
-    log(notice, disconnect, Name, #{node => Node, result => Result, absent_ms => AbsentMs}).
+%% The milliseconds are those for which DNS has not listed the node; the function took so much native time.
+-spec disconnect(node(), term(), non_neg_integer(), Duration :: integer(), options()) -> ok.
+disconnect(Node, Result, AbsentMs, Duration, Options) ->
+    ok = caravan_libcluster:disconnected(Node, Duration, Options),
+    event([caravan, cluster, disconnect], #{absent_ms => AbsentMs}, #{node => Node, result => Result}, Options),
+    log(notice, disconnect, Options, #{node => Node, result => Result, absent_ms => AbsentMs}).
+
+%% The log has that the function fails once, function_failed/3.
+-spec disconnect_failed(node(), failure(), options()) -> ok.
+disconnect_failed(Node, Failure, Options) ->
+    caravan_libcluster:not_disconnected(Node, Failure, Options).
 
 %% A function that the options name, and how it failed.
--spec function_failed(list_nodes | disconnect, Failure, options()) -> ok when
-    Failure :: {raised, term()} | {exit, term()} | {result, term()} | timeout.
-function_failed(Option, Failure, #{name := Name} = Options) ->
+-spec function_failed(list_nodes | disconnect, failure(), options()) -> ok.
+function_failed(Option, Failure, Options) ->
     {Module, Function, Arguments} = maps:get(Option, Options),
-    log(warning, function_failed, Name, #{
+    log(warning, function_failed, Options, #{
         option => Option, function => {Module, Function, length(Arguments) + more_arguments(Option)}, failure => Failure
     }).
 
 more_arguments(list_nodes) -> 0;
 more_arguments(disconnect) -> 1.
 
-log(Level, Event, Name, Facts) ->
-    caravan_log:report(Level, Facts#{event => Event, topology => Name}, fun ?MODULE:format/1).
+log(Level, Event, #{name := Name, log := Least}, Facts) ->
+    case logger:compare_levels(Level, Least) of
+        lt -> ok;
+        _ -> caravan_log:report(Level, Facts#{event => Event, topology => Name}, fun ?MODULE:format/1)
+    end.
 
 %% The line for an event in the log; called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
@@ -174,20 +236,28 @@ words(#{event := asks_epmd, tool := Tool}) ->
     {"the names of its nodes have their ports, and this node asks epmd for them; add ~ts", [caravan_tool:flags(Tool)]};
 words(#{event := records_again, query := Query}) ->
     {"~ts has records again", [Query]};
-words(#{event := no_records, query := Query, reason := Reason}) ->
-    {"~ts has no records (~ts); nobody is disconnected", [Query, Reason]};
-words(#{event := lookup_failed, query := Query, reason := Reason}) ->
-    {"cannot look up ~ts: ~0tp; what is known stands", [Query, Reason]};
-words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason}) ->
-    {"cannot ask the dns_client ~ts for ~ts: ~ts; what is known stands", [Client, Query, failure(Reason)]};
+words(#{event := records, query := Query}) ->
+    {"~ts has records", [Query]};
+words(#{event := no_records, query := Query, reason := Reason, answered := WasAnswered}) ->
+    {"~ts has no records (~ts); ~ts", [Query, Reason, without_answer(WasAnswered, "nobody is disconnected")]};
+words(#{event := lookup_failed, query := Query, reason := Reason, answered := WasAnswered} = Report) ->
+    {"cannot look up ~ts~ts: ~0tp; ~ts", [Query, asked(Report), Reason, without_answer(WasAnswered, "what is known stands")]};
+words(#{event := never_answered, queries := Queries, held_ms := HeldMs} = Report) ->
+    {"there has been no answer with records for ~ts: ~ts~ts", [
+        time(HeldMs), with_reasons(maps:to_list(Queries), fun(Reason) -> io_lib:format("~0tp", [Reason]) end), asked(Report)
+    ]};
+words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason, answered := WasAnswered}) ->
+    {"cannot ask the dns_client ~ts for ~ts: ~ts; ~ts", [
+        Client, Query, failure(Reason), without_answer(WasAnswered, "what is known stands")
+    ]};
 words(#{event := function_failed, option := Option, function := {Module, Function, Arity}, failure := Failure}) ->
     {"the configured ~ts, ~tp:~tp/~b, ~ts", [Option, Module, Function, Arity, failure(Failure)]};
 words(#{event := found, nodes := Nodes}) ->
-    {"found ~0tp", [Nodes]};
+    {"found ~ts", [names(Nodes)]};
 words(#{event := found_once, nodes := Nodes}) ->
-    {"found nodes ~0tp", [Nodes]};
+    {"found nodes ~ts", [names(Nodes)]};
 words(#{event := change, wanted := Count, added := Added, removed := Removed}) ->
-    {"other nodes that are wanted: ~b; new: ~0tp, no more: ~0tp", [Count, Added, Removed]};
+    {"other nodes that are wanted: ~b; new: ~ts; no more: ~ts", [Count, names(Added), names(Removed)]};
 words(#{event := names_refused, reason := invalid, count := Count}) ->
     {"~b names of the answer are left out: they are no names of nodes", [Count]};
 words(#{event := names_refused, reason := max_nodes, count := Count, limit := MaxNodes}) ->
@@ -203,36 +273,88 @@ words(#{event := samples, records := Count}) ->
 words(#{event := left_out, counts := Counts}) ->
     {"more has happened than has a line of its own: ~ts; status/1 says what is so now", [counted(Counts)]};
 words(#{event := own_alias, aliases := Aliases, node := Node}) ->
-    {"DNS lists this node as ~0tp; its name is spelled ~ts, and nobody can connect to it under the other spelling",
-        [Aliases, Node]};
+    {"DNS lists this node as ~ts; its name is spelled ~ts, and nobody can connect to it under the other spelling",
+        [names(Aliases), Node]};
 words(#{event := connect_failed, node := Node, reason := Reason}) ->
     {"cannot connect to ~ts: ~ts", [Node, caravan_diagnosis:format(Reason)]};
+words(#{event := connects_failed, nodes := Nodes, reason := Reason}) ->
+    {"cannot connect to ~b nodes: ~ts: ~ts", [length(Nodes), names(Nodes, ?MAX_REASONS), caravan_diagnosis:format(Reason)]};
+words(#{event := failing, nodes := Nodes}) ->
+    {"cannot connect to ~ts", [with_reasons(latest_first(Nodes), fun failing/1)]};
+words(#{event := alone, wanted := Wanted, held_ms := HeldMs, failing := Failing}) ->
+    {"is connected to none of the ~b nodes that are wanted, for ~ts~ts", [Wanted, time(HeldMs), and_reasons(Failing)]};
+words(#{event := not_self_listed, node := Node, same_host := []}) ->
+    {"DNS does not list this node, ~ts: others do not find it", [Node]};
+words(#{event := not_self_listed, node := Node, same_host := Others}) ->
+    {"DNS does not list this node, ~ts: others do not find it; at its host it lists ~ts", [Node, names(Others)]};
 words(#{event := flapping, node := Node, reason := Reason, count := Count, left_alone := LeftAlone, connected := Connected}) ->
-    {"lost ~ts: ~0tp (~b); connections to it do not last (~b in a row): it and another node that this one is connected to may "
-     "not reach each other; it is left alone for ~b s", [Node, Reason, Connected, Count, LeftAlone div 1000]};
-words(#{event := nodes_down, nodes := Nodes, flapping := [], connected := Connected}) ->
-    {"lost ~0tp (~b)", [Nodes, Connected]};
-words(#{event := nodes_down, nodes := Nodes, flapping := Flapping, connected := Connected}) ->
-    {"lost ~0tp (~b); connections to ~0tp do not last, and these nodes are left alone for a while", [Nodes, Connected, Flapping]};
+    {"lost ~ts: ~0tp; ~b connected; connections to it do not last (~b in a row): it and another node that this one is connected to "
+     "may not reach each other; it is left alone for ~b s", [Node, Reason, Connected, Count, LeftAlone div 1000]};
+words(#{event := nodes_down, nodes := Nodes, connected := Connected} = Report) ->
+    {"lost ~b nodes: ~ts; ~b connected~ts~ts", [
+        map_size(Nodes), with_reasons(maps:to_list(Nodes), fun(Reason) -> io_lib:format("~0tp", [Reason]) end), Connected,
+        not_again(maps:get(failed, Report, #{})), flapping(maps:get(flapping, Report, []))
+    ]};
 words(#{event := connected, nodes := Nodes, connected := Count}) ->
-    {"connected to ~0tp (~b in all)", [Nodes, Count]};
+    {"connected to ~ts (~b in all)", [names(Nodes), Count]};
 words(#{event := left, nodes := [Node], connected := Connected}) ->
-    {"~ts has left (~b)", [Node, Connected]};
+    {"~ts has left; ~b connected", [Node, Connected]};
 words(#{event := left, nodes := Nodes, connected := Connected}) ->
-    {"~0tp have left (~b)", [Nodes, Connected]};
+    {"~ts have left; ~b connected", [names(Nodes), Connected]};
 words(#{event := leaving, away_ms := Milliseconds}) ->
     {"this node leaves, and connects to nobody for ~b s", [Milliseconds div 1000]};
+words(#{event := node_down, node := Node, reason := Reason, failure := Failure, connected := Connected}) ->
+    {"lost ~ts: ~0tp; ~b connected; cannot connect to it again: ~ts", [Node, Reason, Connected, caravan_diagnosis:format(Failure)]};
 words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->
-    {"lost ~ts: ~0tp (~b)", [Node, Reason, Connected]};
+    {"lost ~ts: ~0tp; ~b connected", [Node, Reason, Connected]};
 words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
     {"disconnected ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
 words(Report) ->
     {"~0tp", [Report]}.
 
+without_answer(true, Otherwise) -> Otherwise;
+without_answer(false, _Otherwise) -> "it has had no answer with records so far".
+
+asked(#{nameservers := [_ | _] = Nameservers}) -> [" at " | lists:join(", ", Nameservers)];
+asked(#{nameservers := system}) -> " at the nameservers of resolv.conf";
+asked(_Unknown) -> "".
+
+names(Names) -> names(Names, ?MAX_NAMES).
+
+names([], _Max) -> "none";
+names(Names, Max) -> some([atom_to_binary(Name) || Name <- lists:sublist(Names, Max)], length(Names)).
+
+%% Of all, so many.
+some(Texts, Count) when length(Texts) =:= Count -> lists:join(", ", Texts);
+some(Texts, Count) -> [lists:join(", ", Texts), io_lib:format(" and ~b more", [Count - length(Texts)])].
+
+with_reasons(Pairs, Format) ->
+    Shown = lists:sublist(Pairs, ?MAX_REASONS),
+    some([io_lib:format("~ts (~ts)", [Subject, Format(Reason)]) || {Subject, Reason} <- Shown], length(Pairs)).
+
+failing(#{reason := Reason, held_ms := HeldMs}) -> io_lib:format("~ts; for ~ts", [caravan_diagnosis:format(Reason), time(HeldMs)]).
+
+latest_first(Nodes) ->
+    [{Node, Fact} || {_, Node, Fact} <- lists:sort([{HeldMs, Node, Fact} || {Node, #{held_ms := HeldMs} = Fact} <- maps:to_list(Nodes)])].
+
+and_reasons(Failing) when map_size(Failing) =:= 0 -> "";
+and_reasons(Failing) -> [": cannot connect to ", with_reasons(maps:to_list(Failing), fun caravan_diagnosis:format/1)].
+
+not_again(Failed) when map_size(Failed) =:= 0 -> "";
+not_again(Failed) -> ["; cannot connect again to ", with_reasons(maps:to_list(Failed), fun caravan_diagnosis:format/1)].
+
+flapping([]) -> "";
+flapping(Nodes) -> ["; connections to ", names(Nodes), " do not last, and these nodes are left alone for a while"].
+
+time(Ms) when Ms < 120000 -> io_lib:format("~b s", [Ms div 1000]);
+time(Ms) when Ms < 7200000 -> io_lib:format("~b minutes", [Ms div 60000]);
+time(Ms) -> io_lib:format("~b hours", [Ms div 3600000]).
+
 counted(Counts) ->
     lists:join(", ", [io_lib:format("~b ~ts", [Count, happened(Kind)]) || {Kind, Count} <- lists:sort(maps:to_list(Counts))]).
 
-happened(attempt) -> "attempts that failed otherwise than before";
+happened(connect_failed) -> "times that nodes could not be connected";
+happened(failing) -> "times that they could not be connected for long";
 happened(connected) -> "times that nodes were connected";
 happened(left) -> "times that nodes have left";
 happened(lost) -> "times that nodes were lost";

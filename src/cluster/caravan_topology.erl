@@ -18,7 +18,7 @@
     outcomes = [] :: [{caravan_topology_options:query(), caravan_discovery:outcome()}],
     poll_began = 0 :: integer(),
     attempts = #{} :: #{reference() => caravan_attempt:attempt()},
-    disconnects = #{} :: #{reference() => {node(), AbsentMs :: non_neg_integer(), caravan_task:task(term())}},
+    disconnects = #{} :: #{reference() => {node(), AbsentMs :: non_neg_integer(), Began :: integer(), caravan_task:task(term())}},
     %% The name of this node, as it was when the node was distributed last.
     own = node() :: node(),
     %% Which topologies of others are told that this node leaves.
@@ -203,17 +203,19 @@ ended(Reference, Info, #state{attempts = Attempts} = State) when is_map_key(Refe
     {Node, Result, Duration} = caravan_attempt:result(Info, Attempt),
     step({attempted, text(Node), Result, Duration}, State#state{attempts = Left});
 ended(Reference, Info, #state{disconnects = Disconnects} = State) when is_map_key(Reference, Disconnects) ->
-    {{Node, AbsentMs, Task}, Left} = maps:take(Reference, Disconnects),
-    disconnected(caravan_task:result(Info, Task), Node, AbsentMs, State#state{disconnects = Left});
+    {{Node, AbsentMs, Began, Task}, Left} = maps:take(Reference, Disconnects),
+    Duration = erlang:monotonic_time() - Began,
+    disconnected(caravan_task:result(Info, Task), Node, {AbsentMs, Duration}, State#state{disconnects = Left});
 ended(_Reference, Info, #state{lookups = Lookups} = State) ->
     looked_up(maps:to_list(Lookups), Info, State).
 
-disconnected({ok, true}, Node, AbsentMs, #state{options = Options} = State) ->
-    ok = caravan_report:disconnect(Node, true, AbsentMs, Options),
+disconnected({ok, true}, Node, {AbsentMs, Duration}, #state{options = Options} = State) ->
+    ok = caravan_report:disconnect(Node, true, AbsentMs, Duration, Options),
     step({disconnected, text(Node), ok}, State#state{disconnect_fails = false});
-disconnected({ok, Result}, Node, AbsentMs, State) ->
-    disconnected({result, Result}, Node, AbsentMs, State);
-disconnected(Failure, Node, _AbsentMs, #state{options = Options, disconnect_fails = Told} = State) ->
+disconnected({ok, Result}, Node, Times, State) ->
+    disconnected({result, Result}, Node, Times, State);
+disconnected(Failure, Node, _Times, #state{options = Options, disconnect_fails = Told} = State) ->
+    ok = caravan_report:disconnect_failed(Node, Failure, Options),
     _ = [ok = caravan_report:function_failed(disconnect, Failure, Options) || not Told],
     step({disconnected, text(Node), failed}, State#state{disconnect_fails = true}).
 
@@ -295,7 +297,7 @@ act({disconnect, Name, AbsentMs}, #state{disconnects = Disconnects, options = Op
     #{disconnect := {Module, Function, Arguments}, connect_timeout := Timeout} = Options,
     Node = node_of(Name),
     Task = caravan_task:start(fun() -> apply(Module, Function, Arguments ++ [Node]) end, Timeout),
-    State#state{disconnects = Disconnects#{caravan_task:reference(Task) => {Node, AbsentMs, Task}}};
+    State#state{disconnects = Disconnects#{caravan_task:reference(Task) => {Node, AbsentMs, erlang:monotonic_time(), Task}}};
 act(list_nodes, #state{options = Options} = State) ->
     list_nodes(caravan_node_list:is_of_otp(Options), State);
 act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
@@ -358,7 +360,7 @@ status(#state{options = #{name := Name, query := Query} = Options, core = Core})
         name => Name,
         source => source(Name, caravan_config:value(topologies)),
         query => Query,
-        nameservers => nameservers(Options)
+        nameservers => caravan_topology_options:nameservers(Options)
     }).
 
 with_nodes(Key, Names) when Key =:= wanted; Key =:= connected; Key =:= connecting ->
@@ -396,16 +398,6 @@ source(Name, {ok, Topologies}) ->
     end;
 source(_Name, {error, _}) ->
     caller.
-
-%% Who is asked, and by whose word.
-nameservers(#{queries := []}) -> {none, no_query};
-nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
-nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
-nameservers(#{nameservers := default}) -> {none, resolver};
-nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
-
-of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
-of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
 %% The core has names of nodes as binaries. Those that it acts upon have passed its budget of atoms.
 

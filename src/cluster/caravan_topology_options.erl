@@ -2,7 +2,7 @@
 %% The options of a topology: each once, with its default and what is allowed.
 -module(caravan_topology_options).
 
--export([check/1, with_name/2, for_core/1]).
+-export([check/1, with_name/2, for_core/1, nameservers/1]).
 
 -export_type([query/0]).
 
@@ -55,6 +55,17 @@ for_core(#{nodes := Fixed, exclude := Excluded, queries := Queries} = Options) -
 
 list_nodes(true) -> otp;
 list_nodes(false) -> function.
+
+%% Who is asked, and by whose word.
+-spec nameservers(map()) -> {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()}.
+nameservers(#{queries := []}) -> {none, no_query};
+nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
+nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
+nameservers(#{nameservers := default}) -> {none, resolver};
+nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
+
+of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
+of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
 -spec with_name(atom(), caravan_cluster:options() | term()) -> caravan_cluster:options() | term().
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
@@ -132,7 +143,10 @@ options() ->
         {stable_for, {default, 0}, caravan_option:integer(0, 3600000)},
         {connect, {default, {net_kernel, connect_node, []}}, mfargs()},
         {disconnect, {default, {erlang, disconnect_node, []}}, mfargs()},
-        {list_nodes, {default, {erlang, nodes, [connected]}}, mfargs()}
+        {list_nodes, {default, {erlang, nodes, [connected]}}, mfargs()},
+        {log, {default, all}, caravan_option:one_of([all, debug, info, notice, warning, error, critical, alert, emergency, none])},
+        %% Said by the strategy for libcluster, with what that calls the topology.
+        {started_by, {default, caller}, {fun started_by/1, "caller, or {libcluster, Topology}"}}
         | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
     ].
 
@@ -192,6 +206,10 @@ checked_node({error, _}) -> error.
 
 is_node_name({ok, _}, Text) -> Text;
 is_node_name({error, badname}, _Text) -> error.
+
+started_by(caller) -> {ok, caller};
+started_by({libcluster, _Topology} = LibCluster) -> {ok, LibCluster};
+started_by(_) -> error.
 
 fraction(Number) when is_number(Number), Number > 0, Number =< 1 -> {ok, Number};
 fraction(_) -> error.

@@ -270,7 +270,7 @@ seen({action, {emit, Report}}, Name, Now, Vm) ->
     seen({action, {report, Report}}, Name, Now, Vm);
 seen({action, {report, {down, _, _, _}}}, _Name, _Now, #seen{options = #{list_nodes := function}} = Vm) ->
     Vm;
-seen({action, {report, {lost, _, _}}}, _Name, _Now, #seen{options = #{list_nodes := function}} = Vm) ->
+seen({action, {report, {lost, _, _, _}}}, _Name, _Now, #seen{options = #{list_nodes := function}} = Vm) ->
     Vm;
 seen({action, {report, {attempt, {failed, Peer, Reason, new}, _}}}, _Name, _Now, #seen{told = Told} = Vm) ->
     Before = maps:get(Peer, Told, []),

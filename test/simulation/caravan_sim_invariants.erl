@@ -159,10 +159,10 @@ tells_the_truth({up, Name}, Members, Connected) ->
 tells_the_truth({down, Name}, Members, _Connected) ->
     holds(is_map_key(Name, Members), tells_the_truth, {down, Name}).
 
-%% The log gives each loss its own reason, and names each member once.
+%% The log gives each loss its own reason, names each member once, and calls nobody missing who is connected.
 reports_the_truth({down, Name, Reason, _Count}, _Members, Reasons) ->
     has_reason(Name, Reason, Reasons);
-reports_the_truth({lost, Losses, Count}, Members, Reasons) ->
+reports_the_truth({lost, Losses, _Failures, Count}, Members, Reasons) ->
     holds(Count =:= map_size(Members), reports_the_truth, {lost, Count, map_size(Members)}),
     %% Who was lost twice in the moment has the last reason last.
     maps:foreach(
@@ -176,8 +176,18 @@ reports_the_truth({connected, Names, Count}, Members, _Reasons) ->
     Are = [Name || Name <- Names, is_map_key(Name, Members)],
     holds(Are =:= Names andalso lists:usort(Names) =:= Names, reports_the_truth, {connected, Names}),
     holds(Count =:= map_size(Members), reports_the_truth, {connected, Count, map_size(Members)});
+reports_the_truth({connect_failed, _Reason, Names}, Members, _Reasons) ->
+    are_missing(connect_failed, Names, Members);
+reports_the_truth({failing, Nodes}, Members, _Reasons) ->
+    are_missing(failing, [Name || {Name, _Reason, _HeldMs} <- Nodes], Members);
+reports_the_truth({alone, _Wanted, HeldMs, _Failing}, Members, _Reasons) ->
+    holds(map_size(Members) =:= 0 andalso HeldMs >= 60000, reports_the_truth, {alone, HeldMs, map_size(Members)});
 reports_the_truth(_Report, _Members, _Reasons) ->
     ok.
+
+are_missing(Report, Names, Members) ->
+    Connected = [Name || Name <- Names, is_map_key(Name, Members)],
+    holds(Connected =:= [], reports_the_truth, {Report, {connected, Connected}}).
 
 has_reason(Name, Reason, Reasons) ->
     True = maps:get(Name, Reasons, Reason),

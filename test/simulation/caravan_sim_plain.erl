@@ -25,7 +25,7 @@ step({nodeup, Name}, _Now, _Facts, #plain{connected = Connected} = State) ->
     {[], State#plain{connected = Connected#{Name => []}}};
 step({nodedown, Name, Reason}, _Now, _Facts, #plain{connected = Connected} = State) ->
     Left = maps:remove(Name, Connected),
-    {[{report, {lost, [{Name, Reason, true, none}], map_size(Left)}}], State#plain{connected = Left}};
+    {[{report, {lost, [{Name, Reason, true, none}], [], map_size(Left)}}], State#plain{connected = Left}};
 step({attempted, Name, connected, _Duration}, _Now, _Facts, #plain{attempts = Attempts} = State) ->
     {[{report, {connected, [Name], 0}}], State#plain{attempts = maps:remove(Name, Attempts)}};
 step({attempted, Name, {failed, Reason}, _Duration}, _Now, _Facts, #plain{attempts = Attempts} = State) ->

@@ -72,7 +72,7 @@ text({event, Event}) -> io_lib:format("~0tp", [Event]);
 text({action, poll}) -> none;
 text({action, {connect, Name}}) -> io_lib:format("tries ~ts", [Name]);
 text({action, {disconnect, Name, AbsentMs}}) -> io_lib:format("disconnects ~ts, absent for ~b s", [Name, AbsentMs div 1000]);
-text({action, {report, {lost, Losses, _}}}) ->
+text({action, {report, {lost, Losses, _, _}}}) ->
     Flaps = [io_lib:format("~ts (~b, ~b s)", [Name, Count, LeftAlone div 1000]) || {_, _, _, {Name, Count, LeftAlone}} <- Losses],
     flaps(Flaps);
 text({action, _}) -> none;

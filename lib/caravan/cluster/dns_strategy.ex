@@ -25,6 +25,12 @@ defmodule Caravan.Cluster.DnsStrategy do
   `:list_nodes` are those of libcluster, beside `:strategy`.
 
   With `config :caravan, debug: true`, the nodes of each poll are logged.
+
+  ## Telemetry
+
+  Beside the events of Caravan, connecting and disconnecting emits those of libcluster:
+  `[:libcluster, :connect_node, :ok | :error]` and `[:libcluster, :disconnect_node, :ok | :error]`,
+  with their measurements and metadata.
   """
 
   # No `use Cluster.Strategy`: libcluster is found at run time. To be there when this is compiled,
@@ -75,8 +81,15 @@ defmodule Caravan.Cluster.DnsStrategy do
 
   """
   @spec start_link([map()]) :: {:ok, pid()} | {:error, term()}
-  def start_link([state]),
-    do: state |> Config.new() |> Config.to_options() |> :caravan_cluster.start_link()
+  def start_link([state]) do
+    config = Config.new(state)
+
+    # So that it emits the events of libcluster as well.
+    config
+    |> Config.to_options()
+    |> Keyword.put(:started_by, {:libcluster, config.topology})
+    |> :caravan_cluster.start_link()
+  end
 
   @doc """
   Asks once, in the calling process, and connects to the nodes that are missing, one after the

@@ -4,6 +4,7 @@
 -module(caravan_discovery).
 
 -export([new/0, change/1, polled/5, is_own_name/2, wanted/1, certainty/1, failed_in_a_row/1, ttl/1, status/2]).
+-export([has_answer/1, last_lookup/1, is_self_listed/1]).
 
 -export_type([state/0, outcome/0, answer/0, options/0, report/0]).
 
@@ -284,6 +285,19 @@ certainty(#state{last_lookup = fresh, answer_complete = true}) -> fresh;
 certainty(#state{last_lookup = fresh}) -> incomplete;
 certainty(#state{last_lookup = {Outcome, _}}) -> Outcome;
 certainty(#state{last_lookup = none}) -> none.
+
+-spec has_answer(state()) -> boolean().
+has_answer(#state{answered_at = At}) ->
+    At =/= undefined.
+
+-spec last_lookup(state()) -> caravan_cluster:last_lookup().
+last_lookup(#state{last_lookup = Last}) ->
+    Last.
+
+%% Whether the last answer has this node.
+-spec is_self_listed(state()) -> boolean().
+is_self_listed(#state{self_listed = IsListed}) ->
+    IsListed.
 
 -spec failed_in_a_row(state()) -> non_neg_integer().
 failed_in_a_row(#state{failed = Failed}) ->

@@ -1,11 +1,12 @@
 %% @private
 %% What the log is told of members that come and go. A node that joins a large cluster, or leaves it, is connected to all of it
-%% or loses all of it within a moment, and one line says so. A functional state of the deciding core.
+%% or loses all of it within a moment, and one line says so. A node that is lost and cannot be connected again is one event, and so
+%% are nodes that cannot be connected for the same reason. A functional state of the deciding core.
 -module(caravan_news).
 
--export([new/1, came/3, lost/3, left/2, has_line/3, due/3, due_at/1]).
+-export([new/1, came/3, lost/3, left/2, failed/4, has_line/3, due/3, due_at/1]).
 
--export_type([state/0, loss/0]).
+-export_type([state/0, loss/0, failure/0]).
 
 -type name() :: binary().
 
@@ -13,16 +14,21 @@
 %% leaves is `left'.
 -type loss() :: {name(), Reason :: term(), IsWanted :: boolean(), caravan_flaps:flap() | none}.
 
+-type failure() :: {name(), Reason :: term()}.
+
 -type report() ::
     {connected, [name(), ...], Members :: non_neg_integer()}
-    | {lost, [loss(), ...], Members :: non_neg_integer()}
+    %% With those of them that could not be connected again.
+    | {lost, [loss(), ...], [failure()], Members :: non_neg_integer()}
     | {left, [name(), ...], Members :: non_neg_integer()}
+    | {connect_failed, Reason :: term(), [name(), ...]}
     | {left_out, caravan_line_budget:counts()}.
 
 -record(state, {
     %% The last one first.
     newcomers = [] :: [name()],
     losses = [] :: [loss()],
+    failures = [] :: [failure()],
     %% When the log is told of them.
     told_at = none :: integer() | none,
     lines :: caravan_line_budget:state()
@@ -52,6 +58,11 @@ left(Name, #state{losses = Losses} = State) ->
 as_left(Name, {Name, _Reason, IsWanted, _Flap}) -> {Name, left, IsWanted, none};
 as_left(_Name, Loss) -> Loss.
 
+%% A node could not be connected, for a reason that is new.
+-spec failed(name(), Reason :: term(), Now :: integer(), state()) -> state().
+failed(Name, Reason, Now, #state{failures = Failures} = State) ->
+    soon(Now, State#state{failures = [{Name, Reason} | Failures]}).
+
 soon(Now, #state{told_at = none} = State) -> State#state{told_at = Now + caravan_schedule:report_delay()};
 soon(_Now, State) -> State.
 
@@ -61,25 +72,45 @@ has_line(Kind, Now, #state{lines = Lines} = State) ->
     {HasLine, Left} = caravan_line_budget:spend(Kind, Now, Lines),
     {HasLine, State#state{lines = Left}}.
 
-%% What the log is told now. Of those that came, those that are there still.
+%% What the log is told now. Of those that came, those that are there still; of those that failed, those that are missing still.
 -spec due(Now :: integer(), caravan_members:state(), state()) -> {[report()], state()}.
 due(Now, Members, State) ->
     {OfMembers, Told} = due_of_members(Now, Members, State),
     {LeftOut, Lines} = caravan_line_budget:summary(Now, Told#state.lines),
     {[{left_out, LeftOut} || LeftOut =/= none] ++ OfMembers, Told#state{lines = Lines}}.
 
-due_of_members(Now, Members, #state{told_at = At, newcomers = Newcomers, losses = Losses} = State) when is_integer(At), At =< Now ->
+due_of_members(Now, Members, #state{told_at = At, newcomers = Newcomers, losses = LastFirst} = State) when is_integer(At), At =< Now ->
     Came = [Name || Name <- lists:usort(Newcomers), caravan_members:is_member(Name, Members)],
     Count = caravan_members:count(Members),
-    %% Of who was lost twice the last reason counts.
-    Last = maps:from_list([{Name, Reason} || {Name, Reason, _, _} <- lists:reverse(Losses)]),
-    {Departures, Lost} = lists:partition(fun(Loss) -> map_get(element(1, Loss), Last) =:= left end, lists:reverse(Losses)),
+    {Departures, Losses} = departures(lists:reverse(LastFirst)),
     Left = lists:usort([Name || {Name, _, _, _} <- Departures]),
-    Reports = [{lost, Lost, Count} || Lost =/= []] ++ [{left, Left, Count} || Left =/= []]
-        ++ [{connected, Came, Count} || Came =/= []],
-    {Reports, State#state{told_at = none, newcomers = [], losses = []}};
+    Failures = [
+        Failure
+     || {Name, _} = Failure <- lists:reverse(State#state.failures),
+        not caravan_members:is_member(Name, Members), not lists:member(Name, Left)
+    ],
+    {OfLost, Others} = lists:partition(fun({Name, _Reason}) -> lists:keymember(Name, 1, Losses) end, Failures),
+    Reports = lists:append([
+        [{lost, Losses, OfLost, Count} || Losses =/= []],
+        [{left, Left, Count} || Left =/= []],
+        by_reason(Others),
+        [{connected, Came, Count} || Came =/= []]
+    ]),
+    {Reports, State#state{told_at = none, newcomers = [], losses = [], failures = []}};
 due_of_members(_Now, _Members, State) ->
     {[], State}.
+
+%% Of who was lost twice the last reason counts.
+departures(Losses) ->
+    Last = maps:from_list([{Name, Reason} || {Name, Reason, _, _} <- Losses]),
+    lists:partition(fun(Loss) -> map_get(element(1, Loss), Last) =:= left end, Losses).
+
+by_reason([]) ->
+    [];
+by_reason([{_Name, Reason} | _] = Failures) ->
+    Kind = caravan_reason_kind:of_reason(Reason),
+    {Same, Others} = lists:partition(fun({_, Other}) -> caravan_reason_kind:of_reason(Other) =:= Kind end, Failures),
+    [{connect_failed, Reason, lists:usort([Name || {Name, _} <- Same])} | by_reason(Others)].
 
 %% When due/3 has something to say.
 -spec due_at(state()) -> integer() | none.

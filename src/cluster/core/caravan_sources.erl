@@ -4,6 +4,7 @@
 -module(caravan_sources).
 
 -export([new/3, change/4, forget_named_by_own/1, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
+-export([has_answer/2, last_lookup/2, self_listed/3]).
 
 -export_type([state/0]).
 
@@ -112,6 +113,27 @@ certainty(State) ->
 
 certainties(#state{discoveries = Discoveries}) ->
     [caravan_discovery:certainty(Discovery) || Discovery <- maps:values(Discoveries)].
+
+%% Whether the query has ever had an answer with records.
+-spec has_answer(query(), state()) -> boolean().
+has_answer(Query, #state{discoveries = Discoveries}) ->
+    #{Query := Discovery} = Discoveries,
+    caravan_discovery:has_answer(Discovery).
+
+-spec last_lookup(query(), state()) -> caravan_cluster:last_lookup().
+last_lookup(Query, #state{discoveries = Discoveries}) ->
+    #{Query := Discovery} = Discoveries,
+    caravan_discovery:last_lookup(Discovery).
+
+%% Whether the last poll lists this node, or the options do. Only complete answers say that it is not listed.
+-spec self_listed(Own :: name(), caravan_topology_core:options(), state()) -> boolean() | unknown.
+self_listed(Own, #{nodes := Fixed}, #state{discoveries = Discoveries} = State) ->
+    IsListed = lists:member(Own, Fixed) orelse lists:any(fun caravan_discovery:is_self_listed/1, maps:values(Discoveries)),
+    self_listed(IsListed, certainty(State)).
+
+self_listed(true, _Certainty) -> true;
+self_listed(false, fresh) -> false;
+self_listed(false, _Unsure) -> unknown.
 
 %% How the last poll ended, for who says when the next one comes. The first answer changes nothing that was known.
 -spec pace(Before :: state(), IsChanged :: boolean(), state()) -> caravan_schedule:pace().

@@ -4,7 +4,7 @@
 %% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
 %%
 %% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
-%% caravan_leavers, caravan_prune, caravan_news, caravan_health_core, caravan_schedule. Here they meet.
+%% caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule. Here they meet.
 -module(caravan_topology_core).
 
 -export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, wanted/1, members/1, is_connected/2, is_line/1]).
@@ -104,7 +104,8 @@
 -type report() ::
     distributed
     | not_distributed
-    | {looked_up, query(), caravan_cluster:last_lookup(), Before :: caravan_cluster:last_lookup(),
+    %% With whether the query had an answer with records before.
+    | {looked_up, query(), caravan_cluster:last_lookup(), Before :: caravan_cluster:last_lookup(), WasAnswered :: boolean(),
         #{duration := integer(), endpoints := non_neg_integer()}}
     | {found, [name()]}
     | {names_refused, Refused :: #{atom() => pos_integer()}}
@@ -116,12 +117,20 @@
     | {down, name(), Reason :: term(), Members :: non_neg_integer()}
     %% Members that came, and those that were lost, within a moment.
     | {connected, [name(), ...], Members :: non_neg_integer()}
-    | {lost, [caravan_news:loss(), ...], Members :: non_neg_integer()}
+    | {lost, [caravan_news:loss(), ...], [caravan_news:failure()], Members :: non_neg_integer()}
     %% Members that were lost and had said that they leave.
     | {left, [name(), ...], Members :: non_neg_integer()}
     %% This node leaves.
     | {leaving, Milliseconds :: pos_integer()}
-    | {left_out, caravan_line_budget:counts()}.
+    %% Nodes that could not be connected, within a moment.
+    | {connect_failed, Reason :: term(), [name(), ...]}
+    | {left_out, caravan_line_budget:counts()}
+    %% What has held for some time, with the milliseconds.
+    | {alone, Wanted :: pos_integer(), HeldMs :: non_neg_integer(), [caravan_news:failure()]}
+    | {failing, [{name(), Reason :: term(), HeldMs :: non_neg_integer()}, ...]}
+    | {never_answered, [{query(), caravan_cluster:last_lookup()}, ...], HeldMs :: non_neg_integer()}
+    %% With the names that are listed for the host of this node.
+    | {not_self_listed, Own :: name(), OfSameHost :: [name()]}.
 
 -record(state, {
     options :: options(),
@@ -160,6 +169,7 @@
     distributed = unknown :: unknown | boolean(),
     news :: caravan_news:state(),
     health :: caravan_health_core:state(),
+    reminders = caravan_reminders:new() :: caravan_reminders:state(),
     %% Connected, as the attempt says, and not in the user's list since; and those that the log has told of.
     unseen = #{} :: #{name() => since_before | asked},
     told_unseen = [] :: [name()],
@@ -212,7 +222,7 @@ step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
     done(Now, connect(Now, Facts, event(Event, Now, Facts, State)));
 %% The node has become distributed, or is so no more, and has another name.
 step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
-    Renamed = State#state{own = Own, connector = caravan_connector:rename(Own, Connector)},
+    Renamed = ends(not_self_listed, State#state{own = Own, connector = caravan_connector:rename(Own, Connector)}),
     step(Event, Now, Facts, reconsider_all(want(Now, first_named(Now, Renamed)))).
 
 %% Names that are made with the basename of this node were made of none until then: they are nobody's.
@@ -228,7 +238,7 @@ named_now(Now, Sources, State) -> State#state{sources = Sources, look_at = Now}.
 done(Now, State) ->
     #state{actions = Actions, news = News} = Observed = observed(Now, State),
     {Allowed, Left} = lists:mapfoldl(fun(Action, Next) -> in_budget(Action, Now, Next) end, News, lists:reverse(Actions)),
-    {Allowed, Observed#state{actions = [], news = Left}}.
+    {Allowed, holds_if(is_alone(Now, Observed), alone, Now, Observed#state{actions = [], news = Left})}.
 
 observed(Now, #state{health = Health, actions = Actions} = State) ->
     case caravan_health_core:was_ready(Health) of
@@ -245,6 +255,22 @@ first_ready(Health, State) ->
 is_other_cluster({tell, _}) -> true;
 is_other_cluster(Action) -> is_change(Action).
 
+%% While it is not known who is connected, this node is not distributed, or has left, nobody is missed.
+is_alone(_Now, #state{connected = unknown}) ->
+    false;
+is_alone(_Now, #state{distributed = false}) ->
+    false;
+is_alone(Now, #state{wanted = Wanted, members = Members, leavers = Leavers}) ->
+    map_size(Wanted) > 0 andalso caravan_members:count(Members) =:= 0 andalso not caravan_leavers:is_away(Now, Leavers).
+
+holds_if(true, Subject, Now, #state{reminders = Reminders} = State) ->
+    State#state{reminders = caravan_reminders:holds(Subject, Now, Reminders)};
+holds_if(false, Subject, _Now, State) ->
+    ends(Subject, State).
+
+ends(Subject, #state{reminders = Reminders} = State) ->
+    State#state{reminders = caravan_reminders:ends(Subject, Reminders)}.
+
 in_budget({report, Report} = Action, Now, News) ->
     case is_counted(Report) andalso caravan_news:has_line(element(1, Report), Now, News) of
         false -> {Action, News};
@@ -254,9 +280,12 @@ in_budget({report, Report} = Action, Now, News) ->
 in_budget(Action, _Now, News) ->
     {Action, News}.
 
-%% Those that come once have no part in it, nor has the summary of those that were left out.
+%% Those that come once have no part in it, nor have the summary of those that were left out and what is said rarely.
 is_counted({left_out, _}) -> false;
 is_counted({leaving, _}) -> false;
+is_counted({alone, _, _, _}) -> false;
+is_counted({never_answered, _, _}) -> false;
+is_counted({not_self_listed, _, _}) -> false;
 is_counted({own_alias, _}) -> false;
 is_counted({samples, _}) -> false;
 is_counted(not_distributed) -> false;
@@ -269,7 +298,7 @@ report(Report, State) ->
     act({report, Report}, State).
 
 event(wake, Now, Facts, State) ->
-    look_if_due(Now, Facts, tell_news(Now, await_no_more(Now, readmit(Now, State))));
+    look_if_due(Now, Facts, remind(Now, tell_news(Now, await_no_more(Now, readmit(Now, State)))));
 event(poll, Now, Facts, State) ->
     look(Now, Facts, State);
 event({polled, Outcomes, Duration}, Now, Facts, State) ->
@@ -281,7 +310,7 @@ event({nodeup, _Name}, _Now, _Facts, State) ->
 event({nodedown, Name, Reason}, Now, Facts, State) ->
     look_after_nodedown(Name, Now, Facts, refresh(down(Name, Reason, Now, Facts, State)));
 event({listed, Names}, Now, Facts, State) ->
-    settled(Now, Facts, tell_of_unseen(listed(Names, Now, Facts, one_list_less(State))));
+    settled(Now, Facts, tell_of_unseen(Now, listed(Names, Now, Facts, one_list_less(State))));
 event(refresh, _Now, _Facts, State) ->
     refresh(State);
 event(check, _Now, _Facts, State) ->
@@ -349,9 +378,9 @@ look_within_interval(Now, #{random := Random}, #state{options = #{poll_interval 
 polled(Outcomes, Duration, Now, Facts, #state{sources = Before, published = WantedBefore, options = Options} = State) ->
     {Reports, Sources} = caravan_sources:polled(Outcomes, Now, Facts#{connected => connected(State)}, Options, Before),
     Reported = lists:foldl(
-        fun({Query, Report}, Next) -> report(of_query(Report, Query, Duration), Next) end, State#state{sources = Sources}, Reports
+        fun({Query, Report}, Next) -> report(of_query(Report, Query, Before, Duration), Next) end, State#state{sources = Sources}, Reports
     ),
-    Answered = in_answer(caravan_sources:certainty(Sources), Now, want_again(Before, Now, Reported)),
+    Answered = in_answer(caravan_sources:certainty(Sources), Now, want_again(Before, Now, answers_hold(Outcomes, Now, Reported))),
     #state{published = Wanted} = Published = publish_again(WantedBefore, Answered),
     Pace = caravan_sources:pace(Before, Wanted =/= WantedBefore, Sources),
     look_again(Now, Facts, schedule(Pace, Now, Facts, settle(Now, Facts, Published))).
@@ -361,10 +390,27 @@ look_again(Now, Facts, #state{looks_again = true} = State) ->
 look_again(_Now, _Facts, State) ->
     State.
 
-of_query({looked_up, Outcome, Before, Endpoints}, Query, Duration) ->
-    {looked_up, Query, Outcome, Before, #{duration => Duration, endpoints => Endpoints}};
-of_query(Report, _Query, _Duration) ->
+of_query({looked_up, Outcome, Before, Endpoints}, Query, Sources, Duration) ->
+    WasAnswered = caravan_sources:has_answer(Query, Sources),
+    {looked_up, Query, Outcome, Before, WasAnswered, #{duration => Duration, endpoints => Endpoints}};
+of_query(Report, _Query, _Sources, _Duration) ->
     Report.
+
+%% What the answers of a poll say of queries and of this node.
+answers_hold(Outcomes, Now, #state{sources = Sources} = State) ->
+    lists:foldl(
+        fun({Query, _Outcome}, Next) ->
+            holds_if(not caravan_sources:has_answer(Query, Sources), {never_answered, Query}, Now, Next)
+        end,
+        self_listed(caravan_sources:self_listed(State#state.own, State#state.options, Sources), Now, State),
+        Outcomes
+    ).
+
+%% Only a complete answer says that this node is not listed, and a node that has no name cannot be.
+self_listed(true, _Now, State) -> ends(not_self_listed, State);
+self_listed(_NotOrUnknown, _Now, #state{own = ?NOBODY} = State) -> State;
+self_listed(false, Now, State) -> holds_if(true, not_self_listed, Now, State);
+self_listed(unknown, _Now, State) -> State.
 
 %% Answers that differ each time, as those of a server that shows samples, make every second look a quick one, and no more.
 schedule({changed, Ttl}, Now, Facts, #state{is_quick = true} = State) ->
@@ -444,10 +490,10 @@ listed_now(Name, Now, #state{members = Members, unlisted = Unlisted} = State) ->
 
 listed_no_more(Name, Until, #state{members = Members, unlisted = Unlisted} = State) ->
     IsMember = caravan_members:is_member(Name, Members),
-    reconsider(Name, State#state{
+    reconsider(Name, ends({failing, Name}, State#state{
         members = caravan_members:unlisted(Name, Until, Members),
         unlisted = maps:merge(Unlisted, maps:from_list([{Name, []} || IsMember]))
-    }).
+    })).
 
 %% Who is connected
 
@@ -488,6 +534,7 @@ up(Name, Now, #state{connected = Connected, members = Members, listeners = Liste
         listeners = caravan_listeners:up(Name, Listeners),
         connector = caravan_connector:up(Name, Now, Connector),
         leavers = caravan_leavers:up(Name, caravan_listeners:alternatives(Name, Listeners), State#state.leavers),
+        reminders = caravan_reminders:ends({failing, Name}, State#state.reminders),
         unseen = maps:remove(Name, State#state.unseen),
         told_unseen = lists:delete(Name, State#state.told_unseen)
     },
@@ -559,7 +606,7 @@ went(went, {Name, Reason, _IsWanted, _Flap} = Loss, Now, #state{members = Member
 %% whether the log has told of it or not.
 leaving(Name, Until, {false, true}, #state{connector = Connector, news = News} = State) ->
     Left = State#state{connector = caravan_connector:left(Name, Connector), news = caravan_news:left(Name, News)},
-    reconsider_alternatives(Name, says(Name, Until, false, Left));
+    reconsider_alternatives(Name, says(Name, Until, false, ends({failing, Name}, Left)));
 leaving(Name, Until, {true, _IsWanted}, State) ->
     says(Name, Until, true, State);
 %% Nobody would try it anyway.
@@ -577,6 +624,35 @@ await_no_more(Now, #state{leavers = Leavers} = State) ->
 tell_news(Now, #state{news = News, members = Members} = State) ->
     {Reports, Next} = caravan_news:due(Now, Members, News),
     lists:foldl(fun report/2, State#state{news = Next}, Reports).
+
+%% What has held for so long that somebody should look at it, in a line for each kind.
+remind(Now, #state{reminders = Reminders} = State) ->
+    case caravan_reminders:due(Now, Reminders) of
+        {[], _Same} -> State;
+        {Due, Next} -> lists:foldl(fun report/2, State#state{reminders = Next}, reminders(Due, Now, State))
+    end.
+
+reminders(Due, Now, #state{sources = Sources, reminders = Reminders, wanted = Wanted} = State) ->
+    Failing = failing(Now, State),
+    Nodes = [{Name, maps:get(Name, Failing), Held} || {{failing, Name}, Held} <- Due, is_map_key(Name, Failing)],
+    Queries = [{{Query, caravan_sources:last_lookup(Query, Sources)}, Held} || {{never_answered, Query}, Held} <- Due],
+    lists:append([
+        [{alone, map_size(Wanted), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
+        %% The line above has them.
+        [{failing, Nodes} || Nodes =/= [], not caravan_reminders:is_held(alone, Reminders)],
+        [{never_answered, [Query || {Query, _} <- Queries], lists:max([Held || {_, Held} <- Queries])} || Queries =/= []],
+        [{not_self_listed, State#state.own, of_own_host(State)} || {not_self_listed, _Held} <- Due]
+    ]).
+
+%% Nodes that could not be connected, and why. Connections that do not last are told of whenever one is lost.
+failing(Now, #state{connector = Connector}) ->
+    maps:from_list([{Name, Reason} || {Name, #{reason := Reason}} <- maps:to_list(caravan_connector:failing(Now, Connector)), Reason =/= lost_soon]).
+
+%% A node that is registered with another port, or under another basename.
+of_own_host(#state{own = Own, published = Wanted}) ->
+    [Name || Name <- Wanted, caravan_discovery:is_own_name(host(Name), host(Own))].
+
+host(Name) -> lists:last(binary:split(Name, <<"@">>)).
 
 %% Who is tried
 
@@ -634,15 +710,26 @@ connect_unless(false, Now, #state{connector = Connector} = State) ->
 
 attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = Connector} = State) ->
     {Event, Next} = caravan_connector:ended(Name, Result, Now, Random, Connector),
-    Report = {attempt, Event, Duration},
-    after_attempt(Result, Name, ended(is_left_alone(Name, State), Name, Report, State#state{connector = Next})).
+    after_attempt(Result, Name, ended(is_left_alone(Name, State), Name, Event, Duration, Now, State#state{connector = Next})).
 
 %% An attempt at a node that has said meanwhile that it leaves. That it fails is no news.
-ended(true, Name, {attempt, {failed, Name, Reason, _}, Duration}, #state{connector = Connector} = State) ->
-    Left = State#state{connector = caravan_connector:left(Name, Connector)},
-    report({attempt, {failed, Name, Reason, known}, Duration}, Left);
-ended(_IsLeftAlone, _Name, Report, State) ->
-    report(Report, State).
+ended(true, Name, {failed, Name, Reason, _Novelty}, Duration, _Now, #state{connector = Connector} = State) ->
+    act({emit, {attempt, {failed, Name, Reason, known}, Duration}}, State#state{connector = caravan_connector:left(Name, Connector)});
+ended(_IsLeftAlone, _Name, Event, Duration, Now, State) ->
+    failed(Event, Duration, Now, State).
+
+%% Telemetry has each attempt, and the log each kind of failure once, with others of the moment; then that it goes on.
+failed(Event, Duration, Now, State) ->
+    Name = element(2, Event),
+    IsMissing = is_map_key(Name, State#state.wanted) andalso not is_connected(Name, State),
+    Emitted = act({emit, {attempt, Event, Duration}}, State),
+    fails(IsMissing, Name, Now, Emitted#state{news = news_of_attempt(Event, Now, Emitted#state.news)}).
+
+news_of_attempt({failed, Name, Reason, new}, Now, News) -> caravan_news:failed(Name, Reason, Now, News);
+news_of_attempt(_ConnectedOrKnown, _Now, News) -> News.
+
+fails(true, Name, Now, State) -> holds_if(true, {failing, Name}, Now, State);
+fails(false, _Name, _Now, State) -> State.
 
 %% Most times `nodeup' has come before; a list of the user's knows no such message.
 after_attempt(connected, Name, #state{options = #{list_nodes := function}, unseen = Unseen, lists_due = Due} = State) ->
@@ -658,10 +745,10 @@ which_list(0) -> asked;
 which_list(_Due) -> since_before.
 
 %% A node that the attempt connects and that the list never has is tried again and again, and told of once.
-tell_of_unseen(#state{unseen = Unseen, told_unseen = Told} = State) ->
+tell_of_unseen(Now, #state{unseen = Unseen, told_unseen = Told} = State) ->
     New = lists:sort([Name || {Name, asked} <- maps:to_list(Unseen)]) -- Told,
     lists:foldl(
-        fun(Name, Next) -> report({attempt, {failed, Name, not_listed, new}, 0}, Next) end,
+        fun(Name, Next) -> failed({failed, Name, not_listed, new}, 0, Now, Next) end,
         State#state{
             unseen = maps:from_list([{Name, asked} || {Name, since_before} <- maps:to_list(Unseen)]), told_unseen = New ++ Told
         },
@@ -671,9 +758,10 @@ tell_of_unseen(#state{unseen = Unseen, told_unseen = Told} = State) ->
 %% Other options
 
 %% What is wanted stands until there are answers under the new options, which may be incomplete ones.
-change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed}} = State) ->
+change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed, queries := Queries}} = State) ->
     Cancelled = cancel_poll(State),
-    reconsider_all(want(Now, Cancelled#state{
+    Forgotten = lists:foldl(fun ends/2, Cancelled, [not_self_listed | [{never_answered, Query} || Query <- Queries]]),
+    reconsider_all(want(Now, Forgotten#state{
         options = Options,
         sources = caravan_sources:change(Options, maps:without(Fixed, Wanted), Now, Sources),
         settles = false,
@@ -695,10 +783,10 @@ listeners(#{listener := ListenerOf}, #state{published = Wanted} = State) ->
 
 %% When the event `wake' is to come.
 -spec wake_at(state()) -> integer() | none.
-wake_at(#state{look_at = LookAt, news = News, health = Health, excluded = Excluded} = State) ->
+wake_at(#state{look_at = LookAt, news = News, health = Health, reminders = Reminders, excluded = Excluded} = State) ->
     Times = [
         LookAt, caravan_news:due_at(News), caravan_leavers:due_at(State#state.leavers), caravan_health_core:ready_at(Health),
-        next_start(State)
+        caravan_reminders:due_at(Reminders), next_start(State)
     ],
     lists:foldl(fun caravan_schedule:earlier/2, none, Times ++ maps:values(Excluded)).
 
@@ -785,9 +873,8 @@ is_connected(Name, State) ->
 
 %% Whether the report is a line of the log at level notice or above.
 -spec is_line(report()) -> boolean().
-is_line({looked_up, _Query, Same, Same, _}) -> false;
-is_line({looked_up, _Query, fresh, none, _}) -> false;
-is_line({attempt, {failed, _, _, new}, _}) -> true;
+is_line({looked_up, _Query, Same, Same, _, _}) -> false;
+is_line({looked_up, _Query, fresh, none, _, _}) -> false;
 is_line({attempt, _, _}) -> false;
 is_line({found, _}) -> false;
 is_line({change, _, _, _}) -> false;

@@ -58,6 +58,27 @@ defmodule Caravan.Cluster.DnsStrategyTest do
                :caravan_test_topology.await(:strategy_test, :wanted, nodes)
     end
 
+    test "emits the events of libcluster", %{config: config} do
+      :caravan_test_telemetry.with(fn ->
+        for topology <- [:strategy_test, "strategy_test"] do
+          state = %State{
+            topology: topology,
+            config: config,
+            connect: {__MODULE__, :connect, [self(), true]},
+            list_nodes: {__MODULE__, :connected, [[]]}
+          }
+
+          start_supervised!(%{id: topology, start: {DnsStrategy, :start_link, [[state]]}})
+          metadata = %{node: :"app-4371@n1.test", topology: topology}
+
+          assert {%{duration: _}, ^metadata} =
+                   :caravan_test_telemetry.await([:libcluster, :connect_node, :ok], metadata)
+
+          :ok = stop_supervised(topology)
+        end
+      end)
+    end
+
     test "takes a text as the name of a topology", %{config: config} do
       state = %State{topology: "strategy_test", config: config}
       start_supervised!(%{id: :text, start: {DnsStrategy, :start_link, [[state]]}})

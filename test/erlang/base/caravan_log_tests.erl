@@ -14,12 +14,28 @@ an_event_is_logged_as_data_and_has_a_line_test() ->
     #{level := error, msg := {report, Logged}, meta := #{report_cb := Line}} =
         logged(Report, fun(#{port := Port}) -> {"caravan: ~b", [Port]} end),
     ?assertEqual(Report, Logged),
-    ?assertEqual({"caravan: ~b", [4370]}, Line(Report)).
+    ?assertEqual("caravan: 4370", text(Line(Report))).
+
+%% Filters need one key for all that concerns a topology, whichever process logs it.
+an_event_of_a_topology_has_it_in_its_metadata_test() ->
+    Words = fun(_) -> {"caravan", []} end,
+    ?assertMatch(#{meta := #{caravan_topology := app}}, logged(#{event => connected, topology => app}, Words)),
+    #{meta := Metadata} = logged(#{event => listening}, Words),
+    ?assertNot(is_map_key(caravan_topology, Metadata)).
+
+%% Elixir's Logger lays out terms in a format by its own rules, and in many lines.
+no_term_is_left_in_the_format_test() ->
+    Report = #{event => found, nodes => lists:seq(1, 500)},
+    #{meta := #{report_cb := Line}} = logged(Report, fun(#{nodes := Nodes}) -> {"caravan ~0tp", [Nodes]} end),
+    {"~ts", [Text]} = Line(Report),
+    ?assertEqual(nomatch, string:find(Text, "\n")).
 
 %% As when a filter of the user's has changed it.
 an_event_that_its_words_do_not_fit_has_a_line_all_the_same_test() ->
     #{meta := #{report_cb := Line}} = logged(#{event => listening}, fun(_) -> error(on_purpose) end),
-    ?assertEqual({"caravan: ~0tp", [#{event => "[redacted]"}]}, Line(#{event => "[redacted]"})).
+    ?assertEqual("caravan: #{event => \"[redacted]\"}", text(Line(#{event => "[redacted]"}))).
+
+text({Format, Arguments}) -> lists:flatten(io_lib:format(Format, Arguments)).
 
 logged(Report, Words) ->
     ok = logger:add_handler(?MODULE, ?MODULE, #{config => self()}),

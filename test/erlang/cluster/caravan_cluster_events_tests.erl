@@ -17,6 +17,9 @@ events_test_() ->
         fun members_are_events/1,
         fun a_change_of_what_is_wanted_is_an_event/1,
         fun a_disconnect_is_an_event/1,
+        fun libcluster_has_its_own_events/1,
+        fun libcluster_has_its_own_events_of_disconnects/1,
+        fun nobody_else_has_those_of_libcluster/1,
         fun refused_names_are_an_event_once/1,
         fun a_telemetry_that_fails_disturbs_nobody/1,
         fun a_handler_may_ask_for_the_status/1,
@@ -33,68 +36,29 @@ with_topology(Server, Overrides, Test) ->
     Peers = caravan_test_peers:new(),
     caravan_test_topology:with(maps:merge(options(Server, Peers), Overrides), fun() -> Test(Peers) end).
 
-%% A module `telemetry' that passes its events on to the test.
-with_telemetry(Body, Test) ->
-    ok = persistent_term:put(?MODULE, self()),
-    Source = "-module(telemetry). -export([execute/3]). execute(Event, Measurements, Metadata) -> " ++ Body ++ ".",
-    {ok, Tokens, _} = erl_scan:string(Source),
-    Forms = [form(Form) || Form <- forms(Tokens, [])],
-    {ok, telemetry, Beam} = compile:forms(Forms, []),
-    {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
-    try
-        Test()
-    after
-        true = code:delete(telemetry),
-        _ = code:purge(telemetry),
-        persistent_term:erase(?MODULE)
-    end.
-
-forms([], []) -> [];
-forms([{dot, _} = Dot | Tokens], Form) -> [lists:reverse([Dot | Form]) | forms(Tokens, [])];
-forms([Token | Tokens], Form) -> forms(Tokens, [Token | Form]).
-
-form(Tokens) ->
-    {ok, Form} = erl_parse:parse_form(Tokens),
-    Form.
-
-with_telemetry(Test) ->
-    Send = "persistent_term:get(" ++ ?MODULE_STRING ++ ") ! {telemetry, Event, Measurements, Metadata}, ok",
-    with_telemetry(Send, Test).
-
-%% The first event of that name, with some metadata; others go.
-await_event(Event, Expected) ->
-    receive
-        {telemetry, Event, Measurements, Metadata} ->
-            case maps:with(maps:keys(Expected), Metadata) of
-                Expected -> {Measurements, Metadata};
-                _ -> await_event(Event, Expected)
-            end
-    after ?GUARD_MS -> error({no_event, Event, Expected})
-    end.
-
 %% Handlers run in the process of the topology.
 a_handler_may_ask_for_the_status(Server) ->
     put_nodes(Server, [4371]),
-    Send = "persistent_term:get(" ++ ?MODULE_STRING ++ ") ! "
+    Send = "persistent_term:get(caravan_test_telemetry) ! "
         "{telemetry, Event, Measurements, Metadata#{status => caravan_cluster:status(test_topology)}}, ok",
-    with_telemetry(Send, fun() ->
+    caravan_test_telemetry:with(Send, fun() ->
         with_topology(Server, #{}, fun(_Peers) ->
-            {_, #{status := Status}} = await_event([caravan, cluster, node_up], #{node => ?A}),
+            {_, #{status := Status}} = caravan_test_telemetry:await([caravan, cluster, node_up], #{node => ?A}),
             ?assertMatch(#{wanted := [?A], connected := [?A]}, Status)
         end)
     end).
 
 lookups_are_events(Server) ->
     put_nodes(Server, [4371]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, #{}, fun(_Peers) ->
-            {Measurements, Metadata} = await_event([caravan, lookup, stop], #{outcome => fresh}),
+            {Measurements, Metadata} = caravan_test_telemetry:await([caravan, lookup, stop], #{outcome => fresh}),
             ?assertMatch(#{duration := Duration, endpoints := 1} when Duration > 0, Measurements),
             ?assertMatch(#{topology := test_topology, query := <<"app.test">>, record := srv}, Metadata),
             ok = caravan_dns_server:put(Server, "app.test", srv, servfail),
-            {#{endpoints := 0}, _} = await_event([caravan, lookup, stop], #{outcome => failed, reason => servfail}),
+            {#{endpoints := 0}, _} = caravan_test_telemetry:await([caravan, lookup, stop], #{outcome => failed, reason => servfail}),
             ok = caravan_dns_server:put(Server, "app.test", srv, nxdomain),
-            await_event([caravan, lookup, stop], #{outcome => empty, reason => nxdomain})
+            caravan_test_telemetry:await([caravan, lookup, stop], #{outcome => empty, reason => nxdomain})
         end)
     end).
 
@@ -102,62 +66,120 @@ connections_are_events(Server) ->
     Peers = caravan_test_peers:new(),
     ok = caravan_test_peers:refuse({'app-4372@n.test', false}, Peers),
     put_nodes(Server, [4371, 4372]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, caravan_test_peers:options(Peers), fun(_) ->
             Event = [caravan, cluster, connect],
-            {#{duration := _}, _} = await_event(Event, #{topology => test_topology, node => ?A, result => ok}),
+            {#{duration := _}, _} = caravan_test_telemetry:await(Event, #{topology => test_topology, node => ?A, result => ok}),
             Failed = #{topology => test_topology, node => 'app-4372@n.test', result => error, reason => {result, false}},
-            await_event(Event, Failed)
+            caravan_test_telemetry:await(Event, Failed)
         end)
     end).
 
 members_are_events(Server) ->
     put_nodes(Server, [4371]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, #{}, fun(Peers) ->
-            ?assertMatch({#{connected := 1}, _}, await_event([caravan, cluster, node_up], #{node => ?A})),
+            ?assertMatch({#{connected := 1}, _}, caravan_test_telemetry:await([caravan, cluster, node_up], #{node => ?A})),
             ok = caravan_test_peers:lose({?A, test_topology}, Peers),
             Down = #{topology => test_topology, node => ?A, reason => connection_closed},
-            ?assertMatch({#{connected := 0}, _}, await_event([caravan, cluster, node_down], Down))
+            ?assertMatch({#{connected := 0}, _}, caravan_test_telemetry:await([caravan, cluster, node_down], Down))
         end)
     end).
 
 a_change_of_what_is_wanted_is_an_event(Server) ->
     put_nodes(Server, [4371]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, #{}, fun(_Peers) ->
             Event = [caravan, cluster, change],
-            ?assertMatch({#{wanted := 1, added := 1, removed := 0}, _}, await_event(Event, #{added => [?A], removed => []})),
+            ?assertMatch({#{wanted := 1, added := 1, removed := 0}, _}, caravan_test_telemetry:await(Event, #{added => [?A], removed => []})),
             put_nodes(Server, [4372]),
-            await_event(Event, #{added => ['app-4372@n.test'], removed => [?A]})
+            caravan_test_telemetry:await(Event, #{added => ['app-4372@n.test'], removed => [?A]})
         end)
     end).
 
 a_disconnect_is_an_event(Server) ->
     put_nodes(Server, [4371]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, #{prune => true, prune_after => 1000, prune_max_fraction => 1}, fun(_Peers) ->
-            _ = await_event([caravan, cluster, node_up], #{node => ?A}),
+            _ = caravan_test_telemetry:await([caravan, cluster, node_up], #{node => ?A}),
             put_nodes(Server, [4372]),
-            {#{absent_ms := Absent}, _} = await_event([caravan, cluster, disconnect], #{node => ?A, result => true}),
+            {#{absent_ms := Absent}, _} = caravan_test_telemetry:await([caravan, cluster, disconnect], #{node => ?A, result => true}),
             ?assert(Absent >= 1000)
+        end)
+    end).
+
+%% As libcluster 3.5 emits them; the topology is what it calls it.
+libcluster_has_its_own_events(Server) ->
+    Peers = caravan_test_peers:new(),
+    B = 'app-4372@n.test',
+    ok = caravan_test_peers:refuse({B, false}, Peers),
+    put_nodes(Server, [4371, 4372]),
+    caravan_test_telemetry:with(fun() ->
+        Options = maps:merge(options(Server, Peers), #{started_by => {libcluster, <<"a text">>}}),
+        caravan_test_topology:with(Options, fun() ->
+            {Measurements, Metadata} = caravan_test_telemetry:await([libcluster, connect_node, ok], #{node => ?A}),
+            ?assertMatch([{duration, Duration}] when Duration >= 0, maps:to_list(Measurements)),
+            ?assertEqual(#{node => ?A, topology => <<"a text">>}, Metadata),
+            ?assertEqual(
+                {#{}, #{node => B, topology => <<"a text">>, reason => unreachable}},
+                caravan_test_telemetry:await([libcluster, connect_node, error], #{node => B})
+            ),
+            ok = caravan_test_peers:refuse({B, ignored}, Peers),
+            caravan_test_telemetry:await([libcluster, connect_node, error], #{node => B, reason => not_part_of_network})
+        end)
+    end).
+
+libcluster_has_its_own_events_of_disconnects(Server) ->
+    put_nodes(Server, [4371]),
+    caravan_test_telemetry:with(fun() ->
+        Prune = #{prune => true, prune_after => 1000, prune_max_fraction => 1, started_by => {libcluster, app}},
+        with_topology(Server, Prune, fun(_Peers) ->
+            _ = caravan_test_telemetry:await([caravan, cluster, node_up], #{node => ?A}),
+            put_nodes(Server, [4372]),
+            {Measurements, Metadata} = caravan_test_telemetry:await([libcluster, disconnect_node, ok], #{}),
+            ?assertMatch([{duration, Duration}] when Duration >= 0, maps:to_list(Measurements)),
+            ?assertEqual(#{node => ?A, topology => app}, Metadata)
+        end)
+    end),
+    Failed = fun(Failure) -> caravan_report:disconnect_failed(?A, Failure, #{started_by => {libcluster, app}}) end,
+    caravan_test_telemetry:with(fun() ->
+        [
+            begin
+                ok = Failed(Failure),
+                Metadata = #{node => ?A, topology => app, reason => Reason},
+                ?assertEqual({#{}, Metadata}, caravan_test_telemetry:await([libcluster, disconnect_node, error], #{}))
+            end
+         || {Failure, Reason} <- [
+                {{result, false}, already_disconnected}, {{result, ignored}, not_part_of_network}, {{result, {no}}, <<"{no}">>},
+                {timeout, <<"timeout">>}
+            ]
+        ]
+    end).
+
+nobody_else_has_those_of_libcluster(Server) ->
+    put_nodes(Server, [4371]),
+    caravan_test_telemetry:with(fun() ->
+        with_topology(Server, #{}, fun(_Peers) ->
+            _ = caravan_test_telemetry:await([caravan, cluster, node_up], #{node => ?A}),
+            ok = caravan_report:disconnect_failed(?A, timeout, #{started_by => caller}),
+            ?assertEqual([], [Event || {[libcluster | _], _, _} = Event <- caravan_test_telemetry:received()])
         end)
     end).
 
 refused_names_are_an_event_once(Server) ->
     put_nodes(Server, [4371, 4372]),
-    with_telemetry(fun() ->
+    caravan_test_telemetry:with(fun() ->
         with_topology(Server, #{max_nodes => 1}, fun(_Peers) ->
             Event = [caravan, cluster, names_refused],
-            ?assertMatch({#{count := 1}, _}, await_event(Event, #{topology => test_topology, reason => max_nodes})),
-            [_ = await_event([caravan, lookup, stop], #{outcome => fresh}) || _ <- [1, 2]],
+            ?assertMatch({#{count := 1}, _}, caravan_test_telemetry:await(Event, #{topology => test_topology, reason => max_nodes})),
+            [_ = caravan_test_telemetry:await([caravan, lookup, stop], #{outcome => fresh}) || _ <- [1, 2]],
             ?assertEqual(none, receive {telemetry, Event, _, _} -> again after 0 -> none end)
         end)
     end).
 
 a_telemetry_that_fails_disturbs_nobody(Server) ->
     put_nodes(Server, [4371]),
-    with_telemetry("error({Event, Measurements, Metadata})", fun() ->
+    caravan_test_telemetry:with("error({Event, Measurements, Metadata})", fun() ->
         with_topology(Server, #{}, fun(_Peers) ->
             ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, 1, ?GUARD_MS))
         end)
@@ -239,12 +261,15 @@ a_failing_node_is_logged_once(Server) ->
         with_topology(Server, caravan_test_peers:options(Peers), fun(_) ->
             [?assertEqual({connect, ?A}, caravan_test_peers:await_call()) || _ <- [first, second]],
             await_polls(Server),
-            ?assertMatch(
-                [#{event := connect_failed, node := ?A, reason := {result, false}}],
-                [Report || {warning, Report} <- logged()]
-            )
+            caravan_dns_fixture:await_value(1, fun() -> connect_failures() end),
+            await_polls(Server),
+            ?assertEqual(0, connect_failures())
         end)
     end).
+
+%% So many lines since the last call.
+connect_failures() ->
+    length([Report || {notice, #{event := connect_failed, node := ?A, reason := {result, false}} = Report} <- logged()]).
 
 log_events_name_their_topology(Server) ->
     put_nodes(Server, [4371]),

@@ -194,7 +194,7 @@ every_reason_has_words_of_its_own_test_() ->
             {{names_refused, #{invalid => 2, unresolved => 1}}, ["2 invalid", "1 unresolved"]},
             {{isolated, #{wanted => 4}}, ["4"]},
             {{partly_connected, #{wanted => 4, connected => 1}}, ["1 of 4", "is connected"]},
-            {{nodes_failing, #{?A => failing({unreachable, econnrefused}), ?B => failing(timeout)}},
+            {{nodes_failing, #{?A => failing({unreachable, econnrefused, {{127, 0, 0, 1}, 4370}}), ?B => failing(timeout)}},
                 ["app-4371@n.test (unreachable, econnrefused)", "app-4372@n.test (timeout)"]},
             {{flapping, #{?A => failing(lost_soon)}}, ["app-4371@n.test (2)"]}
         ]

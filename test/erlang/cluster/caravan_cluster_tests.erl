@@ -171,6 +171,8 @@ bad_options_test_() ->
             {disconnect, #{disconnect => {erlang, disconnect_node, [a | b]}}},
             {answers, #{answers => some}},
             {sampled_expiry, #{sampled_expiry => 999}},
+            {log, #{log => loud}},
+            {started_by, #{started_by => me}},
             {query, #{query => ["a" | improper]}},
             {node_basename, #{node_basename => "my app"}},
             {node_basename, #{node_basename => "app@host"}},

@@ -32,7 +32,7 @@ who_comes_back_is_as_if_it_had_never_left_test() ->
     ?assertEqual(#{}, status(left, ?LATER, Back)),
     {Actions, Lost} = step({nodedown, ?A, connection_closed}, 2 * ?LATER, Back),
     ?assertMatch({[?A], [{down, ?A, connection_closed, 1}]}, {connects(Actions), reports(Actions)}),
-    ?assertMatch([{lost, [{?A, connection_closed, true, none}], 1}], lines(2 * ?LATER, Lost)).
+    ?assertMatch([{lost, [{?A, connection_closed, true, none}], [], 1}], lines(2 * ?LATER, Lost)).
 
 %% A nodeup that came before the nodedown of the departure, as of a list that is late, is no return.
 a_connection_that_stays_is_no_return_test() ->
@@ -64,7 +64,7 @@ one_line_says_who_has_left_test() ->
         ?LATER,
         connected([?A, ?B, ?C], #{})
     ),
-    ?assertMatch([{lost, [{?C, connection_closed, true, none}], 0}, {left, [?A, ?B], 0}], lines(?LATER, Both)).
+    ?assertMatch([{lost, [{?C, connection_closed, true, none}], [], 0}, {left, [?A, ?B], 0} | _], lines(?LATER, Both)).
 
 %% The process that passes the announcement on may be late.
 an_announcement_after_the_loss_counts_test() ->
@@ -80,11 +80,11 @@ an_announcement_after_the_loss_counts_test() ->
 an_attempt_that_is_under_way_fails_without_a_word_test() ->
     {[?A], Trying} = tried({nodedown, ?A, connection_closed}, ?LATER, connected([?A, ?B], #{})),
     {Actions, Left} = step(no(?A), ?LATER, next({leaving, ?A, 60000}, ?LATER, Trying)),
-    ?assertMatch([{report, {attempt, {failed, ?A, no, known}, _}}], Actions),
+    ?assertMatch([{emit, {attempt, {failed, ?A, no, known}, _}}], Actions),
     ?assertEqual([], connects(element(1, step(wake, ?LATER + 50000, Left)))),
     {[?A], Again} = tried(wake, ?LATER + 60000, Left),
     %% The log has not told of it.
-    ?assertMatch([{report, {attempt, {failed, ?A, no, new}, _}}], element(1, step(no(?A), ?LATER + 60000, Again))).
+    ?assertMatch([{emit, {attempt, {failed, ?A, no, new}, _}}], element(1, step(no(?A), ?LATER + 60000, Again))).
 
 nobody_is_remembered_that_is_of_no_concern_test() ->
     State = connected([?A], #{}),
@@ -118,7 +118,7 @@ who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
     {Down, Alone} = step({nodedown, ?A, disconnect}, ?LATER, Away),
     ?assertEqual({[], [{down, ?A}], [{down, ?A, disconnect, 1}]}, {connects(Down), told(Down), reports(Down)}),
     %% That is no news to warn of, and no connection that has not lasted.
-    ?assertMatch([{lost, [{?A, disconnect, false, none}], 1}], lines(?LATER, Alone)),
+    ?assertMatch([{lost, [{?A, disconnect, false, none}], [], 1} | _], lines(?LATER, Alone)),
     Later = all([wake, answered([?A, ?B, ?C])], ?LATER + 59999, Alone),
     ?assertEqual({1, [], #{}}, {status(leaving, ?LATER + 59999, Later), status(connecting, 0, Later), status(failing, 0, Later)}),
     ?assertEqual(?LATER + 60000, wake_at(Later)),

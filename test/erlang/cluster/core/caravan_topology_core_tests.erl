@@ -26,7 +26,7 @@ the_first_answer_is_no_change_that_brings_the_next_look_sooner_test() ->
     ?assertEqual(wake_at(State), status(next_poll, 0, State)).
 
 the_time_of_the_next_look_brings_it_test() ->
-    State = listing([], #{}),
+    State = listing([?OWN], #{}),
     At = wake_at(State),
     ?assertEqual([], element(1, step(wake, At - 1, State))),
     {[poll], Looking} = step(wake, At, State),
@@ -112,7 +112,7 @@ missing_nodes_are_tried_in_turn_and_so_many_at_a_time_test() ->
     ?assertMatch(#{<<"z@x">> := #{count := 1, reason := no}}, status(failing, 2, Last)).
 
 a_node_that_failed_is_tried_again_at_its_time_test() ->
-    State = next(no(?A), 0, listing([?A], #{})),
+    State = next(wake, 500, next(no(?A), 0, listing([?A], #{}))),
     At = wake_at(State),
     ?assert(At >= 750 andalso At =< 1000),
     ?assertEqual([], connects(element(1, step(wake, At - 1, State)))),
@@ -173,11 +173,11 @@ those_that_join_are_reported_in_one_line_test() ->
     ?assertEqual([], reports(element(1, step(wake, 1000, Told)))),
     OneLess = next({nodedown, ?A, connection_closed}, 1, State),
     ?assertEqual(
-        [{lost, [{?A, connection_closed, true, none}], 1}, {connected, [?B], 1}], reports(element(1, step(wake, 500, OneLess)))
+        [{lost, [{?A, connection_closed, true, none}], [], 1}, {connected, [?B], 1}], reports(element(1, step(wake, 500, OneLess)))
     ).
 
 a_node_that_went_is_reported_and_looked_after_test() ->
-    State = next(wake, 500, connected([?A], #{})),
+    State = next(wake, 500, connected([?A, ?OWN], #{})),
     {Actions, Down} = step({nodedown, ?A, connection_closed}, 60000, State),
     ?assertEqual([{down, ?A}], told(Actions)),
     ?assertEqual([{down, ?A, connection_closed, 0}], reports(Actions)),
@@ -185,7 +185,7 @@ a_node_that_went_is_reported_and_looked_after_test() ->
     ?assertEqual([?A], connects(Actions)),
     ?assertEqual({[], false}, {members(Down), caravan_topology_core:is_connected(?A, Down)}),
     ?assertMatch({[], _}, step({nodedown, ?A, connection_closed}, 60000, Down)),
-    ?assertEqual([{lost, [{?A, connection_closed, true, none}], 0}], reports(element(1, step(wake, 60500, Down)))).
+    ?assertEqual([{lost, [{?A, connection_closed, true, none}], [], 0}], reports(element(1, step(wake, 60500, Down)))).
 
 a_node_that_went_makes_the_next_look_come_within_an_interval_test() ->
     Slow = looked(polled(answer([?A], #{ttl => 3600})), 0, connected([?A, ?B], #{})),
@@ -210,10 +210,10 @@ a_connection_that_did_not_last_is_reported_and_left_alone_test() ->
     ?assertEqual([?A], connects(element(1, step(reconnect, 1001, Down)))),
     %% Once it may have been restarted.
     {Once, Told} = step(wake, 1500, Down),
-    ?assertEqual([{lost, [{?A, connection_closed, true, none}], 0}], reports(Once)),
+    ?assertEqual([{lost, [{?A, connection_closed, true, none}], [], 0}], reports(Once)),
     Again = all([{nodeup, ?A}, {nodedown, ?A, connection_closed}], 2000, Told),
     {Twice, _} = step(wake, 2500, Again),
-    ?assertMatch([{lost, [{?A, connection_closed, true, {?A, 2, _}}], 0}], reports(Twice)).
+    ?assertMatch([{lost, [{?A, connection_closed, true, {?A, 2, _}}], [], 0}], reports(Twice)).
 
 %% As when a link is down.
 a_connection_that_fell_silent_is_tried_again_at_once_test() ->
@@ -226,7 +226,7 @@ a_node_that_is_listed_no_more_stays_a_member_while_it_is_connected_test() ->
     ?assertEqual({[?A, ?B], [?B]}, {members(State), wanted(State)}),
     ?assertEqual(#{?A => 10}, status(absent, 5010, State)),
     {Down, Gone} = step({nodedown, ?A, connection_closed}, 40000, next(wake, 500, State)),
-    ?assertEqual([{lost, [{?A, connection_closed, false, none}], 1}], lost(40500, Gone)),
+    ?assertEqual([{lost, [{?A, connection_closed, false, none}], [], 1}], lost(40500, Gone)),
     ?assertEqual({[], #{}}, {connects(Down), status(absent, 40000, Gone)}),
     %% It comes back by itself, within an hour.
     ?assertEqual([{up, ?A}], told(element(1, step({nodeup, ?A}, 3639999, Gone)))),
@@ -245,7 +245,7 @@ what_a_node_loses_as_its_distribution_stops_is_its_own_doing_test() ->
     {_, Lost} = step({nodedown, ?A, net_kernel_terminated}, 1000, connected([?A], #{})),
     ?assertEqual(#{}, status(failing, 1000, Lost)).
 
-lost(Now, State) -> [Lost || {lost, _, _} = Lost <- reports(element(1, step(wake, Now, State)))].
+lost(Now, State) -> [Lost || {lost, _, _, _} = Lost <- reports(element(1, step(wake, Now, State)))].
 
 names_of_one_listener_are_tried_until_one_is_connected_test() ->
     ListenerOf = fun(Name) -> binary:part(Name, byte_size(Name) - 1, 1) end,
@@ -277,36 +277,34 @@ what_repeats_itself_is_no_line_test() ->
      || {Report, IsLine} <- [
             {not_distributed, true},
             {distributed, false},
-            {{looked_up, q, fresh, none, #{}}, false},
-            {{looked_up, q, fresh, {failed, timeout}, #{}}, true},
-            {{looked_up, q, {failed, timeout}, fresh, #{}}, true},
-            {{looked_up, q, {failed, timeout}, {failed, timeout}, #{}}, false},
-            {{looked_up, q, {empty, nxdomain}, none, #{}}, true},
+            {{looked_up, q, fresh, none, false, #{}}, false},
+            {{looked_up, q, fresh, {failed, timeout}, true, #{}}, true},
+            {{looked_up, q, {failed, timeout}, fresh, true, #{}}, true},
+            {{looked_up, q, {failed, timeout}, {failed, timeout}, true, #{}}, false},
+            {{looked_up, q, {empty, nxdomain}, none, false, #{}}, true},
             {{found, [?A]}, false},
             {{change, 1, [?A], []}, false},
             {{names_refused, #{invalid => 1}}, true},
             {{own_alias, [?A]}, true},
             {{samples, 8}, true},
             {{attempt, {connected, ?A}, 0}, false},
-            {{attempt, {failed, ?A, no, new}, 0}, true},
+            {{attempt, {failed, ?A, no, new}, 0}, false},
+            {{connect_failed, no, [?A]}, true},
             {{attempt, {failed, ?A, no, known}, 0}, false},
             {{connected, [?A], 1}, true},
-            {{lost, [{?A, connection_closed, true, none}], 0}, true},
-            {{left_out, #{connected => 1}}, true}
+            {{lost, [{?A, connection_closed, true, none}], [], 0}, true},
+            {{left_out, #{connected => 1}}, true},
+            {{alone, 1, 60000, [{?A, no}]}, true}
         ]
     ].
 
 %% Twenty at once: what comes after them is for telemetry alone, and one line counts it.
 lines_are_limited_test() ->
     Names = [<<"n", C, "@x">> || C <- lists:seq($a, $z)],
-    Kinds = fun(Actions) -> [Kind || {Kind, {attempt, {failed, _, _, new}, _}} <- Actions] end,
-    {Told, State} = lists:mapfoldl(
-        fun(Name, Next) -> {Actions, Failed} = step(no(Name), 0, Next), {Kinds(Actions), Failed} end,
-        listing(Names, #{max_connecting => 100}),
-        Names
-    ),
-    ?assertEqual(lists:duplicate(20, report) ++ lists:duplicate(6, emit), lists:append(Told)),
-    ?assertEqual([{left_out, #{attempt => 6}}], [Report || {report, {left_out, _} = Report} <- element(1, step(wake, 60000, State))]).
+    Failed = all([{attempted, Name, {failed, {no, Name}}, 0} || Name <- Names], 0, listing(Names, #{max_connecting => 100})),
+    {Told, State} = step(wake, 500, Failed),
+    ?assertEqual(lists:duplicate(20, report) ++ lists:duplicate(6, emit), [Kind || {Kind, {connect_failed, _, _}} <- Told]),
+    ?assertEqual([{left_out, #{connect_failed => 6}}], [Report || {report, {left_out, _} = Report} <- element(1, step(wake, 60500, State))]).
 
 %% What is remembered
 

@@ -1,0 +1,47 @@
+%% @private
+%% The telemetry events of libcluster, for topologies that it has started: dashboards of its users read them. Names, measurements
+%% and metadata are those of its `Cluster.Strategy', and the topology is what it calls it.
+-module(caravan_libcluster).
+
+-export([connected/3, failed/3, disconnected/3, not_disconnected/3]).
+
+-type options() :: #{started_by := caller | {libcluster, term()}, atom() => term()}.
+
+%% The duration is native time.
+-spec connected(node(), Duration :: integer(), options()) -> ok.
+connected(Node, Duration, Options) ->
+    event([connect_node, ok], #{duration => Duration}, #{node => Node}, Options).
+
+-spec failed(node(), Reason :: term(), options()) -> ok.
+%% The attempt was an event already.
+failed(_Node, not_listed, _Options) ->
+    ok;
+failed(Node, not_distributed, Options) ->
+    event([connect_node, error], #{}, #{node => Node, reason => not_part_of_network}, Options);
+failed(Node, _Reason, Options) ->
+    event([connect_node, error], #{}, #{node => Node, reason => unreachable}, Options).
+
+-spec disconnected(node(), Duration :: integer(), options()) -> ok.
+disconnected(Node, Duration, Options) ->
+    event([disconnect_node, ok], #{duration => Duration}, #{node => Node}, Options).
+
+-spec not_disconnected(node(), Failure :: term(), options()) -> ok.
+not_disconnected(Node, Failure, Options) ->
+    event([disconnect_node, error], #{}, #{node => Node, reason => reason(Failure)}, Options).
+
+reason({result, false}) -> already_disconnected;
+reason({result, ignored}) -> not_part_of_network;
+reason({result, Result}) -> inspected(Result);
+reason(Failure) -> inspected(Failure).
+
+%% A text, as Elixir writes the term where it is there.
+inspected(Term) ->
+    case erlang:function_exported('Elixir.Kernel', inspect, 1) of
+        true -> apply('Elixir.Kernel', inspect, [Term]);
+        false -> unicode:characters_to_binary(io_lib:format("~0tp", [Term]))
+    end.
+
+event(Name, Measurements, Metadata, #{started_by := {libcluster, Topology}}) ->
+    caravan_telemetry:execute([libcluster | Name], Measurements, Metadata#{topology => Topology});
+event(_Name, _Measurements, _Metadata, #{started_by := caller}) ->
+    ok.
