@@ -177,6 +177,8 @@
     %%
     %% This node is not distributed.
     not_distributed
+    %% This node has left (leave/0), for so many milliseconds more.
+    | {leaving, #{left := pos_integer()}}
     %% Fewer other nodes are connected than `expect' says: `expected' is that number, or the fraction of the wanted nodes.
     | {too_few_nodes, #{expected := pos_integer(), connected := non_neg_integer()}}
     %% These keep a node from being ready until the topology was ready for the first time.

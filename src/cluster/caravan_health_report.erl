@@ -33,6 +33,8 @@ printable(Character) -> Character.
 
 words(not_distributed) ->
     "this node is not distributed";
+words({leaving, #{left := Left}}) ->
+    io_lib:format("this node has left its cluster, for ~b s more", [Left div 1000]);
 words({too_few_nodes, #{expected := Expected, connected := Connected}}) ->
     io_lib:format("~ts connected and ~b ~ts expected", [other_nodes(Connected), Expected, are(Expected)]);
 words(no_answer) ->

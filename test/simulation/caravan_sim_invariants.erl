@@ -147,6 +147,8 @@ in_range(_Said, _True) -> false.
 %% Where no number of nodes is expected, a node whose topology was ready stays so whatever happens to DNS and to others, and one that
 %% has an answer is ready.
 -spec stays_ready(term(), WasReady :: boolean(), LastLookup :: term(), name()) -> ok.
+stays_ready({not_ready, [{leaving, _} | _]}, _WasReady, _Last, _Name) ->
+    ok;
 stays_ready({not_ready, _} = Health, WasReady, Last, Name) ->
     holds(not WasReady, stays_ready, {Name, Health}),
     holds(Last =:= none orelse element(1, Last) =:= failed, stays_ready, {Name, Health, Last});

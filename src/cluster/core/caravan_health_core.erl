@@ -12,6 +12,8 @@
 -type facts() :: #{
     %% Whether this node is distributed.
     can_connect := boolean(),
+    %% For how many milliseconds more this node has left.
+    leaving := none | pos_integer(),
     %% What the last poll was worth; `no_query' where the nodes are a fixed list.
     certainty := no_query | none | fresh | incomplete | empty | failed,
     %% How many nodes are to be connected, and how many of them are.
@@ -83,9 +85,10 @@ health([], Faults) -> {degraded, Faults};
 health(Blockers, Faults) -> {not_ready, Blockers ++ Faults}.
 
 %% What keeps the topology from being ready. What DNS says, and that the cluster changes, does so only before it was ready once.
-blockers(#{can_connect := CanConnect, expected := Expected} = Facts, Now, State) ->
+blockers(#{can_connect := CanConnect, leaving := Leaving, expected := Expected} = Facts, Now, State) ->
     lists:append([
         [not_distributed || not CanConnect],
+        [{leaving, #{left => Leaving}} || Leaving =/= none],
         too_few(Expected),
         beginning(Facts, Now, State)
     ]).

@@ -243,7 +243,7 @@ done(Now, State) ->
 observed(Now, #state{health = Health, actions = Actions} = State) ->
     case caravan_health_core:was_ready(Health) of
         true -> State;
-        false -> first_ready(caravan_health_core:observed(lists:any(fun is_other_cluster/1, Actions), health_facts(State), Now, Health), State)
+        false -> first_ready(caravan_health_core:observed(lists:any(fun is_other_cluster/1, Actions), health_facts(Now, State), Now, Health), State)
     end.
 
 first_ready(Health, State) ->
@@ -823,16 +823,18 @@ excluded(Now, #{exclude := Always}, #state{excluded = Excluded}) ->
 %% What caravan_cluster:health/1 says, with names of nodes as they are here.
 -spec health(Now :: integer(), state()) -> ok | {degraded | not_ready, [term(), ...]}.
 health(Now, #state{health = Health} = State) ->
-    caravan_health_core:health(status(Now, State), health_facts(State), Now, Health).
+    caravan_health_core:health(status(Now, State), health_facts(Now, State), Now, Health).
 
 -spec was_ready(state()) -> boolean().
 was_ready(#state{health = Health}) ->
     caravan_health_core:was_ready(Health).
 
-health_facts(#state{options = #{expect := Expect} = Options, can_connect = CanConnect, sources = Sources, members = Members} = State) ->
+health_facts(Now, #state{options = #{expect := Expect} = Options, sources = Sources, members = Members} = State) ->
     {Wanted, Connected} = wanted_and_connected(State),
+    Leaving = caravan_leavers:away_for(Now, State#state.leavers),
     #{
-        can_connect => CanConnect,
+        can_connect => State#state.can_connect orelse Leaving =/= none,
+        leaving => Leaving,
         certainty => certainty(Options, Sources),
         expected => expected(Expect, Wanted, Connected, caravan_members:count(Members)),
         wanted => Wanted,

@@ -265,3 +265,11 @@ connections_that_do_not_last_degrade_test() ->
         {degraded, [{partly_connected, #{wanted := 2, connected := 1}}, {flapping, #{?A := #{count := 1, reason := lost_soon}}}]},
         health(1000, State)
     ).
+
+%% It takes no traffic while it has left, and takes it again when it is back.
+who_leaves_is_not_ready_until_it_is_back_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, disconnect}, {nodedown, ?B, disconnect}], 1000, whole(#{})),
+    ?assertMatch({not_ready, [{leaving, #{left := 60000}} | _]}, health(1000, Away)),
+    ?assertNot(is_ready(60999, Away)),
+    ?assert(is_ready(61000, next(wake, 61000, Away))),
+    ?assert(is_ready(2000, next(reconnect, 2000, Away))).
