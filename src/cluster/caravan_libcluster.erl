@@ -36,12 +36,12 @@ reason(Failure) -> inspected(Failure).
 
 %% A text, as Elixir writes the term where it is there.
 inspected(Term) ->
-    case erlang:function_exported('Elixir.Kernel', inspect, 1) of
-        true -> apply('Elixir.Kernel', inspect, [Term]);
-        false -> unicode:characters_to_binary(io_lib:format("~0tp", [Term]))
-    end.
+    inspected('Elixir.Kernel', erlang:function_exported('Elixir.Kernel', inspect, 1), Term).
+
+inspected(Kernel, true, Term) -> apply(Kernel, inspect, [Term]);
+inspected(_Kernel, false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).
 
 event(Name, Measurements, Metadata, #{started_by := {libcluster, Topology}}) ->
-    caravan_telemetry:execute([libcluster | Name], Measurements, Metadata#{topology => Topology});
+    caravan_event:execute([libcluster | Name], Measurements, Metadata#{topology => Topology});
 event(_Name, _Measurements, _Metadata, #{started_by := caller}) ->
     ok.

@@ -47,7 +47,7 @@ emit(_OfTheLog, _Options) ->
     ok.
 
 event(Name, Measurements, Metadata, #{name := Topology}) ->
-    caravan_telemetry:execute(Name, Measurements, Metadata#{topology => Topology}).
+    caravan_event:execute(Name, Measurements, Metadata#{topology => Topology}).
 
 %% What the deciding core has to say in the log. A change is a notice; what an operator should look at is a warning.
 -spec log(caravan_topology_core:report(), options()) -> ok.

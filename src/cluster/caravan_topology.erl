@@ -148,6 +148,8 @@ handle_call(health, _From, State) ->
 handle_call(health_and_status, _From, State) ->
     Checked = step(check, State),
     {reply, {health(Checked), status(Checked)}, Checked};
+handle_call(gauges, _From, #state{core = Core} = State) ->
+    {reply, caravan_topology_core:gauges(now_ms(), Core), State};
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, step(refresh, State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience} = State) ->

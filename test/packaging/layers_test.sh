@@ -46,13 +46,13 @@ test_a_call_upwards_that_closes_a_cycle_is_found_alone() {
 test_a_call_from_the_border_or_to_elixir_is_found() {
   copy_tree caravan
   local file=caravan/src/dns/caravan_nif.erl other=caravan/src/cluster/caravan_node_list.erl
-  printf "up() -> caravan_telemetry:execute([], #{}, #{}).\n" >>$file
+  printf "up() -> caravan_event:execute([], #{}, #{}).\n" >>$file
   sed -i '0,/^-export(\[/s//&up\/0, /' $file
   printf "up() -> 'Elixir.Caravan':version().\n" >>$other
   sed -i '0,/^-export(\[/s//&up\/0, /' $other
   expect_equal "$(expect_failure caravan/scripts/layers)" "\
 src/cluster/caravan_node_list.erl:$(wc -l <$other): calls Elixir.Caravan, which does not lie below src/cluster
-src/dns/caravan_nif.erl:$(wc -l <$file): calls src/base/caravan_telemetry.erl, which does not lie below it"
+src/dns/caravan_nif.erl:$(wc -l <$file): calls src/base/caravan_event.erl, which does not lie below it"
 }
 
 test_a_cycle_of_modules_is_found() {

@@ -4,7 +4,7 @@
 -module(caravan_discovery).
 
 -export([new/0, change/1, polled/5, is_own_name/2, wanted/1, certainty/1, failed_in_a_row/1, ttl/1, status/2]).
--export([has_answer/1, last_lookup/1, is_self_listed/1]).
+-export([has_answer/1, answered_at/2, last_lookup/1, is_self_listed/1]).
 
 -export_type([state/0, outcome/0, answer/0, options/0, report/0]).
 
@@ -289,6 +289,11 @@ certainty(#state{last_lookup = none}) -> none.
 -spec has_answer(state()) -> boolean().
 has_answer(#state{answered_at = At}) ->
     At =/= undefined.
+
+%% When there was an answer with records last, or what is given.
+-spec answered_at(Otherwise :: integer(), state()) -> integer().
+answered_at(Otherwise, #state{answered_at = undefined}) -> Otherwise;
+answered_at(_Otherwise, #state{answered_at = At}) -> At.
 
 -spec last_lookup(state()) -> caravan_cluster:last_lookup().
 last_lookup(#state{last_lookup = Last}) ->

@@ -4,7 +4,7 @@
 -module(caravan_sources).
 
 -export([new/3, change/4, forget_named_by_own/1, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
--export([has_answer/2, last_lookup/2, self_listed/3]).
+-export([has_answer/2, is_answered/1, answer_age/3, last_lookup/2, self_listed/3]).
 
 -export_type([state/0]).
 
@@ -119,6 +119,16 @@ certainties(#state{discoveries = Discoveries}) ->
 has_answer(Query, #state{discoveries = Discoveries}) ->
     #{Query := Discovery} = Discoveries,
     caravan_discovery:has_answer(Discovery).
+
+%% Whether all of them have.
+-spec is_answered(state()) -> boolean().
+is_answered(#state{discoveries = Discoveries}) ->
+    lists:all(fun caravan_discovery:has_answer/1, maps:values(Discoveries)).
+
+%% For how long the query that is worst off has had no answer with records, from that time on; 0 without a query.
+-spec answer_age(Now :: integer(), From :: integer(), state()) -> non_neg_integer().
+answer_age(Now, From, #state{discoveries = Discoveries}) ->
+    lists:max([0 | [Now - caravan_discovery:answered_at(From, Discovery) || Discovery <- maps:values(Discoveries)]]).
 
 -spec last_lookup(query(), state()) -> caravan_cluster:last_lookup().
 last_lookup(Query, #state{discoveries = Discoveries}) ->

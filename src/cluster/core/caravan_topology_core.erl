@@ -7,9 +7,9 @@
 %% caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule. Here they meet.
 -module(caravan_topology_core).
 
--export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, wanted/1, members/1, is_connected/2, is_line/1]).
+-export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, gauges/2, wanted/1, members/1, is_connected/2, is_line/1]).
 
--export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0]).
+-export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0, gauges/0]).
 
 -type name() :: binary().
 
@@ -132,8 +132,25 @@
     %% With the names that are listed for the host of this node.
     | {not_self_listed, Own :: name(), OfSameHost :: [name()]}.
 
+-type gauges() :: #{
+    %% Nodes.
+    wanted := non_neg_integer(),
+    connected := non_neg_integer(),
+    connecting := non_neg_integer(),
+    failing := non_neg_integer(),
+    flapping := non_neg_integer(),
+    absent := non_neg_integer(),
+    %% Milliseconds.
+    answer_age := non_neg_integer(),
+    atoms_left := non_neg_integer(),
+    answered := 0..1,
+    complete := 0..1,
+    self_listed := 0..1
+}.
+
 -record(state, {
     options :: options(),
+    started_at :: integer(),
     own :: name(),
     %% Whether this node has had a name.
     was_named :: boolean(),
@@ -195,6 +212,7 @@ new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
     #{listener := ListenerOf} = Options,
     State = #state{
         options = Options,
+        started_at = Now,
         own = Own,
         was_named = Own =/= ?NOBODY,
         sources = caravan_sources:new(Options, Restored, Now),
@@ -811,6 +829,33 @@ status(Now, #state{options = Options, prune = Prune, connector = Connector} = St
             excluded => excluded(Now, Options, State)
         }
     ]).
+
+%% The status in numbers, for who asks often: what is listed there is counted here. Where there was no answer yet, its age is that of
+%% the topology.
+-spec gauges(Now :: integer(), state()) -> gauges().
+gauges(Now, #state{options = Options, sources = Sources, prune = Prune, connector = Connector, started_at = Started} = State) ->
+    #{self_listed := IsListed, complete := IsComplete, atoms_left := AtomsLeft} =
+        caravan_sources:status(Now, State#state.own, Options, Sources),
+    Connected = connected(State),
+    {Flapping, Failing} = lists:partition(
+        fun(#{reason := Reason}) -> Reason =:= lost_soon end, maps:values(caravan_connector:failing(Now, Connector))
+    ),
+    #{
+        wanted => map_size(State#state.wanted),
+        connected => map_size(maps:intersect(State#state.wanted, Connected)),
+        connecting => length(caravan_connector:connecting(Connector)),
+        failing => length(Failing),
+        flapping => length(Flapping),
+        absent => map_size(maps:intersect(caravan_prune:absent(Now, Prune), Connected)),
+        answered => number(caravan_sources:is_answered(Sources)),
+        answer_age => caravan_sources:answer_age(Now, Started, Sources),
+        complete => number(IsComplete),
+        self_listed => number(IsListed),
+        atoms_left => AtomsLeft
+    }.
+
+number(true) -> 1;
+number(false) -> 0.
 
 next_poll(_Now, #state{options = #{queries := []}}) -> none;
 next_poll(_Now, #state{is_polling = true}) -> now;

@@ -4,7 +4,7 @@
 
 -import(caravan_test_core, [
     options/1, facts/1, new/1, new/3, step/3, step/4, next/3, all/3, started/1, listing/2, connected/2,
-    status/3, wanted/1, members/1, wake_at/1, answer/2, answered/1, failed/0, polled/1, no/1, connects/1,
+    status/3, wanted/1, members/1, wake_at/1, answer/1, answer/2, answered/1, failed/0, polled/1, no/1, connects/1, several/0, both/2,
     told/1, reports/1, look/3, looked/3
 ]).
 
@@ -332,3 +332,30 @@ replaced(Round, Count, {State, Before}) ->
     Flaps = [Event || Name <- Names, Event <- [no(Name), {nodeup, Name}, {nodedown, Name, connection_closed}]],
     Up = all([{nodeup, Name} || Name <- Names], Now + 1, all(Flaps, Now, Answered)),
     {next(wake, Now + 600, all([{nodedown, Name, connection_closed} || Name <- Before], Now + 2, Up)), Names}.
+
+%% Gauges
+
+what_is_listed_in_the_status_is_counted_test() ->
+    State = all([no(<<"c@x">>), {nodedown, ?A, connection_closed}], 1000, connected([?A, ?B, <<"c@x">>, ?OWN], #{})),
+    Up = next({nodedown, <<"c@x">>, net_tick_timeout}, 70000, next(no(<<"c@x">>), 70000, State)),
+    Gauges = caravan_topology_core:gauges(70000, Up),
+    ?assertMatch(
+        #{
+            wanted := 3, connected := 1, failing := 1, flapping := 1, absent := 0, answered := 1, answer_age := 70000, complete := 1,
+            self_listed := 1, atoms_left := 500
+        },
+        Gauges
+    ),
+    #{failing := Failing} = caravan_topology_core:status(70000, Up),
+    ?assertEqual(map_size(Failing), maps:get(failing, Gauges) + maps:get(flapping, Gauges)).
+
+%% One alert is enough for DNS that has never answered and for DNS that answers no more.
+the_age_of_an_answer_that_never_was_is_that_of_the_topology_test_() ->
+    Age = fun(Now, State) -> maps:with([answer_age, answered], caravan_topology_core:gauges(Now, State)) end,
+    [
+        ?_assertEqual(#{answer_age => 9000, answered => 0}, Age(9000, next(failed(), 1000, started(#{})))),
+        ?_assertEqual(#{answer_age => 0, answered => 1}, Age(9000, started(#{queries => [], nodes => [?A]}))),
+        ?_assertEqual(
+            #{answer_age => 9000, answered => 0}, Age(9000, next(both(answer([?A]), {error, servfail}), 5000, started(several())))
+        )
+    ].
