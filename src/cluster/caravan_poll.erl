@@ -2,7 +2,7 @@
 %% One look at DNS, from its first question to its outcome. A functional state: its owner passes messages on.
 -module(caravan_poll).
 
--export([start/1, handle_info/2, cancel/1]).
+-export([start/1, handle_info/2, cancel/1, nameservers/1]).
 
 -export_type([poll/0, outcome/0, finding/0]).
 
@@ -199,3 +199,14 @@ client_outcome(timeout) ->
 
 client_endpoint({Port, Host}) when is_integer(Port), Port >= 0, Port =< 65535 ->
     #{port => Port, target => iolist_to_binary(Host)}.
+
+%% Who is asked for the names of these options, and by whose word.
+-spec nameservers(map()) -> {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()}.
+nameservers(#{queries := []}) -> {none, no_query};
+nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
+nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
+nameservers(#{nameservers := default}) -> {none, resolver};
+nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
+
+of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
+of_application({error, _}) -> {none, caravan_config:source(nameservers)}.

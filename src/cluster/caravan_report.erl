@@ -167,7 +167,7 @@ records_event(false) -> records.
 
 %% Who was asked, as far as that is known here.
 with_nameservers(Options, Facts) ->
-    {Nameservers, _Source} = caravan_topology_options:nameservers(Options),
+    {Nameservers, _Source} = caravan_poll:nameservers(Options),
     Facts#{nameservers => Nameservers}.
 
 %% For `config :caravan, debug: true', with every poll.

@@ -362,7 +362,7 @@ status(#state{options = #{name := Name, query := Query} = Options, core = Core})
         name => Name,
         source => source(Name, caravan_config:value(topologies)),
         query => Query,
-        nameservers => caravan_topology_options:nameservers(Options)
+        nameservers => caravan_poll:nameservers(Options)
     }).
 
 with_nodes(Key, Names) when Key =:= wanted; Key =:= connected; Key =:= connecting ->

@@ -2,7 +2,7 @@
 %% The options of a topology: each once, with its default and what is allowed.
 -module(caravan_topology_options).
 
--export([check/1, with_name/2, for_core/1, nameservers/1]).
+-export([check/1, with_name/2, for_core/1]).
 
 -export_type([query/0]).
 
@@ -55,17 +55,6 @@ for_core(#{nodes := Fixed, exclude := Excluded, queries := Queries} = Options) -
 
 list_nodes(true) -> otp;
 list_nodes(false) -> function.
-
-%% Who is asked, and by whose word.
--spec nameservers(map()) -> {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()}.
-nameservers(#{queries := []}) -> {none, no_query};
-nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
-nameservers(#{nameservers := default, resolver := default}) -> of_application(caravan_config:value(nameservers));
-nameservers(#{nameservers := default}) -> {none, resolver};
-nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
-
-of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
-of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
 -spec with_name(atom(), caravan_cluster:options() | term()) -> caravan_cluster:options() | term().
 with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
