@@ -491,7 +491,7 @@ leave(Name) ->
 %% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000. It says to all nodes that are connected that it
 %% goes, its topology connects to nobody, and it disconnects, within a second. The topologies of the others do not connect to this node
 %% until the time is over or it comes back by itself, and log one line at notice. This node connects again when the time is over, and
-%% after {@link reconnect/1}.
+%% after {@link reconnect/1}. Another call replaces the time.
 %%
 %% It disconnects from all nodes (`global:disconnect/0', since OTP 25.1) and says so to all topologies of the others. Where another
 %% topology of this node wants a node that is connected, it disconnects nobody, and says so to the topologies of that name alone. Before

@@ -11,6 +11,8 @@
 %% Beyond several polls, whose interval is 5 s, and beyond the back-offs of nodes that came and went.
 -define(OBSERVED_MS, 30000).
 
+-define(LEFT_MS, 3000).
+
 %% @doc Ends the VM with status 1 where a node has lost another one that nobody has stopped. The directory has the earlier
 %% Caravan's modules.
 -spec main([EarlierEbin :: file:filename()]) -> no_return().
@@ -19,6 +21,12 @@ main([Ebin]) ->
     io:format("~b connections lost that nobody has ended~n", [length(Unexpected)]),
     [io:format("  ~0tp~n", [Loss]) || Loss <- Unexpected],
     halt(case Unexpected of [] -> 0; _ -> 1 end).
+
+%% One of this version says to all others that it leaves, and comes back.
+leave({Name, Node}, Nodes) ->
+    Began = now_ms(),
+    ok = caravan_test_node:call(Node, caravan_cluster, leave, [app, ?LEFT_MS]),
+    ok = await_cluster(io_lib:format("~s has left for ~b ms", [Name, ?LEFT_MS]), Began, Nodes).
 
 upgrade(#{network := Network} = World, Earlier) ->
     {EarlierNames, [NewName | _] = LaterNames} = lists:split(?OF_EACH, caravan_test_mesh:names(Network, 2 * ?OF_EACH)),
@@ -30,6 +38,8 @@ upgrade(#{network := Network} = World, Earlier) ->
     ok = run(Old ++ New),
     ok = await_cluster("half of each version", Began, Old ++ New),
     ok = sleep_until(now_ms() + ?OBSERVED_MS),
+    [Leaver | _] = New,
+    ok = leave(Leaver, Old ++ New),
     %% One keeps its name, as on a host with a fixed port; the others get another port.
     [First, {SecondName, _} = Second, Third] = Old,
     {Seen1, Nodes1} = replace(First, another(NewName, Network), Old ++ New, World),
@@ -38,7 +48,7 @@ upgrade(#{network := Network} = World, Earlier) ->
     ok = sleep_until(now_ms() + ?OBSERVED_MS),
     ok = await_mesh(Nodes3),
     Stopped = [Name || {Name, _} <- Old],
-    lists:append([unexpected(Seen, Stopped) || Seen <- [Seen1, Seen2, Seen3] ++ [seen(Node) || Node <- Nodes3]]).
+    lists:append([unexpected(without(NewName, Seen), Stopped) || Seen <- [Seen1, Seen2, Seen3] ++ [seen(Node) || Node <- Nodes3]]).
 
 another(Name, Network) ->
     case caravan_test_mesh:names(Network, 1) of
@@ -50,7 +60,9 @@ another(Name, Network) ->
 replace({Name, Node} = Old, SuccessorName, Nodes, World) ->
     Others = lists:delete(Old, Nodes),
     Seen = seen(Old),
-    {exited, 0, _} = caravan_test_node:stop(Node),
+    {exited, 0, Output} = caravan_test_node:stop(Node),
+    %% The word that one leaves is nothing to it.
+    nomatch = re:run(Output, "(ERROR|CRASH) REPORT|caravan_leaving|caravan_departures"),
     ok = publish(World, [SuccessorName | [Other || {Other, _} <- Others]]),
     Successor = boot(World, SuccessorName),
     ok = watch([Successor]),
@@ -66,6 +78,10 @@ await_cluster(What, Began, Nodes) ->
 
 seen({Name, Node}) ->
     {Name, caravan_test_node:call(Node, caravan_network_record, events, [])}.
+
+%% Who leaves loses all, and is lost; those that do not know the word connect to it again, as often as it leaves.
+without(Leaver, {Leaver, _Events}) -> {Leaver, []};
+without(Leaver, {Name, Events}) -> {Name, [Event || Event <- Events, element(3, Event) =/= Leaver]}.
 
 %% Each node that was stopped is lost once.
 unexpected({Name, Events}, Stopped) ->

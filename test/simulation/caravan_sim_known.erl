@@ -230,6 +230,15 @@ all() ->
             faults => [{2 * ?MINUTE, 5 * ?MINUTE, {rolling, lists:seq(1, 10), 15000, 3000, same, 0}}],
             ends => 5 * ?MINUTE
         }},
+        %% Who has come back, and crashes before its time would be over, is lost like any other.
+        {comes_back_and_crashes, #{
+            size => 5,
+            faults => [
+                {2 * ?MINUTE, 3 * ?MINUTE, {rolling, [2], 500, 3000, same, 0}},
+                {2 * ?MINUTE + 20000, 3 * ?MINUTE, {deploy, [2], 500, 3000, same, 0}}
+            ],
+            ends => 4 * ?MINUTE
+        }},
         %% They come back after their time is over, and are listed all along.
         {left_for_long, #{
             size => 5,

@@ -731,10 +731,17 @@ attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = C
     after_attempt(Result, Name, ended(is_left_alone(Name, State), Name, Event, Duration, Now, State#state{connector = Next})).
 
 %% An attempt at a node that has said meanwhile that it leaves. That it fails is no news.
-ended(true, Name, {failed, Name, Reason, _Novelty}, Duration, _Now, #state{connector = Connector} = State) ->
-    act({emit, {attempt, {failed, Name, Reason, known}, Duration}}, State#state{connector = caravan_connector:left(Name, Connector)});
+ended(true, Name, {failed, Name, Reason, _Novelty}, Duration, _Now, State) ->
+    act({emit, {attempt, {failed, Name, Reason, known}, Duration}}, forgiven(Name, State));
 ended(_IsLeftAlone, _Name, Event, Duration, Now, State) ->
     failed(Event, Duration, Now, State).
+
+%% Other names of its listener may be no node's.
+forgiven(Name, #state{connector = Connector, leavers = Leavers} = State) ->
+    case caravan_leavers:is_leaving(Name, Leavers) of
+        true -> State#state{connector = caravan_connector:left(Name, Connector)};
+        false -> State
+    end.
 
 %% Telemetry has each attempt, and the log each kind of failure once, with others of the moment; then that it goes on.
 failed(Event, Duration, Now, State) ->

@@ -52,10 +52,10 @@ a_rolling_restart_is_no_flap_test() ->
     {Actions, Lost} = step({nodedown, ?A, connection_closed}, ?LATER + 90000, State),
     ?assertEqual({[?A], #{}}, {connects(Actions), status(failing, 0, Lost)}).
 
-%% Who comes last is taken for the cause of what is lost then.
-who_leaves_is_lost_for_nobody_else_test() ->
-    Newcomer = all([{nodeup, ?C}, {leaving, ?A, 60000}, {nodedown, ?A, disconnect}, {nodeup, ?A}], ?LATER, connected([?A, ?B], #{})),
-    {Actions, _} = step({nodedown, ?A, connection_closed}, 2 * ?LATER, Newcomer),
+%% Who comes last, and is lost, is taken for the cause of what is lost then.
+who_leaves_is_the_cause_of_no_other_loss_test() ->
+    Gone = all([{nodedown, ?C, connection_closed}, {nodeup, ?C}, {leaving, ?C, 60000}, {nodedown, ?C, connection_closed}], ?LATER, connected([?A, ?B, ?C], #{})),
+    {Actions, _} = step({nodedown, ?A, connection_closed}, ?LATER + 100, Gone),
     ?assertEqual([?A], connects(Actions)).
 
 one_line_says_who_has_left_test() ->
@@ -102,13 +102,24 @@ an_announcement_replaces_the_one_before_test() ->
 
 %% Names of one listener are one node.
 other_names_of_the_listener_are_left_alone_test() ->
-    Listener = fun(Name) -> binary:last(Name) end,
-    State = connected([?A, <<"b@y">>], #{listener => Listener}),
-    Both = looked({polled, [{q, caravan_test_core:answer([?A, ?B, <<"b@y">>])}], 0}, ?LATER, State),
-    {Actions, Gone} = step({nodedown, ?A, x}, ?LATER, next({leaving, ?A, 60000}, ?LATER, Both)),
+    {Actions, Gone} = step({nodedown, <<"a@y">>, x}, ?LATER, next({leaving, <<"a@y">>, 60000}, ?LATER, blue_and_green())),
     ?assertEqual([], connects(Actions)),
+    ?assertEqual([<<"a@y">>, <<"b@y">>], lists:sort(connects(element(1, step(wake, ?LATER + 60000, Gone))))),
     %% Green comes in the place of blue.
-    ?assertEqual(#{}, status(left, ?LATER, next({nodeup, ?B}, ?LATER, Gone))).
+    ?assertEqual(#{}, status(left, ?LATER, next({nodeup, <<"b@y">>}, ?LATER, Gone))).
+
+%% It has failed before, and is no node's: that is told once.
+what_is_known_of_another_name_of_the_listener_stays_known_test() ->
+    {[_, _], Trying} = tried({nodedown, <<"a@y">>, x}, ?LATER, blue_and_green()),
+    Failed = all([no(<<"b@y">>), wake], ?LATER, Trying),
+    {[<<"b@y">>], Again} = tried(wake, ?LATER + 1000, Failed),
+    Left = all([{leaving, <<"a@y">>, 60000}, no(<<"b@y">>), no(<<"a@y">>)], ?LATER + 1000, Again),
+    {[_, _], Over} = tried(wake, ?LATER + 61000, Left),
+    ?assertMatch([{emit, {attempt, {failed, _, no, known}, _}}], element(1, step(no(<<"b@y">>), ?LATER + 61000, Over))).
+
+blue_and_green() ->
+    State = connected([<<"a@y">>], #{listener => fun(Name) -> binary:last(Name) end}),
+    looked({polled, [{q, caravan_test_core:answer([<<"a@y">>, <<"b@y">>])}], 0}, ?LATER, State).
 
 %% This node
 
