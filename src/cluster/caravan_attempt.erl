@@ -21,12 +21,16 @@ start(Node, #{connect := Connect, connect_timeout := Timeout}) ->
     Task = caravan_task:start(fun() -> attempt(Node, Connect) end, Timeout),
     #attempt{node = Node, task = Task, began = erlang:monotonic_time()}.
 
-attempt(Node, {net_kernel, connect_node, []} = Connect) ->
+attempt(Node, Connect) ->
+    ok = caravan_label:set({caravan_attempt, Node}),
+    diagnosed(Node, Connect).
+
+diagnosed(Node, {net_kernel, connect_node, []} = Connect) ->
     case caravan_diagnosis:beforehand(Node) of
         ok -> try_connect(Node, Connect);
         Reason -> {failed, Reason}
     end;
-attempt(Node, Connect) ->
+diagnosed(Node, Connect) ->
     try_connect(Node, Connect).
 
 try_connect(Node, {Module, Function, Arguments} = Connect) ->

@@ -39,7 +39,11 @@ is_of_otp(_Options) -> false.
 
 -spec ask(state()) -> state().
 ask(#state{function = {Module, Function, Arguments}, timeout = Timeout, call = undefined} = State) ->
-    State#state{call = {caravan_task:start(fun() -> apply(Module, Function, Arguments) end, Timeout), false}};
+    Call = fun() ->
+        ok = caravan_label:set({caravan_list_nodes, Module, Function}),
+        apply(Module, Function, Arguments)
+    end,
+    State#state{call = {caravan_task:start(Call, Timeout), false}};
 ask(#state{call = {Task, _}} = State) ->
     State#state{call = {Task, true}}.
 

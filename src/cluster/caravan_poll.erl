@@ -50,7 +50,11 @@ lookup_options(Options) ->
     maps:with([resolver, nameservers, timeout, transport], Options).
 
 ask_client(Client, Query, Timeout) ->
-    Task = caravan_task:start(fun() -> Client:get_nodes(Query) end, Timeout),
+    Ask = fun() ->
+        ok = caravan_label:set({caravan_poll, Client, Query}),
+        Client:get_nodes(Query)
+    end,
+    Task = caravan_task:start(Ask, Timeout),
     {client, caravan_task:reference(Task), Task}.
 
 %% inet_res takes 9.4 s until it gives up on one nameserver, asked for a name with a search list.

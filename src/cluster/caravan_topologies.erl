@@ -5,7 +5,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, start/1, stop/1, reload/0]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, format_status/1]).
 -export([format/1]).
 
 %% One that has run for so long has not crashed again: it has crashed anew.
@@ -51,6 +51,19 @@ init([]) ->
     %% Topologies under supervisors of users outlive the registry of an application that was stopped.
     ok = caravan_topology:renew(),
     {ok, configure(configured(), adopted())}.
+
+%% For sys:get_status/1, observer and crash reports: options may be long.
+-spec format_status(gen_server:format_status()) -> gen_server:format_status().
+format_status(Status) ->
+    maps:map(fun formatted/2, Status).
+
+formatted(state, Topologies) -> maps:map(fun summary/2, Topologies);
+formatted(_Key, Value) -> Value.
+
+summary(_Name, #topology{state = {running, Pid, _Monitor, _Since}, origin = Origin, crashes = Crashes}) ->
+    #{state => running, pid => Pid, origin => Origin, crashes => Crashes};
+summary(_Name, #topology{state = {waiting, _Timer}, origin = Origin, crashes = Crashes}) ->
+    #{state => waiting, origin => Origin, crashes => Crashes}.
 
 %% What a predecessor of this process kept running, and what has crashed since its end.
 adopted() ->

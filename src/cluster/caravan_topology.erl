@@ -6,7 +6,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, change/3, configure/3, options/2, renew/0, tell/2, registered_name/1, ask/3, own_status/0, own_health/0]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3, format_status/1]).
 
 -define(PREFIX, "caravan_cluster.").
 
@@ -109,6 +109,7 @@ own_health() ->
 init(#{name := Name} = Options) ->
     %% So that terminate/2 is called when a supervisor stops it.
     _ = process_flag(trap_exit, true),
+    ok = caravan_label:set({caravan_topology, Name}),
     %% No domain: the default handler of OTP stops every event that has another one than otp's.
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
@@ -137,6 +138,21 @@ terminate(_Crash, _State) ->
 
 code_change(_OldVersion, State, _Extra) ->
     {ok, State}.
+
+%% For sys:get_status/1, observer and crash reports: what the state of a cluster of hundreds of nodes comes to. status/1 has names.
+format_status(Status) ->
+    maps:map(fun formatted/2, Status).
+
+formatted(state, #state{options = #{name := Name, query := Query}, core = Core} = State) ->
+    Summary = maps:with([last_lookup, next_poll], caravan_topology_core:status(now_ms(), Core)),
+    maps:merge(maps:merge(Summary, caravan_topology_core:gauges(now_ms(), Core)), #{
+        name => Name,
+        query => Query,
+        lookups => map_size(State#state.lookups),
+        disconnecting => map_size(State#state.disconnects)
+    });
+formatted(_Key, Value) ->
+    Value.
 
 handle_call(status, _From, State) ->
     {reply, status(State), State};
@@ -298,7 +314,11 @@ act({connect, Name}, #state{attempts = Attempts, options = Options} = State) ->
 act({disconnect, Name, AbsentMs}, #state{disconnects = Disconnects, options = Options} = State) ->
     #{disconnect := {Module, Function, Arguments}, connect_timeout := Timeout} = Options,
     Node = node_of(Name),
-    Task = caravan_task:start(fun() -> apply(Module, Function, Arguments ++ [Node]) end, Timeout),
+    Disconnect = fun() ->
+        ok = caravan_label:set({caravan_disconnect, Node}),
+        apply(Module, Function, Arguments ++ [Node])
+    end,
+    Task = caravan_task:start(Disconnect, Timeout),
     State#state{disconnects = Disconnects#{caravan_task:reference(Task) => {Node, AbsentMs, erlang:monotonic_time(), Task}}};
 act(list_nodes, #state{options = Options} = State) ->
     list_nodes(caravan_node_list:is_of_otp(Options), State);
