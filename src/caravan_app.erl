@@ -41,7 +41,7 @@ warn_of_bad_resolver({error, Error}) -> log(bad_resolver, Error).
 tell_of_port(#{started := static}, Epmd) when
     Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client'
 ->
-    caravan_announce:port(node());
+    caravan_announce:after_boot(node());
 tell_of_port(_State, _Epmd) ->
     ok.
 

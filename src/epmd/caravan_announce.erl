@@ -2,7 +2,7 @@
 %% What a node says of its name and port when its distribution starts, in the log.
 -module(caravan_announce).
 
--export([digits_ignored/2, spelling/1, expected_spelling/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
+-export([digits_ignored/2, spelling/1, expected_spelling/1, after_boot/1, port/1, port_at_run_time/1, changed_port/2, not_in_epmd/3]).
 -export([port_in_use/3, bad_listen_port/1, cannot_listen/1, line/1]).
 -export([format/1]).
 
@@ -42,6 +42,15 @@ as_of_records(Host, true) ->
         {ok, Ip} -> inet:ntoa(Ip);
         {error, einval} -> string:lowercase(string:trim(Host, trailing, "."))
     end.
+
+%% What could not be said while the system booted: there is no handler then, and what is logged appears twice.
+-spec after_boot(atom()) -> ok.
+after_boot(Name) ->
+    ok = digits(caravan_port:ignores_digits(Name), Name, caravan_listen:actual_port()),
+    port(Name).
+
+digits(true, Name, Port) when is_integer(Port) -> digits_ignored(Name, Port);
+digits(_IsIgnored, _Name, _Port) -> ok.
 
 %% One line at each start of the distribution, so that nobody has to guess; also of a node with a helper's name that runs
 %% the application, since it may be another node with an unlucky name.

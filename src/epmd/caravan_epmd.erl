@@ -110,17 +110,18 @@ cannot_listen(Report, IsBooting) ->
 log_unless(true, _Report) -> ok;
 log_unless(false, Report) -> caravan_announce:cannot_listen(Report).
 
-%% Nothing of a helper: it writes for a script that reads what a release's `rpc' prints.
+%% Nothing of a helper: it writes for a script that reads what a release's `rpc' prints. As with the port, the application says it after
+%% the boot.
 announce_name(true, Name, Host, {Port, _Rule} = Listen) ->
-    ok = warn_of_ignored_digits(caravan_port:ignores_digits(Name), Name, Port),
-    tell_of_spelling(Name, Host, Listen, is_booting());
+    IsBooting = is_booting(),
+    ok = warn_of_ignored_digits(not IsBooting andalso caravan_port:ignores_digits(Name), Name, Port),
+    tell_of_spelling(Name, Host, Listen, IsBooting);
 announce_name(false, _Name, _Host, _Listen) ->
     ok.
 
 warn_of_ignored_digits(true, Name, Port) -> caravan_announce:digits_ignored(Name, Port);
 warn_of_ignored_digits(false, _Name, _Port) -> ok.
 
-%% As with the port, the application says it after the boot.
 tell_of_spelling(_Name, _Host, {_Port, helper}, _IsBooting) -> ok;
 tell_of_spelling(_Name, _Host, _Listen, true) -> ok;
 tell_of_spelling(Name, Host, _Listen, false) -> safely(fun() -> caravan_announce:spelling(lists:concat([Name, "@", Host])) end, ok).

@@ -67,9 +67,10 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
             Port = free_port(),
             Flags = ["-caravan", "default_port", integer_to_list(Port), "-proto_dist", "inet_tcp", "inet6_tcp"],
             {_, Node} = boot(Logging, 'app-80@127.0.0.1', Flags),
+            ok = call(Node, application, start, [caravan]),
             ?assertMatch({exited, 0, _}, caravan_test_node:stop(Node)),
-            Report = #{event => digits_ignored, name => "app-80", port => Port},
-            ?assertEqual([{warning, caravan_test_log:line(caravan_announce, Report)}], Log())
+            Report = #{event => digits_ignored, name => 'app-80@127.0.0.1', port => Port},
+            ?assertEqual([{warning, caravan_test_log:line(caravan_announce, Report)}], [Entry || {warning, _} = Entry <- Log()])
         end)
     end)).
 
