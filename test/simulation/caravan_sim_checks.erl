@@ -54,6 +54,9 @@
     last = #{} :: #{Query :: term() => {Outcome :: term(), AnsweredAt :: integer() | none, Records :: list()}},
     disconnects = [] :: [{integer(), name()}],
     pruned = 0 :: non_neg_integer(),
+    %% Lines of the log since the topology began.
+    lines = 0 :: non_neg_integer(),
+    began_at :: integer(),
     %% Somebody has asked for the look.
     is_asked = true :: boolean()
 }).
@@ -99,7 +102,7 @@ quiet(Now, Checks) ->
 
 -spec observe(name(), What :: term(), Now :: integer(), checks()) -> checks().
 observe(Name, {booted, Options}, Now, #checks{seen = Seen, vms = [Vms | Others]} = Checks) ->
-    All = Seen#{Name => #seen{options = Options, booted_at = Now, answered_at = Now}},
+    All = Seen#{Name => #seen{options = Options, booted_at = Now, began_at = Now, answered_at = Now}},
     Checks#checks{seen = All, vms = [max(Vms, map_size(All)) | Others]};
 observe(Name, stopped, _Now, #checks{seen = Seen} = Checks) ->
     Checks#checks{seen = maps:remove(Name, Seen)};
@@ -128,6 +131,8 @@ observe(Name, {crashed, Connected}, Now, #checks{seen = Seen} = Checks) ->
         last = #{},
         disconnects = [],
         pruned = 0,
+        lines = 0,
+        began_at = Now,
         is_asked = true
     },
     Checks#checks{seen = Seen#{Name := Crashed}};
@@ -138,7 +143,7 @@ observe(Name, {action, poll}, Now, #checks{seen = Seen} = Checks) ->
 observe(Name, What, Now, #checks{seen = Seen, scenario = Scenario} = Checks) ->
     keeps_bystanders(What, Name, Seen, Now, Scenario),
     case Seen of
-        #{Name := Vm} -> put_seen(Name, Vm, seen(What, Name, Now, Vm), Checks);
+        #{Name := Vm} -> put_seen(Name, Vm, seen(What, Name, Now, line(What, Now, Vm)), Checks);
         #{} -> Checks
     end.
 
@@ -149,6 +154,18 @@ keeps_bystanders({event, {nodedown, Peer, Reason}}, Name, Seen, Now, #{only_leav
     caravan_sim_invariants:keeps_bystanders(Peer, Reason, Away > Now orelse is_map_key(Peer, Left) orelse IsStopped);
 keeps_bystanders(_What, _Name, _Seen, _Now, _Scenario) ->
     ok.
+
+%% A report that is for telemetry alone is none.
+line({action, {report, Report}}, Now, #seen{lines = Lines, began_at = Began} = Vm) ->
+    case caravan_topology_core:is_line(Report) of
+        true ->
+            caravan_sim_invariants:lines_are_bounded(Lines + 1, Now - Began),
+            Vm#seen{lines = Lines + 1};
+        false ->
+            Vm
+    end;
+line(_What, _Now, Vm) ->
+    Vm.
 
 %% Most of what is seen is only looked at.
 put_seen(_Name, Same, Same, Checks) -> Checks;

@@ -4,7 +4,7 @@
 
 -export([all/0]).
 -export([connects_sensibly/4, backs_off/4, keeps_what_is_wanted/4, prunes_nobody_listed/4, prunes_within_fraction/4, tried_in_time/5, wanted_is_bounded/3]).
--export([atoms_are_bounded/3, state_is_bounded/3, stays_ready/4, lookups_are_spread/4, status_is_true/3, tells_the_truth/3, reports_the_truth/3]).
+-export([atoms_are_bounded/3, state_is_bounded/3, lines_are_bounded/2, stays_ready/4, lookups_are_spread/4, status_is_true/3, tells_the_truth/3, reports_the_truth/3]).
 -export([converges/3, stays_whole/2, settled_after/1, flapped_settled_after/1]).
 -export([leaves_alone/2, keeps_bystanders/3, reports_once/3, wants_no_old_samples/1, steady/2, no_worse_than_plain/3]).
 
@@ -24,8 +24,8 @@ all() ->
         converges, stays_whole, tries_of_broken_peers, extra_lookups, lines, losses_of_bystanders, keeps_one_of_the_pair,
         no_worse_than_plain,
         prunes_nobody_listed, prunes_within_fraction, tried_in_time, wanted_is_bounded, atoms_are_bounded, state_is_bounded,
-        lookups_are_spread, status_is_true, stays_ready, tells_the_truth, reports_the_truth, connects_sensibly, backs_off, keeps_what_is_wanted,
-        reports_once, wants_no_old_samples, leaves_alone, keeps_bystanders
+        lines_are_bounded, lookups_are_spread, status_is_true, stays_ready, tells_the_truth, reports_the_truth, connects_sensibly, backs_off,
+        keeps_what_is_wanted, reports_once, wants_no_old_samples, leaves_alone, keeps_bystanders
     ].
 
 -spec violated(atom(), term()) -> no_return().
@@ -120,6 +120,12 @@ atoms_are_bounded(Unproven, {Age, Crashes}, #{atom_budget := Budget}) ->
 state_is_bounded(Words, Connected, #{max_nodes := Max, names_per_record := Names, queries := Queries, atom_budget := Budget}) ->
     Bound = 5000 + 150 * (2 * Max * Names * length(Queries) + Budget + Connected),
     holds(Words =< Bound, state_is_bounded, {words, Words, bound, Bound}).
+
+%% The budget, and one more each minute. Besides, each fault that is said outside of it (nobody is connected, no answer, not listed) has to
+%% last for a minute first; and what is said once: other spellings of this node, samples, that it is not distributed.
+lines_are_bounded(Lines, Age) ->
+    Bound = 25 + 4 * (Age div 60000 + 1),
+    holds(Lines =< Bound, lines_are_bounded, {lines, Lines, bound, Bound}).
 
 %% Of the whole cluster in ten seconds: twice as many as there are while nothing happens, which of one node are whole ones. Nodes
 %% that started together look together for some intervals, and where that is a change each of them looks once more a quarter of

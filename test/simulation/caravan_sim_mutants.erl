@@ -79,6 +79,11 @@ all() ->
             "#{Name := {_Until, gone}} -> State;"},
         %% Reasons with pids in them.
         {each_pid_is_a_new_reason, caravan_connector, "Kind = caravan_reason_kind:of_reason(Reason),", "Kind = Reason,"},
+        %% The log.
+        {there_is_always_a_line, caravan_line_budget, "-define(BURST, 20).", "-define(BURST, 2000)."},
+        {who_is_alone_says_so_at_once, caravan_reminders, "-define(MINUTE_MS, 60000).", "-define(MINUTE_MS, 1000)."},
+        {who_has_come_meanwhile_has_failed, caravan_news, "<- lists:reverse(State#state.failures), not caravan_members:is_member(Name, Members)],",
+            "<- lists:reverse(State#state.failures), is_binary(Name), Members =/= none],"},
         %% Attribution.
         {all_losses_have_one_reason, caravan_topology_core, "went(Change, {Name, Reason, IsMissed, repeated(Flaps)}, Now,",
             "went(Change, {Name, element(1, {connection_closed, Reason}), IsMissed, repeated(Flaps)}, Now,"},
