@@ -25,7 +25,10 @@ defmodule Caravan.MixProject do
   end
 
   def application do
-    Keyword.take(@properties, [:applications, :registered, :mod, :env])
+    # In a release, Elixir's handler is there before the first line is logged.
+    @properties
+    |> Keyword.take([:applications, :registered, :mod, :env])
+    |> Keyword.update!(:applications, &(&1 ++ [:logger]))
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -45,6 +45,21 @@ defmodule Caravan.LogTest do
     end
   end
 
+  test "terms of a format are laid out as Erlang does it" do
+    words = fn %{nodes: nodes} -> {~c"caravan: ~0tp", [nodes]} end
+
+    log =
+      capture_log(fn -> :caravan_log.report(:error, %{event: :test, nodes: @nodes}, words) end)
+
+    assert [line] = log |> String.split("\n", trim: true) |> Enum.filter(&(&1 =~ "app-"))
+    assert line =~ "app-4001" and line =~ "app-4200"
+  end
+
+  # A release starts applications in the order of their dependencies.
+  test "Elixir's Logger is there before the application logs" do
+    assert :logger in Application.spec(:caravan, :applications)
+  end
+
   test "the metadata has the topology" do
     log =
       capture_log([metadata: [:caravan_topology]], fn ->
