@@ -6,7 +6,7 @@
 %% connection that is made at once is lost at once, for all of the cluster. The node that came last is taken for the cause.
 -module(caravan_flaps).
 
--export([new/0, up/3, is_up/2, down/6, until/2, counts/1, keep/3, forget/1, forget/2]).
+-export([new/0, up/3, is_up/2, down/6, until/2, count/2, counts/1, keep/3, forget/1, forget/2]).
 
 -export_type([state/0, flap/0, loss/0]).
 
@@ -263,6 +263,14 @@ until(Name, #state{flaps = Flaps, let_go_until = LetGoUntil}) ->
     case Flaps of
         #{Name := #flaps{until = Until}} -> later(LetGoUntil, Until);
         #{} -> never_lost
+    end.
+
+%% How often connections to a node have not lasted, in a row.
+-spec count(name(), state()) -> non_neg_integer().
+count(Name, #state{flaps = Flaps}) ->
+    case Flaps of
+        #{Name := #flaps{count = Count}} -> Count;
+        #{} -> 0
     end.
 
 %% How often connections to each node have not lasted, in a row.

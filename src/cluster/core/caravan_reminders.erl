@@ -15,7 +15,9 @@
     %% A query that has never had an answer.
     | {never_answered, Query :: term()}
     %% A wanted node that cannot be connected.
-    | {failing, Name :: binary()}.
+    | {failing, Name :: binary()}
+    %% A connection to a node whose connections have not lasted. That it lasts is said once.
+    | {lasting, Name :: binary()}.
 
 -define(MINUTE_MS, 60000).
 -define(SECOND_MS, 600000).
@@ -40,7 +42,7 @@ holds(Subject, Now, State) ->
     put_off(Subject, Now, at(Subject, Now + ?MINUTE_MS), 0, State).
 
 %% Nodes fail one after the other, and one line a minute names all of them.
-at({failing, _}, At) -> At + (?MINUTE_MS - mod(At, ?MINUTE_MS)) rem ?MINUTE_MS;
+at({Kind, _}, At) when Kind =:= failing; Kind =:= lasting -> At + (?MINUTE_MS - mod(At, ?MINUTE_MS)) rem ?MINUTE_MS;
 at(_Subject, At) -> At.
 
 %% The clock may be below zero.
@@ -72,11 +74,15 @@ due(Now, Due, #state{turns = Turns, held = Held} = State) ->
         {At, Subject} when At =< Now ->
             #{Subject := {Since, At, Said}} = Held,
             Left = State#state{turns = gb_sets:delete({At, Subject}, Turns)},
-            due(Now, [{Subject, Now - Since} | Due], put_off(Subject, Since, next(Subject, Said, Now), Said + 1, Left));
+            due(Now, [{Subject, Now - Since} | Due], said(next(Subject, Said, Now), Subject, Since, Said + 1, Left));
         _EmptyOrLater ->
             {lists:sort(Due), State}
     end.
 
+said(ended, Subject, _Since, _Said, #state{held = Held} = State) -> State#state{held = maps:remove(Subject, Held)};
+said(At, Subject, Since, Said, State) -> put_off(Subject, Since, At, Said, State).
+
+next({lasting, _Name}, _Said, _Now) -> ended;
 next(not_self_listed, _Said, _Now) -> never;
 next(Subject, 0, Now) -> at(Subject, Now + ?SECOND_MS);
 next(Subject, _Said, Now) -> at(Subject, Now + ?LATER_MS).

@@ -570,7 +570,14 @@ came(same, _Name, _Now, State) ->
 came(came, Name, Now, #state{members = Members, sources = Sources, listeners = Listeners} = State) ->
     Names = caravan_listeners:alternatives(Name, Listeners),
     Told = act({tell, {up, Name}}, act({emit, {up, Name, caravan_members:count(Members)}}, State)),
-    Told#state{sources = caravan_sources:proven(Names, Sources), news = caravan_news:came(Name, Now, Told#state.news)}.
+    Flaps = caravan_connector:flaps(Name, State#state.connector),
+    news_of_newcomer(Flaps > 1, Name, Now, Told#state{sources = caravan_sources:proven(Names, Sources)}).
+
+%% Where connections do not last, the log has it that one does.
+news_of_newcomer(true, Name, Now, State) ->
+    holds_if(true, {lasting, Name}, Now, State);
+news_of_newcomer(false, Name, Now, #state{news = News} = State) ->
+    State#state{news = caravan_news:came(Name, Now, News)}.
 
 down(Name, OfOtp, Now, #{random := Random}, #state{connected = #{} = Connected} = State) when is_map_key(Name, Connected) ->
     #state{members = Members, listeners = Listeners, connector = Connector, options = #{prune_after := Memory}} = State,
@@ -616,9 +623,16 @@ repeated(_Flaps) -> none.
 
 went(same, _Loss, _Now, State) ->
     State;
-went(went, {Name, Reason, _IsWanted, _Flap} = Loss, Now, #state{members = Members, news = News} = State) ->
+went(went, {Name, Reason, _IsWanted, Flap} = Loss, Now, #state{members = Members} = State) ->
     Told = act({tell, {down, Name}}, act({emit, {down, Name, Reason, caravan_members:count(Members)}}, State)),
-    Told#state{news = caravan_news:lost(Loss, Now, News)}.
+    news_of_loss(is_said(Flap), Loss, Now, ends({lasting, Name}, Told)).
+
+%% Of connections that do not last the second, the fourth, the eighth and so on.
+is_said(none) -> true;
+is_said({_Name, Count, _LeftAlone}) -> Count band (Count - 1) =:= 0.
+
+news_of_loss(true, Loss, Now, #state{news = News} = State) -> State#state{news = caravan_news:lost(Loss, Now, News)};
+news_of_loss(false, _Loss, _Now, State) -> State.
 
 %% The announcement goes over the connection that is lost then, and the process that passes it on may be late. The loss is none,
 %% whether the log has told of it or not.
@@ -650,11 +664,13 @@ remind(Now, #state{reminders = Reminders} = State) ->
         {Due, Next} -> lists:foldl(fun report/2, State#state{reminders = Next}, reminders(Due, Now, State))
     end.
 
-reminders(Due, Now, #state{sources = Sources, reminders = Reminders, wanted = Wanted} = State) ->
+reminders(Due, Now, #state{sources = Sources, reminders = Reminders, wanted = Wanted, members = Members} = State) ->
     Failing = failing(Now, State),
     Nodes = [{Name, maps:get(Name, Failing), Held} || {{failing, Name}, Held} <- Due, is_map_key(Name, Failing)],
     Queries = [{{Query, caravan_sources:last_lookup(Query, Sources)}, Held} || {{never_answered, Query}, Held} <- Due],
+    Lasting = [Name || {{lasting, Name}, _Held} <- Due, caravan_members:is_member(Name, Members)],
     lists:append([
+        [{connected, Lasting, caravan_members:count(Members)} || Lasting =/= []],
         [{alone, map_size(Wanted), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
         %% The line above has them.
         [{failing, Nodes} || Nodes =/= [], not caravan_reminders:is_held(alone, Reminders)],

@@ -75,6 +75,27 @@ a_node_that_was_up_meanwhile_fails_anew_test() ->
     ?assertEqual([], lines([failing], element(1, step(wake, 159000, Down)))),
     ?assertMatch([{failing, [{?A, no, 80000}]}], lines([failing], element(1, step(wake, 180000, Down)))).
 
+%% The second, the fourth, the eighth; and that one lasts.
+connections_that_do_not_last_are_said_at_a_growing_interval_test() ->
+    {Lines, State} = lists:mapfoldl(
+        fun(Round, Before) ->
+            Now = Round * 10000,
+            Lost = all([{nodeup, ?A}, {nodedown, ?A, connection_closed}], Now, Before),
+            {Actions, Next} = step(wake, Now + 500, Lost),
+            {[{Round, Line} || {lost, [{_, _, _, Line}], _, _} <- lines([lost], Actions)] ++ lines([connected], Actions), Next}
+        end,
+        next({nodeup, ?B}, 0, listing([?A, ?B, ?OWN], #{})),
+        lists:seq(1, 9)
+    ),
+    ?assertMatch(
+        [{1, none}, {connected, [?B], 1}, {2, {?A, 2, _}}, {4, {?A, 4, _}}, {8, {?A, 8, _}}], lists:append(Lines)
+    ),
+    Up = next({nodeup, ?A}, 100000, State),
+    ?assertEqual([], lines([connected], element(1, step(wake, 100500, Up)))),
+    {Lasting, Said} = step(wake, 180000, Up),
+    ?assertEqual([{connected, [?A, 2]}], [{connected, Names ++ [Count]} || {connected, Names, Count} <- lines([connected], Lasting)]),
+    ?assertEqual([], lines([connected], element(1, step(wake, 10000000, Said)))).
+
 %% Each loss of one is a line already.
 connections_that_do_not_last_are_no_failures_that_go_on_test() ->
     State = all([{nodeup, ?B}, no(?A), {nodeup, ?A}, {nodedown, ?A, connection_closed}], 0, listing([?A, ?B, ?OWN], #{})),
