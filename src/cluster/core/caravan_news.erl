@@ -4,7 +4,7 @@
 %% are nodes that cannot be connected for the same reason. A functional state of the deciding core.
 -module(caravan_news).
 
--export([new/1, came/3, lost/3, left/2, failed/4, has_line/3, due/3, due_at/1]).
+-export([new/1, came/3, lost/3, lost_again/2, left/2, failed/4, has_line/3, due/3, due_at/1]).
 
 -export_type([state/0, loss/0, failure/0]).
 
@@ -49,6 +49,14 @@ came(Name, Now, #state{newcomers = Newcomers} = State) ->
 -spec lost(loss(), Now :: integer(), state()) -> state().
 lost(Loss, Now, #state{losses = Losses} = State) ->
     soon(Now, State#state{losses = [Loss | Losses]}).
+
+%% A member was lost of which the log need not be told, unless it is about to be: then the last reason counts.
+-spec lost_again(loss(), state()) -> state().
+lost_again({Name, _, _, _} = Loss, #state{losses = Losses} = State) ->
+    case lists:keymember(Name, 1, Losses) of
+        true -> State#state{losses = [Loss | Losses]};
+        false -> State
+    end.
 
 %% A member that was lost turns out to have left.
 -spec left(name(), state()) -> state().

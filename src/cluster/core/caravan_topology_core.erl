@@ -632,7 +632,7 @@ is_said(none) -> true;
 is_said({_Name, Count, _LeftAlone}) -> Count band (Count - 1) =:= 0.
 
 news_of_loss(true, Loss, Now, #state{news = News} = State) -> State#state{news = caravan_news:lost(Loss, Now, News)};
-news_of_loss(false, _Loss, _Now, State) -> State.
+news_of_loss(false, Loss, _Now, #state{news = News} = State) -> State#state{news = caravan_news:lost_again(Loss, News)}.
 
 %% The announcement goes over the connection that is lost then, and the process that passes it on may be late. The loss is none,
 %% whether the log has told of it or not.
