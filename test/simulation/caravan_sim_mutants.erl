@@ -82,8 +82,8 @@ all() ->
         %% The log.
         {there_is_always_a_line, caravan_line_budget, "-define(BURST, 20).", "-define(BURST, 2000)."},
         {who_is_alone_says_so_at_once, caravan_reminders, "-define(MINUTE_MS, 60000).", "-define(MINUTE_MS, 1000)."},
-        {who_has_come_meanwhile_has_failed, caravan_news, "<- lists:reverse(State#state.failures), not caravan_members:is_member(Name, Members)],",
-            "<- lists:reverse(State#state.failures), is_binary(Name), Members =/= none],"},
+        {who_has_come_meanwhile_has_failed, caravan_news, "not caravan_members:is_member(Name, Members), not lists:member(Name, Left)",
+            "is_binary(Name), not lists:member(Name, Left)"},
         %% Attribution.
         {all_losses_have_one_reason, caravan_topology_core, "went(Change, {Name, Reason, IsMissed, repeated(Flaps)}, Now,",
             "went(Change, {Name, element(1, {connection_closed, Reason}), IsMissed, repeated(Flaps)}, Now,"},
