@@ -34,7 +34,7 @@ doctored(looks_all_the_time, wake, _Now, _Facts, Actions) -> [poll | Actions];
 doctored(tells_twice, _Event, _Now, _Facts, Actions) -> lists:append([[Action || _ <- twice(Action)] || Action <- Actions]);
 doctored(gives_another_reason, _Event, _Now, _Facts, Actions) -> [other_reason(Action) || Action <- Actions];
 doctored(reports_all_the_time, {polled, _, _}, _Now, _Facts, Actions) -> [{report, not_distributed} | Actions];
-doctored(reports_again_and_again, {polled, _, _}, Now, _Facts, Actions) when Now div 5000 rem 4 =:= 0 -> [{report, not_distributed} | Actions];
+doctored(reports_now_and_then, {polled, _, _}, Now, _Facts, Actions) when Now rem 25000 < 5000 -> [{report, not_distributed} | Actions];
 doctored(tries_who_leaves, {leaving, Name, _}, _Now, _Facts, Actions) -> [{connect, Name} | Actions];
 doctored(warns_of_who_has_left, {nodedown, Name, Reason}, _Now, _Facts, Actions) -> [{report, {lost, [{Name, Reason, true, none}], [], 1}} | Actions];
 doctored(reports_as_new, {attempted, Name, {failed, Reason}, _}, _Now, _Facts, Actions) ->

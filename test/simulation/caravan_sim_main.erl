@@ -23,6 +23,7 @@ options(["--scenario", Name | Rest], Options) -> scenario([Known || Known <- car
 options(["--trace" | Rest], Options) -> options(Rest, Options#{trace => true});
 options(["--mutants" | Rest], Options) -> options(Rest, Options#{mode := mutants});
 options(["--speed" | Rest], Options) -> options(Rest, Options#{mode := speed});
+options(["--lines" | Rest], Options) -> options(Rest, Options#{mode := lines});
 options(["--named" | Rest], Options) -> options(Rest, Options#{mode := named});
 options(["--scenario"], _Options) -> {error, names()};
 options([Argument | _], _Options) -> {error, [Argument, " is no argument; the first lines of this script have all"]}.
@@ -47,6 +48,8 @@ run(#{mode := mutants}) ->
     caravan_sim_mutants:run();
 run(#{mode := speed}) ->
     lists:foreach(fun speed/1, [3, 20, 500]);
+run(#{mode := lines}) ->
+    caravan_sim_lines:print();
 run(#{mode := named}) ->
     many([caravan_sim_known:scenario(Name) || Name <- caravan_sim_known:names()], any);
 run(#{mode := seeds, seeds := Count, nodes := Nodes}) ->

@@ -130,7 +130,7 @@ doctored_test_() ->
             {lies, status_is_true, #{}},
             {is_ready_with_dns_alone, stays_ready, #{faults => [{40000, ?MINUTE, {dns, all, servfail}}]}},
             {reports_all_the_time, lines_are_bounded, #{}},
-            {reports_again_and_again, lines, #{
+            {reports_now_and_then, lines, #{
                 faults => [], ends => 20 * ?MINUTE, steady => #{from => ?MINUTE, to => 20 * ?MINUTE, pairs => [{1, 2}, {2, 1}]}
             }}
         ]
