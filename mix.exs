@@ -25,10 +25,11 @@ defmodule Caravan.MixProject do
   end
 
   def application do
-    # In a release, Elixir's handler is there before the first line is logged.
+    # In a release, Elixir's handler is there before the first line is logged; a plain `erl` may have none.
     @properties
     |> Keyword.take([:applications, :registered, :mod, :env])
     |> Keyword.update!(:applications, &(&1 ++ [:logger]))
+    |> Keyword.put(:optional_applications, [:logger])
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -13,7 +13,7 @@ print() ->
             {Least, Median, Most} = lines(World),
             io:format("~ts: ~b minutes, lines of a node: ~b to ~b, median ~b~n", [Title, minutes(World), Least, Most, Median])
         end,
-        worlds(500)
+        worlds(100)
     ).
 
 %% Those with a rolling deploy have as many nodes.
