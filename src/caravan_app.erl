@@ -31,6 +31,7 @@ config_change(Changed, New, _Removed) ->
     %% The reload tells of the topologies.
     ok = caravan_config_report:changed([Key || {Key, _} <- Changed ++ New, Key =/= topologies]),
     _ = caravan_cluster:reload(),
+    ok = caravan_health:reload(),
     ok.
 
 %% A node without lookups runs, and says why they fail.

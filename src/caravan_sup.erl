@@ -16,5 +16,6 @@ init([]) ->
     {ok, {#{strategy => rest_for_one, intensity => 10, period => 10}, [
         #{id => caravan_topologies_sup, start => {caravan_topologies_sup, start_link, []}, type => supervisor},
         #{id => caravan_topologies, start => {caravan_topologies, start_link, []}},
-        #{id => caravan_departures, start => {caravan_departures, start_link, []}}
+        #{id => caravan_departures, start => {caravan_departures, start_link, []}},
+        #{id => caravan_health, start => {caravan_health, start_link, []}}
     ]}}.

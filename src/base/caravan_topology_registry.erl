@@ -3,7 +3,7 @@
 -module(caravan_topology_registry).
 
 -export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0, listed_beside/1]).
--export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0, set_ready/1, was_ready/1, once_ready/0]).
+-export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0, set_ready/1, was_ready/1, once_ready/0, set_ignored/1, has_ignored/0]).
 
 %% For how long what a topology wanted counts after it has crashed, in milliseconds.
 -define(MEMORY, 600000).
@@ -82,6 +82,17 @@ was_ready(Name) ->
 -spec once_ready() -> [atom()].
 once_ready() ->
     lists:append(with_table(fun() -> ets:match(?MODULE, {{ready, '$1'}}) end, [])).
+
+%% A topology of that name is not started, since its query says so.
+-spec set_ignored(atom()) -> ok.
+set_ignored(Name) ->
+    _ = with_table(fun() -> ets:insert(?MODULE, {{ignored, Name}}) end, true),
+    ok.
+
+%% Whether there is one.
+-spec has_ignored() -> boolean().
+has_ignored() ->
+    with_table(fun() -> ets:match(?MODULE, {{ignored, '$1'}}, 1) =/= '$end_of_table' end, false).
 
 -spec names() -> [atom()].
 names() ->

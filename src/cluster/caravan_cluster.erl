@@ -224,7 +224,7 @@
 -spec start_link(options()) -> {ok, pid()} | ignore | {error, {already_started, pid()} | caravan_option:error()}.
 start_link(Options) ->
     case check_options(Options) of
-        {ok, #{query := ignore, name := Name}} -> ok = caravan_report:ignored(Name), ignore;
+        {ok, #{query := ignore, name := Name}} -> ok = caravan_topology_registry:set_ignored(Name), ok = caravan_report:ignored(Name), ignore;
         {ok, Checked} -> caravan_topology:start_link(Checked);
         {error, _} = Error -> Error
     end.

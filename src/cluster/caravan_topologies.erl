@@ -4,7 +4,7 @@
 -module(caravan_topologies).
 -behaviour(gen_server).
 
--export([start_link/0, start/1, stop/1, reload/0]).
+-export([start_link/0, start/1, stop/1, reload/0, names/0, are_ignored/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, format_status/1]).
 -export([format/1]).
 
@@ -38,6 +38,32 @@ stop(Name) ->
 -spec reload() -> ok | {error, not_started}.
 reload() ->
     call(reload).
+
+%% The names of all topologies of this node: of those that run, of those that have crashed, and of those that the configuration has
+%% and that cannot be started as it has them.
+-spec names() -> [atom()].
+names() ->
+    Kept = [Name || {Name, _} <- caravan_topology_registry:kept()],
+    lists:usort(
+        [Name || {Name, false} <- entries()] ++ Kept ++ caravan_topology_registry:once_ready() ++ caravan_topology_registry:names()
+    ).
+
+%% Whether a topology of this node is not started, since its query says so.
+-spec are_ignored() -> boolean().
+are_ignored() ->
+    caravan_topology_registry:has_ignored() orelse lists:any(fun({_Name, IsIgnored}) -> IsIgnored end, entries()).
+
+entries() ->
+    entries(caravan_config:value(topologies)).
+
+entries({ok, Entries}) -> [{Name, is_ignored(Name, Options)} || {Name, Options} <- Entries, is_atom(Name)];
+entries({error, _}) -> [].
+
+is_ignored(Name, Options) ->
+    case caravan_topology_options:check(caravan_topology_options:with_name(Name, Options)) of
+        {ok, #{query := ignore}} -> true;
+        _ -> false
+    end.
 
 call(Request) ->
     try

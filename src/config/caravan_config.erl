@@ -25,6 +25,7 @@
     | resolver
     | topologies
     | leave_on_stop
+    | health
     | debug.
 -type source() :: flag | {variable, string()} | environment | default.
 
@@ -46,10 +47,11 @@ options() ->
         {fallback, none, caravan_option:one_of([none, epmd]), word},
         {nameservers, system, caravan_option:nameservers(), list_or_word},
         %% What is in it, caravan_dns:open/1 checks.
-        {resolver, #{}, {fun resolver/1, "a map or a list of options"}, pairs},
+        {resolver, #{}, {fun resolver/1, "a map or a list of options"}, {pairs, "timeout=500,cache=true"}},
         {topologies, [], {fun topologies/1, "a list of {Name, Options}"}, one_topology},
         %% Whether the node tells the others that it leaves when it is stopped.
         {leave_on_stop, true, caravan_option:boolean(), word},
+        {health, none, caravan_option:health(), {pairs, "port=4380,ip=0.0.0.0"}},
         %% Whether topologies log what each poll finds, at level `debug'.
         {debug, false, caravan_option:boolean(), word}
     ].

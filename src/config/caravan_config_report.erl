@@ -5,22 +5,28 @@
 -export([all/0, changed/1]).
 -export([format/1]).
 
+%% All other keys are checked by who uses them first.
+-define(REPORTED, [debug, health]).
+
 -spec all() -> ok.
 all() ->
     lists:foreach(fun passed_over/1, caravan_config:passed_over()),
     lists:foreach(fun overridden/1, caravan_config:overridden()),
     lists:foreach(fun unknown_key/1, caravan_config:unknown_keys()),
-    bad_debug(caravan_config:value(debug)).
+    lists:foreach(fun bad_value/1, ?REPORTED).
 
-%% All other keys are checked by who uses them first.
-bad_debug({ok, _}) -> ok;
-bad_debug({error, Error}) -> log(error, #{event => bad_value, error => Error}).
+bad_value(Key) ->
+    case caravan_config:value(Key) of
+        {ok, _} -> ok;
+        {error, Error} -> log(error, #{event => bad_value, error => Error})
+    end.
 
 %% The application's environment has other values of these keys now.
 -spec changed([atom()]) -> ok.
 changed(Keys) ->
     lists:foreach(fun overridden/1, [Overridden || {Key, _, _} = Overridden <- caravan_config:overridden(), lists:member(Key, Keys)]),
-    lists:foreach(fun unknown_key/1, [Unknown || {Key, _} = Unknown <- caravan_config:unknown_keys(), lists:member(Key, Keys)]).
+    lists:foreach(fun unknown_key/1, [Unknown || {Key, _} = Unknown <- caravan_config:unknown_keys(), lists:member(Key, Keys)]),
+    lists:foreach(fun bad_value/1, [Key || Key <- ?REPORTED, lists:member(Key, Keys)]).
 
 passed_over({Variable, Text}) ->
     log(notice, #{event => variable_passed_over, variable => Variable, value => Text}).
@@ -47,7 +53,7 @@ format(#{event := value_overridden, key := Key, source := Winner, overridden := 
         Key, place(Winner), place(Loser)
     ]};
 format(#{event := bad_value, error := Error}) ->
-    {"~ts; the default holds", [caravan_option:format_error(Error)]};
+    {"~ts; it counts for nothing", [caravan_option:format_error(Error)]};
 format(#{event := unknown_key, key := Key, near := none}) ->
     {"caravan: the application has no key ~tp; what is set for it does nothing", [Key]};
 format(#{event := unknown_key, key := Key, near := Near}) ->

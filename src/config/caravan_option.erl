@@ -5,7 +5,7 @@
 -export([validate/2, check/3, format_error/1, nearest/2]).
 -export([helper_ports/0, helper_names/0]).
 -export([integer/2, port_number/0, port_range/0, listen_port/0, port_srv/0, one_of/1, boolean/0, text/0, dns_name/0, basename/0]).
--export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, or_default/1]).
+-export([nameservers/0, edns_size/0, hosts_file/0, cache/0, resolver/0, health/0, or_default/1]).
 
 -export_type([option/0, type/0, allowed/0, error/0]).
 
@@ -273,6 +273,31 @@ cache_options() ->
 -spec resolver() -> type().
 resolver() ->
     {parse(fun is_reference/1), "what caravan_dns:open/1 gave"}.
+
+%% `none', or where the health of the node is told. In the end `none' or a map.
+-spec health() -> type().
+health() ->
+    {fun health/1, "none, or a map or a list of port (1 to 65535) and ip (an address, 127.0.0.1 unless it is given)"}.
+
+health(none) ->
+    {ok, none};
+health(Given) ->
+    case validate(Given, [{port, required, port_number()}, {ip, {default, {127, 0, 0, 1}}, {fun ip/1, "an address"}}]) of
+        {ok, _} = Ok -> Ok;
+        {error, _} -> error
+    end.
+
+ip(Ip) when is_tuple(Ip) -> parsed_ip(inet:ntoa(Ip));
+ip(Text) -> parsed_ip(text(Text)).
+
+parsed_ip(Text) when is_binary(Text) -> parsed_ip(binary_to_list(Text));
+parsed_ip(Text) when is_list(Text) ->
+    case inet:parse_strict_address(Text) of
+        {ok, _} = Ok -> Ok;
+        {error, einval} -> error
+    end;
+parsed_ip(_Invalid) ->
+    error.
 
 %% Also `default', which stays as it is: whoever uses the option knows what that is.
 -spec or_default(type()) -> type().

@@ -9,9 +9,11 @@
 
 %% What the text of a variable stands for: `range' is `1024-65535'; `port_or_word' a port, `name', `any' or
 %% `env:VARIABLE'; `list_or_word' one word, or elements between commas or blanks; `queries' is `ignore', a name, or several of
-%% these between commas or blanks; `pairs' is `timeout=500,cache=true'.
+%% these between commas or blanks; `{pairs, Example}' is `timeout=500,cache=true'
+%% or `none'.
 %% `one_topology' is none of these: the topology is made of several variables.
--type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | queries | pairs | one_topology.
+-type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | queries | {pairs, Example :: string()}
+    | one_topology.
 
 -type given() :: {{variable, string()}, Value :: term() | {unreadable, string()}}.
 
@@ -35,7 +37,7 @@ name(Key) -> "CARAVAN_" ++ caravan_ascii:uppercase(atom_to_list(Key)).
 -spec allowed(text(), Words) -> Words when Words :: caravan_option:allowed().
 allowed(range, Words) -> Words ++ ", written as 1024-65535";
 allowed(port_or_word, _Words) -> "a port from 1 to 65535, default, name, any, or env:VARIABLE";
-allowed(pairs, _Words) -> "options without blanks, such as timeout=500,cache=true";
+allowed({pairs, Example}, _Words) -> "options without blanks, such as " ++ Example;
 allowed(list_or_word, _Words) -> "system, or 1 to 16 nameservers, such as 10.0.0.1,127.0.0.1:8600";
 allowed(_Text, Words) -> Words.
 
@@ -98,7 +100,9 @@ parse(queries, Word) when Word =:= "ignore"; Word =:= "none" ->
     word(Word);
 parse(queries, Value) ->
     one_or_many(elements(Value));
-parse(pairs, Value) ->
+parse({pairs, _Example}, "none") ->
+    none;
+parse({pairs, _Example}, Value) ->
     pairs([lists:splitwith(fun(Character) -> Character =/= $= end, Element) || Element <- elements(Value)]).
 
 integer(Value) ->

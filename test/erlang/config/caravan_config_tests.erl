@@ -28,6 +28,9 @@
     {nameservers, "CARAVAN_NAMESERVERS", " system ", system, ","},
     {resolver, "CARAVAN_RESOLVER", "timeout=500,cache=true,transport=tcp,hosts_file=/etc/hosts",
         [{timeout, 500}, {cache, true}, {transport, tcp}, {hosts_file, "/etc/hosts"}], "timeout"},
+    {health, "CARAVAN_HEALTH", "port=4380,ip=0.0.0.0", #{port => 4380, ip => {0, 0, 0, 0}}, "port=none"},
+    {health, "CARAVAN_HEALTH", "port=4380", #{port => 4380, ip => {127, 0, 0, 1}}, "4380"},
+    {health, "CARAVAN_HEALTH", "none", none, "port=4380,ip=localhost"},
     {debug, "CARAVAN_DEBUG", "true", true, "yes"}
 ]).
 

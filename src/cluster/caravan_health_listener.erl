@@ -1,0 +1,128 @@
+%% @private
+%% Answers probes over HTTP. One process listens and accepts; each connection has a process of its own, which is bounded in time and
+%% octets. So many connections are open at once, and others wait in the backlog of the socket.
+-module(caravan_health_listener).
+
+-export([start_link/1]).
+
+-type options() :: #{port := inet:port_number(), ip := inet:ip_address()}.
+
+-define(MAX_CONNECTIONS, 32).
+-define(BACKLOG, 128).
+%% Milliseconds: for the request to come, for the answer to go, and for the other end to close: five seconds with the one for which
+%% topologies are asked.
+-define(READ_MS, 3000).
+-define(SEND_MS, 500).
+-define(LINGER_MS, 500).
+%% Octets that are read, and thrown away, so that the other end reads the answer before it hears of a reset.
+-define(LINGER_SIZE, 65536).
+%% For how long nobody is accepted where there is no descriptor for one.
+-define(EXHAUSTED_MS, 200).
+
+%% The caller gets `{listening, Pid}' when it listens, and otherwise its exit, `{cannot_listen, Posix}'.
+-spec start_link(options()) -> pid().
+start_link(Options) ->
+    Parent = self(),
+    spawn_link(fun() -> listen(Options, Parent) end).
+
+listen(#{port := Port, ip := Ip}, Parent) ->
+    case gen_tcp:listen(Port, [family(Ip), {ip, Ip} | options()]) of
+        {ok, Socket} ->
+            Parent ! {listening, self()},
+            accept(Socket, #{});
+        {error, Reason} ->
+            exit({cannot_listen, Reason})
+    end.
+
+family(Ip) when tuple_size(Ip) =:= 8 -> inet6;
+family(_Ip) -> inet.
+
+%% Who has closed its half, and waits for an answer, gets one.
+options() ->
+    [
+        binary, {active, false}, {packet, raw}, {reuseaddr, true}, {nodelay, true}, {backlog, ?BACKLOG}, {exit_on_close, false},
+        {buffer, 4096}, {send_timeout, ?SEND_MS}, {send_timeout_close, true}
+    ].
+
+accept(Socket, Connections) ->
+    accepted(gen_tcp:accept(Socket), Socket, below_limit(Connections)).
+
+accepted({ok, Connection}, Socket, Connections) ->
+    accept(Socket, below_limit(serve(Connection, Connections)));
+accepted({error, closed}, _Socket, _Connections) ->
+    exit(closed);
+accepted({error, econnaborted}, Socket, Connections) ->
+    accept(Socket, Connections);
+accepted({error, _Exhausted}, Socket, Connections) ->
+    receive after ?EXHAUSTED_MS -> accept(Socket, Connections) end.
+
+serve(Connection, Connections) ->
+    {Pid, Monitor} = spawn_monitor(fun given/0),
+    case gen_tcp:controlling_process(Connection, Pid) of
+        ok ->
+            Pid ! {serve, Connection};
+        {error, _} ->
+            _ = gen_tcp:close(Connection),
+            exit(Pid, kill)
+    end,
+    Connections#{Monitor => []}.
+
+%% Waits for one to end where there are too many.
+below_limit(Connections) when map_size(Connections) >= ?MAX_CONNECTIONS ->
+    receive
+        {'DOWN', Monitor, process, _, _} -> below_limit(maps:remove(Monitor, Connections))
+    end;
+below_limit(Connections) ->
+    receive
+        {'DOWN', Monitor, process, _, _} -> below_limit(maps:remove(Monitor, Connections))
+    after 0 -> Connections
+    end.
+
+%% The listener may end before it has given the connection away.
+given() ->
+    receive
+        {serve, Socket} -> connection(Socket)
+    after ?READ_MS -> ok
+    end.
+
+connection(Socket) ->
+    ok = answer(read(<<>>, Socket, now_ms() + ?READ_MS), Socket),
+    _ = gen_tcp:shutdown(Socket, write),
+    ok = linger(?LINGER_SIZE, Socket, now_ms() + ?LINGER_MS),
+    gen_tcp:close(Socket).
+
+read(Octets, Socket, Deadline) ->
+    case caravan_health_http:request(Octets) of
+        more -> received(gen_tcp:recv(Socket, 0, max(0, Deadline - now_ms())), Octets, Socket, Deadline);
+        Request -> Request
+    end.
+
+received({ok, More}, Octets, Socket, Deadline) -> read(<<Octets/binary, More/binary>>, Socket, Deadline);
+received({error, timeout}, _Octets, _Socket, _Deadline) -> {error, 408};
+%% A probe that only connects.
+received({error, _Closed}, <<>>, _Socket, _Deadline) -> nothing;
+received({error, _Closed}, _Octets, _Socket, _Deadline) -> {error, 400}.
+
+answer(nothing, _Socket) -> ok;
+answer({ok, Method, Path}, Socket) -> send(Method, caravan_health_page:response(Path), Socket);
+answer({error, Status}, Socket) -> send(get, caravan_health_page:text(Status, error_text(Status)), Socket).
+
+error_text(400) -> "this is no request of HTTP/1.0 or 1.1";
+error_text(405) -> "there are GET and HEAD";
+error_text(408) -> "the request does not come";
+error_text(431) -> io_lib:format("a request has up to ~b octets", [caravan_health_http:max_size()]).
+
+send(Method, Answer, Socket) ->
+    _ = gen_tcp:send(Socket, caravan_health_http:response(Method, Answer)),
+    ok.
+
+linger(Left, Socket, Deadline) when Left > 0 ->
+    case gen_tcp:recv(Socket, 0, max(0, Deadline - now_ms())) of
+        {ok, Octets} -> linger(Left - byte_size(Octets), Socket, Deadline);
+        {error, _} -> ok
+    end;
+linger(_Left, _Socket, _Deadline) ->
+    ok.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
