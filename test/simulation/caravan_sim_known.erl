@@ -43,6 +43,7 @@ all() ->
         {pair_of_three, pair(3, 1, 3, reject)},
         {pair_of_six, pair(6, 1, 6, reject)},
         {pair_of_twenty, pair(20, 4, 17, refuse)},
+        {pair_of_twenty_again, (pair(20, 4, 17, refuse))#{seed => 2}},
         {pair_that_hangs, pair(5, 1, 5, hang)},
         {pair_without_packets, pair(5, 2, 4, drop)},
         {pair_one_way, (pair(4, 1, 4, reject))#{faults => [{0, 30 * ?MINUTE, {cut, [{1, 4}], reject}}]}},
