@@ -26,6 +26,7 @@ names() ->
         {"a certificate of another CA", certificate},
         {"-epmd_module missing there", epmd_there},
         {"-epmd_module missing here", epmd_here},
+        {"-epmd_module as a flag and as a parameter", epmd_twice},
         {"unequal helper_ports", helper_ports},
         {"no library", library},
         {"a firewall that drops", packets_dropped},
@@ -126,6 +127,11 @@ run("-epmd_module missing here") ->
     with(#{}, fun(Server, Network) ->
         Own = own(Network),
         from_outside(Network#{epmd_module := none}, Server, Own, [Own], [])
+    end);
+run("-epmd_module as a flag and as a parameter") ->
+    with(#{}, fun(Server, Network) ->
+        Own = own(Network),
+        from_outside(Network, Server, Own, [Own], ["-kernel", "epmd_module", "caravan_epmd"])
     end);
 run("unequal helper_ports") ->
     with(#{}, fun(Server, Network) ->
@@ -237,6 +243,7 @@ vm_args(#{cookie := Cookie, epmd_module := Module}, Own, Flags) ->
     ].
 
 flag([First | _] = Flag) when First =:= $-; First =:= $' -> Flag;
+flag(Word) when Word =:= "epmd_module"; Word =:= "caravan_epmd" -> Word;
 flag(Value) -> [$", Value, $"].
 
 command(Arguments, Env) ->

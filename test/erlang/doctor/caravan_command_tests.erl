@@ -96,6 +96,19 @@ what_a_client_over_udp_misses_is_said_test() ->
         ?assertMatch({match, _}, re:run(Text, "a client that asks over UDP alone sees [0-9]+ of 200 records, and is not told so"))
     end).
 
+digits_of_a_deploys_id_are_said_to_be_a_port_test_() ->
+    [
+        ?_assertEqual(IsSaid, [] =/= [said || #{step := node, state := note, seen := <<"the digits 61024", _/binary>>} <- checks(Node)])
+     || {Node, IsSaid} <- [
+            {"web-5f8d61024@10.0.0.1", true}, {"web-61024@10.0.0.1", false}, {"web_61024@10.0.0.1", false}, {"web@10.0.0.1", false}
+        ]
+    ].
+
+checks(Node) ->
+    ok = caravan_nif:load(),
+    {ok, #{checks := Checks}} = caravan_doctor:report(#{node => Node}),
+    Checks.
+
 options_of_the_doctor_are_checked_test_() ->
     [
         ?_assertMatch({error, {bad_option, Key, _, _}}, caravan_doctor:report(#{Key => Value}))
