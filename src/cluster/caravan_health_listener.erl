@@ -58,14 +58,15 @@ accepted({error, _Exhausted}, Socket, Connections) ->
 
 serve(Connection, Connections) ->
     {Pid, Monitor} = spawn_monitor(fun given/0),
-    case gen_tcp:controlling_process(Connection, Pid) of
-        ok ->
-            Pid ! {serve, Connection};
-        {error, _} ->
-            _ = gen_tcp:close(Connection),
-            exit(Pid, kill)
-    end,
+    ok = give(gen_tcp:controlling_process(Connection, Pid), Connection, Pid),
     Connections#{Monitor => []}.
+
+give(ok, Connection, Pid) ->
+    Pid ! {serve, Connection},
+    ok;
+give({error, _}, Connection, Pid) ->
+    true = exit(Pid, kill),
+    gen_tcp:close(Connection).
 
 %% Waits for one to end where there are too many.
 below_limit(Connections) when map_size(Connections) >= ?MAX_CONNECTIONS ->
