@@ -183,8 +183,8 @@ defmodule Caravan.Cluster do
   Says why a node is not connected: takes the steps of an attempt to connect to it, from its port and
   its address to the end of the handshake, and says which of them fails.
 
-  It takes up to nine seconds, connects nobody, and makes no atom of the name. The handshake is that of
-  a hidden node `caravan-doctor` with the default cookie, closed at once; where the cookie differs, the
+  It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of
+  a hidden node, whose name begins with `caravan-doctor`, with the default cookie, closed at once; where the cookie differs, the
   other node logs that. Any node may be asked for, of a topology or not.
 
   Returns a map with `:node`, `:result`, `:explanation` and, as far as they are known, `:address`,

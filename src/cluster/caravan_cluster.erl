@@ -324,8 +324,8 @@ status_of(Pid, _Name) when Pid =:= self() -> caravan_topology:own_status();
 status_of(_Pid, Name) -> call(Name, status).
 
 %% @doc Why a node is not connected: takes the steps of an attempt to connect to it, from its port and its address to the end of the
-%% handshake, and says which of them fails. It takes up to nine seconds, connects nobody, and makes no atom of the name. The handshake is
-%% that of a hidden node `caravan-doctor' with the default cookie, closed at once; where the cookie differs, the other node logs that.
+%% handshake, and says which of them fails. It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is
+%% that of a hidden node, whose name begins with `caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that.
 %% Any node may be asked for, of a topology or not.
 %%
 %% ```
@@ -341,14 +341,11 @@ why(Node) ->
 why(Text, Connected) ->
     case lists:member(Text, Connected) of
         true -> explained(#{node => Text, result => connected});
-        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(own_host(), erlang:get_cookie()))))
+        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(atom_to_binary(node()), erlang:get_cookie()))))
     end.
 
 explained(#{result := Result} = Why) ->
     Why#{explanation => lists:flatten(io_lib:format("~ts", [caravan_diagnosis:format(Result)]))}.
-
-own_host() ->
-    lists:last(binary:split(atom_to_binary(node()), <<"@">>)).
 
 node_text() ->
     {fun node_text/1, "the name of a node, as name@host"}.

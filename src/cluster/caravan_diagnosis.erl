@@ -45,8 +45,13 @@
     flags => non_neg_integer()
 }.
 
+%% Of an atom's 255 characters, what a name of the doctor leaves.
+-define(MAX_OWN_BYTES, 240).
 -define(CONNECT_TIMEOUT_MS, 1000).
 -define(ANSWER_TIMEOUT_MS, 2000).
+%% How often a node is asked that hangs up, and the longest pause before it is asked again.
+-define(TRIES, 6).
+-define(PAUSE_MS, 200).
 
 %% This name is an atom in every VM and no node's, so that asking under it makes no atom there, and takes the place of no connection that
 %% is up or being set up.
@@ -137,12 +142,18 @@ epmd_module(Epmd) ->
         false -> caravan_epmd
     end.
 
-%% As OTP does it: an -epmd_module need not know addresses.
+%% As OTP does it: of several protocols the first counts whose family the host has an address of, and an -epmd_module need not know
+%% addresses.
 endpoint(Name, Host, Epmd) ->
-    case (address_resolver(Epmd)):address_please(Name, Host, caravan_listen:first_family()) of
+    endpoint(Name, Host, Epmd, caravan_listen:families()).
+
+endpoint(_Name, _Host, _Epmd, []) ->
+    no_address;
+endpoint(Name, Host, Epmd, [Family | Families]) ->
+    case (address_resolver(Epmd)):address_please(Name, Host, Family) of
         {ok, Ip, Port, _Version} -> {ok, Ip, Port};
         {ok, Ip} -> with_port(Epmd:port_please(Name, Ip), Ip, Epmd);
-        _NoAddress -> no_address
+        _NoAddress -> endpoint(Name, Host, Epmd, Families)
     end.
 
 address_resolver(Epmd) ->
@@ -173,11 +184,26 @@ connect(Ip, Port) ->
         {error, _} = Error -> Error
     end.
 
-shake_hands(false, Socket, Seen, _Host, Method) ->
+%% A node takes one connection of a name at a time and hangs up on others, as on those of two nodes that ask it under the same name.
+shake_hands(IsTls, Socket, Seen, Host, Method) ->
+    again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, ?TRIES).
+
+again(#{result := {hung_up, Refusal}} = Result, _IsTls, Seen, _Host, _Method, 1) ->
+    Result#{result => refusal(Refusal, Seen)};
+again(#{result := {hung_up, _}}, IsTls, #{address := Ip, port := Port} = Seen, Host, Method, Tries) ->
+    timer:sleep(rand:uniform(?PAUSE_MS)),
+    case connect(Ip, Port) of
+        {ok, Socket} -> again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, Tries - 1);
+        {error, Posix} -> Seen#{result => {unreachable, Posix, {Ip, Port}}}
+    end;
+again(Result, _IsTls, _Seen, _Host, _Method, _Tries) ->
+    Result.
+
+shake_hands_once(false, Socket, Seen, _Host, Method) ->
     Result = introduced({tcp, Socket}, Seen, Method),
     ok = gen_tcp:close(Socket),
     Result;
-shake_hands(true, Probe, #{address := Ip, port := Port} = Seen, Host, Method) ->
+shake_hands_once(true, Probe, #{address := Ip, port := Port} = Seen, Host, Method) ->
     ok = gen_tcp:close(Probe),
     case caravan_tls_probe:connect(Host, Ip, Port, ?ANSWER_TIMEOUT_MS) of
         {ok, Socket} ->
@@ -203,6 +229,7 @@ without_tls(NoTls, #{address := Ip, port := Port} = Seen) ->
             Seen#{result => silent(NoTls, Seen)}
     end.
 
+in_plain({hung_up, _}, NoTls, Seen) -> silent(NoTls, Seen);
 in_plain(Silent, NoTls, Seen) when Silent =:= tls_there; Silent =:= timeout; element(1, Silent) =:= no_node -> silent(NoTls, Seen);
 in_plain(_IsNode, _NoTls, _Seen) -> tls_here.
 
@@ -215,15 +242,19 @@ introduced(Connection, Seen, Method) ->
         {ok, #{name := Name, flags := Flags} = Introduction} ->
             Known = Seen#{name_there => Name, flags => Flags},
             Known#{result => named(Name, Known, {Connection, Introduction, Deadline}, Method)};
+        Refusal when Refusal =:= closed; Refusal =:= busy ->
+            Seen#{result => {hung_up, Refusal}};
         Refusal ->
             Seen#{result => refusal(Refusal, Seen)}
     end.
 
-%% The method that finishes the handshake: under a name that is the same each time, so that the other node makes
-%% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see.
--spec whole_handshake(Host :: binary(), DefaultCookie :: atom()) -> method().
-whole_handshake(_Host, nocookie) -> challenge;
-whole_handshake(Host, Cookie) -> {prove, Cookie, <<"caravan-doctor@", Host/binary>>}.
+%% The method that finishes the handshake: under a name that is the same each time that this node asks, so that the other node makes
+%% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see. `Own' is the name of the node
+%% that asks.
+-spec whole_handshake(Own :: binary(), DefaultCookie :: atom()) -> method().
+whole_handshake(_Own, nocookie) -> challenge;
+whole_handshake(Own, Cookie) when byte_size(Own) > ?MAX_OWN_BYTES -> whole_handshake(<<"node@localhost">>, Cookie);
+whole_handshake(Own, Cookie) -> {prove, Cookie, <<"caravan-doctor-", Own/binary>>}.
 
 asked_by(challenge) -> ?NOBODY;
 asked_by({prove, _Cookie, AskedBy}) -> AskedBy.
@@ -249,8 +280,8 @@ proven(Refusal, Seen) -> refusal(Refusal, Seen).
 
 refusal(timeout, _Seen) -> timeout;
 refusal(not_allowed, _Seen) -> not_allowed;
-%% A connection of that name is being set up: the name is the right one, and more shows when it is up.
-refusal(busy, _Seen) -> reachable;
+%% Others have asked under the same name each time.
+refusal(busy, _Seen) -> timeout;
 refusal(speaks_tls, _Seen) -> tls_there;
 refusal({tls_alert, Alert}, _Seen) -> caravan_tls_probe:fault(Alert);
 refusal(NoNode, #{address := Ip, port := Port}) when NoNode =:= no_node; NoNode =:= closed -> {no_node, {Ip, Port}}.

@@ -5,7 +5,7 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, configure/3, options/2, renew/0, tell/2, registered_name/1, ask/3, own_status/0, own_health/0]).
+-export([start_link/1, change/3, configure/3, renew/0, tell/2, registered_name/1, ask/3, own_status/0, own_health/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3, format_status/1]).
 
 -define(PREFIX, "caravan_cluster.").
@@ -43,11 +43,6 @@ change(Name, Options, Timeout) ->
 -spec configure(atom(), map(), timeout()) -> ok.
 configure(Name, Options, Timeout) ->
     gen_server:call(registered_name(Name), {configure, Options}, Timeout).
-
-%% The options as they have been checked. Exits where the topology does not answer in time.
--spec options(atom(), timeout()) -> map().
-options(Name, Timeout) ->
-    gen_server:call(registered_name(Name), options, Timeout).
 
 %% Makes all topologies of this node say again what they want, as to a registry that is new.
 -spec renew() -> ok.

@@ -43,6 +43,7 @@ advice(no_address) -> "see that the host of the node's name has an address, or m
 advice(no_node) -> "see which server listens there, and which port the node is registered with";
 advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
 advice(silent) -> "see whether that node's VM hangs or is stopped";
+advice(left) -> "wait, or call caravan_cluster:reconnect/1";
 advice(helper_ports) -> "give all nodes the same helper_ports";
 advice(name_kind) -> "start all nodes with -name, or all with -sname".
 
@@ -82,9 +83,17 @@ main(Checks) ->
     main_of([{Step, Cause} || #{step := Step, cause := Cause} <- Checks]).
 
 main_of([]) -> none;
-main_of([{peer, _} | _] = Faults) -> most_frequent(of_peers(Faults));
-main_of([{self, #{name := not_listed} = Cause} | Others]) -> first_of([Peer || #{name := Name} = Peer <- of_peers(Others), Name =/= nothing_listens], Cause);
-main_of([{_Step, Cause} | _]) -> Cause.
+main_of([{_, _} | Faults] = All) when Faults =/= [] ->
+    case [Cause || {topology, #{name := left} = Cause} <- All] of
+        [Left | _] -> Left;
+        [] -> first(All)
+    end;
+main_of(All) ->
+    first(All).
+
+first([{peer, _} | _] = Faults) -> most_frequent(of_peers(Faults));
+first([{self, #{name := not_listed} = Cause} | Others]) -> first_of([Peer || #{name := Name} = Peer <- of_peers(Others), Name =/= nothing_listens], Cause);
+first([{_Step, Cause} | _]) -> Cause.
 
 of_peers(Faults) -> [Cause || {peer, Cause} <- Faults].
 

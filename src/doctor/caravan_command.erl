@@ -21,10 +21,10 @@
 ).
 
 %% @private
-%% Of `scripts/caravan', whose VM is nothing else.
+%% Of `scripts/caravan', whose VM is nothing else. It tells the status of the command from that of a VM that has not come to it.
 -spec main() -> no_return().
 main() ->
-    erlang:halt(run(init:get_plain_arguments())).
+    erlang:halt(100 + run(init:get_plain_arguments())).
 
 %% @doc Runs a command. A VM that is no node, as that of a release's `eval', ends with its exit status; a node goes on, and the status is
 %% returned: 0; 1, a fault was found; 2, it could not look.

@@ -155,8 +155,9 @@ rest(true, Options, Deadline, Library) ->
 of_topologies(#{topologies := {error, Error}}, _Deadline) ->
     Text = caravan_option:format_error(Error),
     [caravan_check:fault(flags, topologies, Text, caravan_cause:new(configuration, Text))];
-of_topologies(#{topologies := []}, _Deadline) ->
-    [caravan_check:unknown(answer, "query", "there is no topology, and no --query NAME", [])];
+of_topologies(#{topologies := []} = Context, Deadline) ->
+    [caravan_check:unknown(answer, "query", "there is no topology that answers, and no --query NAME", [])] ++
+        step(topology, fun caravan_doctor_topology:topologies/1, Context, Deadline);
 of_topologies(Context, Deadline) ->
     Nameservers = step(nameserver, fun caravan_doctor_dns:nameservers/1, Context, Deadline),
     {Answered, Answers} = step_with(answer, fun caravan_doctor_dns:answers/1, [], Context, Deadline),
@@ -231,11 +232,8 @@ asked(Query, Options, _Own) ->
     maps:to_list(Given#{query => Query}).
 
 running_or_configured([]) -> configured(caravan_config:value(topologies));
-running_or_configured(Names) -> [{Name, Options} || Name <- Names, {ok, Options} <- [running(Name)]].
-
 %% The step `topology' tells of one that does not answer.
-running(Name) ->
-    caravan_task:call(fun() -> caravan_topology:options(Name, ?ANSWER_MS) end, erlang:monotonic_time(millisecond) + ?ANSWER_MS).
+running_or_configured(Names) -> [{Name, Options} || {Name, {ok, Options}} <- caravan_topology:ask(Names, options, ?ANSWER_MS)].
 
 configured({ok, Topologies}) -> checked(Topologies);
 configured({error, _} = Error) -> Error.
@@ -249,10 +247,8 @@ checked(Topologies) ->
     end.
 
 method(#{handshake := false}, _Own) -> challenge;
-method(#{handshake := true}, Own) -> caravan_diagnosis:whole_handshake(host(Own), cookie(erlang:get_cookie())).
-
-host(none) -> <<"localhost">>;
-host(Own) -> lists:last(binary:split(Own, <<"@">>)).
+method(#{handshake := true}, none) -> method(#{handshake => true}, <<"node@localhost">>);
+method(#{handshake := true}, Own) -> caravan_diagnosis:whole_handshake(Own, cookie(erlang:get_cookie())).
 
 cookie(nocookie) -> cookie_from_outside();
 cookie(Cookie) -> Cookie.
@@ -261,10 +257,18 @@ cookie(Cookie) -> Cookie.
 %% The default cookie of a node that would be started like this VM: as OTP's `auth' finds it.
 -spec cookie_from_outside() -> atom().
 cookie_from_outside() ->
-    case [Text || Text <- [flag(setcookie), os:getenv("RELEASE_COOKIE")], is_list(Text), Text =/= ""] of
-        [Text | _] -> list_to_atom(Text);
+    case [Text || Text <- [default_cookie(init:get_argument(setcookie)), os:getenv("RELEASE_COOKIE")], is_list(Text), Text =/= ""] of
+        [Text | _] -> as_cookie(Text);
         [] -> cookie_of_file(file:read_file(filename:join(flag_or(home, "/"), ".erlang.cookie")))
     end.
+
+%% `-setcookie Node Cookie' is that of one node.
+default_cookie({ok, Flags}) -> hd([Cookie || [Cookie] <- Flags] ++ [false]);
+default_cookie(error) -> false.
+
+%% A text that is too long for an atom is no cookie, and an error would print it.
+as_cookie(Text) when length(Text) =< 255 -> list_to_atom(Text);
+as_cookie(_Text) -> nocookie.
 
 flag_or(Name, Otherwise) ->
     case flag(Name) of
@@ -272,5 +276,6 @@ flag_or(Name, Otherwise) ->
         Value -> Value
     end.
 
-cookie_of_file({ok, Text}) -> binary_to_atom(string:trim(Text));
+%% As OTP's `auth' reads it, octet by octet.
+cookie_of_file({ok, Octets}) -> as_cookie([Octet || Octet <- binary_to_list(Octets), Octet > $\s, Octet =/= 16#7F]);
 cookie_of_file({error, _}) -> nocookie.

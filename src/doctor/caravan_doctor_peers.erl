@@ -12,11 +12,41 @@
 -define(MAX_ASKED, 16).
 
 -spec peers(caravan_doctor:context()) -> [caravan_check:check()].
-peers(#{names := Names, own := Own, deadline := Deadline, method := Method}) ->
+peers(#{mode := Mode, names := Names, own := Own, deadline := Deadline, method := Method}) ->
     Connected = [atom_to_binary(Node) || Node <- nodes(connected)],
     Others = [Name || Name <- Names, Own =:= none orelse not caravan_discovery:is_own_name(Name, Own)],
-    {Up, Missing} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
-    [caravan_check:ok(peer, Name, "connected", []) || Name <- Up] ++ look(Missing, #{}, [], Method, Deadline - ?RESERVE_MS).
+    {Up, NotUp} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
+    {Out, Missing} = lists:partition(fun(Name) -> is_map_key(Name, left_alone(Mode)) end, NotUp),
+    [caravan_check:ok(peer, Name, "connected", []) || Name <- Up]
+        ++ [caravan_check:note(peer, Name, "left alone: it has left, or is excluded", []) || Name <- Out]
+        ++ of_listeners(look(Missing, #{}, [], Method, Deadline - ?RESERVE_MS), Names).
+
+%% Nodes that the topologies do not try.
+left_alone(outside) ->
+    #{};
+left_alone(inside) ->
+    Statuses = [Status || {_Name, {ok, Status}} <- caravan_topology:ask(caravan_topology_registry:names(), status, ?CALL_MS)],
+    maps:from_list([
+        {atom_to_binary(Node), []} || #{left := Left, excluded := Excluded} <- Statuses, Node <- maps:keys(Left) ++ maps:keys(Excluded)
+    ]).
+
+%% With several basenames a record gives several names, of which one at most is a node's.
+of_listeners(Checks, Names) ->
+    [of_listener(Check, Names) || Check <- Checks].
+
+of_listener(#{state := fault, subject := Name, facts := #{name_there := There}} = Check, Names) when There =/= Name ->
+    case lists:member(There, Names) of
+        true -> (maps:remove(cause, Check))#{state := note};
+        false -> Check
+    end;
+%% This node's own, under a basename that is not its own.
+of_listener(#{state := fault, cause := #{name := this_node}} = Check, Names) ->
+    case lists:member(atom_to_binary(node()), Names) of
+        true -> (maps:remove(cause, Check))#{state := note};
+        false -> Check
+    end;
+of_listener(Check, _Names) ->
+    Check.
 
 look(Waiting, Tasks, Checks, Method, Deadline) ->
     Left = caravan_task:remaining(Deadline),
@@ -70,7 +100,7 @@ fact(_Key, Value) -> Value.
 hint({unreachable, econnrefused, {Ip, _Port}}, Name) ->
     [Basename | _] = binary:split(Name, <<"@">>),
     Known = caravan_task:call(fun() -> erl_epmd:names(Ip) end, deadline(?HINT_MS)),
-    in_epmd(Known, string:trim(string:trim(unicode:characters_to_list(Basename), trailing, "0123456789"), trailing, "-_"));
+    in_epmd(Known, unicode:characters_to_list(Basename));
 hint(no_address, Name) ->
     Host = unicode:characters_to_list(lists:last(binary:split(Name, <<"@">>))),
     Other = other_family(caravan_listen:families()),
@@ -81,8 +111,10 @@ hint(_Reason, _Name) ->
 deadline(Milliseconds) ->
     erlang:monotonic_time(millisecond) + Milliseconds.
 
-in_epmd({ok, {ok, Names}}, Basename) ->
-    case [{Known, Port} || {Known, Port} <- Names, lists:prefix(Basename, Known)] of
+%% The name as it is, or without the port at its end.
+in_epmd({ok, {ok, Names}}, Name) ->
+    Basename = string:trim(string:trim(Name, trailing, "0123456789"), trailing, "-_"),
+    case [{Known, Port} || {Known, Port} <- Names, Known =:= Name orelse Known =:= Basename] of
         [{Known, Port} | _] ->
             {epmd_there, io_lib:format("epmd on that host knows ~ts at port ~b: that node runs without Caravan's -epmd_module", [Known, Port])};
         [] ->

@@ -9,17 +9,20 @@
 -spec topologies(caravan_doctor:context()) -> [caravan_check:check()].
 topologies(#{mode := outside}) ->
     [];
-topologies(#{mode := inside, deadline := Deadline}) ->
+topologies(#{mode := inside}) ->
     case caravan_topology_registry:names() of
         [] -> [caravan_check:note(topology, "topologies", "none runs on this node", [])];
-        Names -> lists:append([of_topology(Name, Deadline) || Name <- Names])
+        Names -> lists:append([of_topology(Answer) || Answer <- caravan_topology:ask(Names, status, ?ANSWER_MS)])
     end.
 
-of_topology(Name, Deadline) ->
-    case caravan_task:call(fun() -> caravan_cluster:status(Name) end, min(Deadline, erlang:monotonic_time(millisecond) + ?ANSWER_MS)) of
-        {ok, Status} -> of_status(Status);
-        _Busy -> [caravan_check:unknown(topology, Name, "it does not answer", [])]
-    end.
+of_topology({_Name, {ok, Status}}) -> leaving(Status) ++ of_status(Status);
+of_topology({Name, _Busy}) -> [caravan_check:unknown(topology, Name, "it does not answer", [])].
+
+leaving(#{leaving := none}) ->
+    [];
+leaving(#{name := Name, leaving := Left}) ->
+    Text = io_lib:format("this node has left its cluster, for ~b s more", [Left div 1000]),
+    [caravan_check:fault(topology, Name, Text, caravan_cause:new(left, Text))].
 
 of_status(#{name := Name, wanted := Wanted, connected := Connected, failing := Failing, last_lookup := Last} = Status) ->
     Seen = caravan_check:ok(topology, Name, "~b of ~b wanted nodes are connected; last lookup: ~0tp, ~ts", [

@@ -53,7 +53,10 @@ explain(NodeName) ->
 -spec start_link() -> ignore | {ok, pid()} | {error, term()}.
 start_link() ->
     try caravan_boot:prepare() of
-        ok -> ok = caravan_listen:before_protocols(), start_fallback(fallback());
+        ok ->
+            ok = caravan_listen:forget_actual_port(),
+            ok = caravan_listen:before_protocols(),
+            start_fallback(fallback());
         {error, Error} -> refuse(caravan_boot:format_error(Error), is_booting())
     catch
         Class:Reason -> refuse_crash(Class, Reason)

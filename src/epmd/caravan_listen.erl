@@ -5,7 +5,7 @@
 
 -export([port/1, try_port/2, check/0]).
 -export([families/0, first_family/0, before_protocols/0, after_protocol/1]).
--export([note_actual_port/1, actual_port/0, is_own/2, is_local/1]).
+-export([note_actual_port/1, forget_actual_port/0, actual_port/0, is_own/2, is_local/1]).
 
 -export_type([rule/0]).
 
@@ -129,6 +129,11 @@ v6only(true, IsNext) ->
 note_actual_port(Port) ->
     persistent_term:put(?MODULE, Port).
 
+%% A distribution that starts again may listen elsewhere, or not at all.
+-spec forget_actual_port() -> ok.
+forget_actual_port() ->
+    persistent_term:put(?MODULE, none).
+
 -spec actual_port() -> inet:port_number() | none.
 actual_port() ->
     persistent_term:get(?MODULE, none).
@@ -136,7 +141,17 @@ actual_port() ->
 %% Whether this node listens at the address and port.
 -spec is_own(inet:ip_address(), inet:port_number()) -> boolean().
 is_own(Ip, Port) ->
-    Port =:= actual_port() andalso is_alive() andalso is_own_address(unmapped(Ip), application:get_env(kernel, inet_dist_use_interface)).
+    Port =:= actual_port() andalso is_alive() andalso is_own_address(unmapped(Ip), interface_in_use()).
+
+%% OTP appends the one to the other, and inet takes the last.
+interface_in_use() ->
+    case application:get_env(kernel, inet_dist_use_interface) of
+        {ok, _} = Set -> Set;
+        undefined -> of_options(lists:keyfind(ip, 1, application:get_env(kernel, inet_dist_listen_options, [])))
+    end.
+
+of_options({ip, Ip}) -> {ok, Ip};
+of_options(false) -> undefined.
 
 is_own_address(Ip, {ok, Interface}) when tuple_size(Interface) =:= 4; tuple_size(Interface) =:= 8 -> is_own_address(Ip, interface(Interface));
 is_own_address(Ip, Ip) -> true;

@@ -5,7 +5,7 @@
 -module(caravan_connector).
 
 -export([new/2, change/2, rename/2, offer/2, withdraw/2, start/2, ended/5, up/3, down/5, left/2, keep/3, all_due/2]).
--export([next_start/1, connecting/1, failing/2, flaps/2]).
+-export([next_start/1, has_missing/1, connecting/1, failing/2, flaps/2]).
 
 -export_type([state/0, options/0, result/0, event/0]).
 
@@ -244,6 +244,11 @@ next_start(#state{turns = Turns}) ->
         {0, _IsBeforeOwn, _Name} -> none;
         {1, DueAt, _Name} -> DueAt
     end.
+
+%% Whether a node is missing that may be tried, or is being tried.
+-spec has_missing(state()) -> boolean().
+has_missing(#state{missing = Missing}) ->
+    map_size(Missing) > 0.
 
 %% How often connections to the node have not lasted, in a row.
 -spec flaps(name(), state()) -> non_neg_integer().

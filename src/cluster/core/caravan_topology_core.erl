@@ -278,8 +278,9 @@ is_alone(_Now, #state{connected = unknown}) ->
     false;
 is_alone(_Now, #state{distributed = false}) ->
     false;
-is_alone(Now, #state{wanted = Wanted, members = Members, leavers = Leavers}) ->
-    map_size(Wanted) > 0 andalso caravan_members:count(Members) =:= 0 andalso not caravan_leavers:is_away(Now, Leavers).
+%% Those that have left, or are excluded, are not missed.
+is_alone(Now, #state{connector = Connector, members = Members, leavers = Leavers}) ->
+    caravan_members:count(Members) =:= 0 andalso caravan_connector:has_missing(Connector) andalso not caravan_leavers:is_away(Now, Leavers).
 
 holds_if(true, Subject, Now, #state{reminders = Reminders} = State) ->
     State#state{reminders = caravan_reminders:holds(Subject, Now, Reminders)};
@@ -345,8 +346,8 @@ event({leaving, Name, Milliseconds}, Now, _Facts, #state{wanted = Wanted} = Stat
     leaving(Name, Now + Milliseconds, {is_connected(Name, State), is_map_key(Name, Wanted)}, State);
 event({leave, Milliseconds}, Now, _Facts, #state{leavers = Leavers} = State) ->
     report({leaving, Milliseconds}, State#state{leavers = caravan_leavers:leave(Now + Milliseconds, Leavers)});
-event(reconnect, Now, _Facts, #state{connector = Connector, leavers = Leavers} = State) ->
-    State#state{connector = caravan_connector:all_due(Now, Connector), leavers = caravan_leavers:stay(Leavers)};
+event(reconnect, Now, _Facts, #state{connector = Connector} = State) ->
+    back(Now, State#state{connector = caravan_connector:all_due(Now, Connector)});
 event({change, Options}, Now, Facts, #state{options = Before} = State) ->
     look(Now, Facts, refresh_from(Before, change(Options, Now, State))).
 
@@ -647,6 +648,14 @@ leaving(_Name, _Until, {false, false}, State) ->
 
 says(Name, Until, IsConnected, #state{leavers = Leavers, options = #{max_nodes := Max, nodes := Fixed}} = State) ->
     State#state{leavers = caravan_leavers:says(Name, Until, IsConnected, Max + length(Fixed), Leavers)}.
+
+%% This node leaves no more. Nodes that are connected nevertheless are told so: they hear it by a time that is over at once.
+back(Now, #state{leavers = Leavers} = State) ->
+    Names = told_of_return(caravan_leavers:is_away(Now, Leavers), State),
+    lists:foldl(fun(Name, Next) -> act({announce, Name, 1}, Next) end, State#state{leavers = caravan_leavers:stay(Leavers)}, Names).
+
+told_of_return(true, #state{members = Members}) -> caravan_members:connected(Members);
+told_of_return(false, _State) -> [].
 
 %% Nodes that have left, and have not come back in the time that they said, are as others that are missing.
 await_no_more(Now, #state{leavers = Leavers} = State) ->

@@ -168,6 +168,29 @@ a_node_with_an_interface_of_its_own_has_neighbours_at_its_port_test_() ->
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [list_to_atom(lists:concat(["app-", Port, "@127.0.0.2"]))]))
     end)).
 
+%% A node hangs up on all but one of those that ask it under one name.
+several_that_ask_at_once_get_the_answer_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {_, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, "other"),
+        Examine = fun() -> maps:get(result, caravan_diagnosis:examine(atom_to_binary(Other), challenge)) end,
+        Refs = [caravan_test_node:async(Node, Examine) || _ <- lists:seq(1, 4)],
+        ?assertEqual([reachable], lists:usort([receive {Ref, Result} -> Result end || Ref <- Refs]))
+    end)).
+
+%% Of another socket option, too, and of a distribution that was started again without a port.
+what_this_node_listened_on_before_is_anybodys_test_() ->
+    Flags = ["-kernel", "inet_dist_listen_options", "[{ip,{127,0,0,2}}]"],
+    ?NODES(with_network(#{host => "n.test", interface => any, flags => Flags}, fun(Network) ->
+        {Name, Node} = boot(Network, "app"),
+        Port = call(Node, caravan_epmd, dist_port, [Name]),
+        On = fun(Host) -> list_to_atom(lists:concat(["other-", Port, "@", Host])) end,
+        ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [On("127.0.0.2")])),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [On("127.0.0.3")])),
+        ok = call(Node, caravan_listen, forget_actual_port, []),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [On("127.0.0.2")]))
+    end)).
+
 %% The whole handshake, as the doctor has it.
 a_finished_handshake_tells_the_cookie_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->

@@ -136,6 +136,15 @@ who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
     {Over, Back} = step(wake, ?LATER + 60000, Later),
     ?assertEqual({[?A, ?C], none}, {lists:sort(connects(Over)), status(leaving, 0, Back)}).
 
+%% With another topology of this node they stay connected, and are told that it stays.
+who_is_connected_hears_that_it_stays_test() ->
+    Away = next({leave, 60000}, ?LATER, connected([?A, ?B], #{})),
+    {Actions, Back} = step(reconnect, ?LATER + 1, Away),
+    ?assertEqual([{announce, ?A, 1}, {announce, ?B, 1}], Actions),
+    ?assertEqual([], element(1, step(reconnect, ?LATER + 2, Back))),
+    Heard = all([{leaving, ?A, 60000}, {leaving, ?A, 1}], ?LATER, connected([?A, ?B], #{})),
+    ?assertEqual(#{}, status(left, ?LATER + 1, next(wake, ?LATER + 1, Heard))).
+
 reconnect_brings_it_back_test() ->
     Away = all([{leave, 60000}, {nodedown, ?A, disconnect}], ?LATER, connected([?A], #{})),
     {Actions, Back} = step(reconnect, ?LATER + 1, Away),
