@@ -46,8 +46,9 @@ main() ->
         Results
     ),
     Right = length([right || {_, Expected, {Expected, _}} <- Results]),
-    io:format("~b of ~b~n", [Right, length(Results)]),
-    halt(min(1, length(Results) - Right)).
+    Skipped = length([skipped || {_, _, {skipped, _}} <- Results]),
+    io:format("~b of ~b, ~b skipped~n", [Right, length(Results), Skipped]),
+    halt(min(1, length(Results) - Right - Skipped)).
 
 last_lines(Text) ->
     [_, Cause] = string:split(["\n\n" | string:trim(Text)], "\n\n", trailing),
