@@ -116,7 +116,7 @@ END
   expect_mix_project_works taker
 }
 
-# Mix and rebar3 each write an .app file; they differ in what Elixir adds.
+# Mix and rebar3 each write an .app file. Mix's adds elixir, and logger as an application that may be missing.
 test_both_app_files_say_the_same() {
   copy_tree caravan
   cd caravan
@@ -125,13 +125,14 @@ test_both_app_files_say_the_same() {
   erl -noshell -eval '
     Read = fun(File) ->
         {ok, [{application, caravan, Properties}]} = file:consult(File),
-        Keys = [description, vsn, registered, mod, env, applications],
-        [{Key, proplists:get_value(Key, Properties)} || Key <- Keys]
+        Keys = [description, vsn, registered, mod, env, applications, optional_applications],
+        lists:sort([{Key, proplists:get_value(Key, Properties, [])} || Key <- Keys])
     end,
     Mix = Read("_build/dev/lib/caravan/ebin/caravan.app"),
     Rebar3 = Read("_build/rebar3/default/lib/caravan/ebin/caravan.app"),
-    Applications = proplists:get_value(applications, Rebar3) ++ [elixir],
-    Mix = lists:keyreplace(applications, 1, Rebar3, {applications, Applications}),
+    Applications = proplists:get_value(applications, Rebar3) ++ [elixir, logger],
+    OfMix = [{applications, Applications}, {optional_applications, [logger]}],
+    Mix = lists:ukeymerge(1, OfMix, Rebar3),
     Modules = lists:sort([list_to_atom(filename:basename(File, ".erl")) || File <- filelib:wildcard("src/**/*.erl")]),
     [begin
          {ok, [{application, caravan, Properties}]} = file:consult(File),
