@@ -3,7 +3,7 @@
 %% messages behind, and none of that reaches its owner.
 -module(caravan_task).
 
--export([call/2, start/2, reference/1, reference_of/1, result/2, cancel/1, remaining/1]).
+-export([call/2, start/2, await/1, reference/1, reference_of/1, result/2, cancel/1, remaining/1]).
 
 -export_type([task/1, result/1]).
 
@@ -46,6 +46,14 @@ start(Fun, Timeout) ->
     Id = make_ref(),
     {Pid, Monitor} = spawn_guarded(Id, Fun),
     #task{id = Id, monitor = Monitor, pid = Pid, timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
+
+%% Waits for the end of a task, or for its time-out.
+-spec await(task(Result)) -> result(Result).
+await(#task{monitor = Monitor} = Task) ->
+    receive
+        {'DOWN', Monitor, process, _, _} = Message -> result(Message, Task);
+        {timeout, _, {?MODULE, Monitor}} = Message -> result(Message, Task)
+    end.
 
 %% It ends with its owner, who may be killed.
 spawn_guarded(Id, Fun) ->

@@ -28,6 +28,9 @@
 -define(MAX_NAME_BYTES, 1020).
 -define(MAX_MESSAGE_BYTES, ?MAX_NAME_BYTES + 32).
 
+%% Of the time for an answer, what a server of lines has.
+-define(NUDGE_MS, 400).
+
 %% The record header of an alert of TLS (RFC 8446, section 5.1).
 -define(TLS_ALERT, 21, 3).
 
@@ -36,9 +39,25 @@
 -spec ask(connection(), AskedBy :: binary(), Deadline :: integer()) -> {ok, introduction()} | refusal().
 ask(Connection, AskedBy, Deadline) ->
     case send(<<$N, ?FLAGS:64, 0:32, (byte_size(AskedBy)):16, AskedBy/binary>>, Connection) of
-        ok -> status(receive_message(Connection, Deadline), Connection, Deadline);
+        ok -> status(receive_status(Connection, Deadline), Connection, Deadline);
         {error, _} -> closed
     end.
+
+%% A server of a protocol of lines waits for the end of one. Of a node that answers only now it is too late.
+receive_status({tls, _} = Connection, Deadline) ->
+    receive_message(Connection, Deadline);
+receive_status({tcp, Socket} = Connection, Deadline) ->
+    case receive_message(Connection, Deadline - ?NUDGE_MS) of
+        timeout ->
+            _ = gen_tcp:send(Socket, <<"\r\n\r\n">>),
+            nudged(receive_message(Connection, Deadline));
+        Answer ->
+            Answer
+    end.
+
+nudged({ok, _Late}) -> timeout;
+nudged(closed) -> no_node;
+nudged(Refusal) -> Refusal.
 
 status({ok, <<"sok", _/binary>>}, Connection, Deadline) -> challenge(receive_message(Connection, Deadline));
 status({ok, <<"snot_allowed">>}, _Connection, _Deadline) -> not_allowed;

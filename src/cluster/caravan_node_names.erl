@@ -3,9 +3,9 @@
 %% core's budget of atoms has let them pass.
 -module(caravan_node_names).
 
--export([placeholders/0, of_outcome/3, name/3, have_port/1, listener_of/1, listener/1]).
+-export([placeholders/0, of_outcome/3, refused/3, name/3, have_port/1, listener_of/1, listener/1]).
 
--export_type([endpoint/0, options/0]).
+-export_type([endpoint/0, options/0, refusal/0]).
 
 %% What an answer says of one node: some of port, target and address.
 -type endpoint() :: #{port => inet:port_number(), target => binary(), ip => inet:ip_address()}.
@@ -16,6 +16,9 @@
     queries := [caravan_topology_options:query()],
     atom() => term()
 }.
+
+%% Why there is no name: the record has nothing for some placeholders, or the text is unfit for a node.
+-type refusal() :: {unbound, [caravan_template:placeholder(), ...]} | {badname, binary()}.
 
 %% What the deciding core makes of it. A record may give a name for each basename.
 -spec of_outcome(caravan_poll:outcome(), caravan_topology_options:query(), options()) -> caravan_discovery:outcome().
@@ -34,6 +37,20 @@ of_outcome({ok, #{endpoints := Endpoints} = Finding}, {_Query, Basenames}, #{nod
     }};
 of_outcome({error, _} = Error, _Query, _Options) ->
     Error.
+
+%% The records of an answer that give no name, one by one.
+-spec refused(caravan_poll:outcome(), caravan_topology_options:query(), options()) -> [{endpoint(), refusal()}].
+refused({ok, #{endpoints := Endpoints}}, {_Query, Basenames}, #{node_name := Template} = Options) ->
+    Own = basenames(Basenames, maps:get(own, Options, node())),
+    [
+        {Endpoint, refusal(rendered(Endpoint, Basename, Template))}
+     || Endpoint <- Endpoints, Basename <- Own, name(Endpoint, Basename, Template) =:= {error, badname}
+    ];
+refused({error, _}, _Query, _Options) ->
+    [].
+
+refusal({ok, Text}) -> {badname, Text};
+refusal({unbound, _} = Unbound) -> Unbound.
 
 %% Called without a deep stack, which makes an exception cost a thousand times as much.
 add_unknown(Name, Unknown) ->
@@ -64,10 +81,16 @@ placeholders() ->
 %% port of 0 is no port, which matters where the names have it.
 -spec name(endpoint(), Basename :: binary(), caravan_template:template()) -> {ok, binary()} | {error, badname}.
 name(Endpoint, Basename, Template) ->
+    case rendered(Endpoint, Basename, Template) of
+        {ok, Text} -> caravan_nif:node_name(Text);
+        {unbound, _} -> {error, badname}
+    end.
+
+rendered(Endpoint, Basename, Template) ->
     Bindings = maps:from_list([{basename, Basename} | lists:append([bindings(Part) || Part <- maps:to_list(Endpoint)])]),
     case [Piece || Piece <- Template, is_atom(Piece), not is_map_key(Piece, Bindings)] of
-        [] -> caravan_nif:node_name(caravan_template:render(Template, Bindings));
-        _Unbound -> {error, badname}
+        [] -> {ok, caravan_template:render(Template, Bindings)};
+        Unbound -> {unbound, Unbound}
     end.
 
 bindings({port, 0}) -> [];

@@ -28,6 +28,7 @@ advice(dns_udp_only) -> "open TCP to the nameserver's port: answers over UDP are
 advice(dns_error) -> "look up the name with caravan dig, and ask whoever runs the nameserver";
 advice(no_records) -> "see whether the instances are registered and healthy, and whether the query has the right name";
 advice(names) -> "see that node_name and node_basename give names of nodes for these records";
+advice(node_name) -> "set node_name of the topology to that, or start the nodes under the names that it gives now";
 advice(not_listed) -> "see under which port and address this node is registered: it must be those of its name";
 advice(basename) -> "set node_basename of the topology to what stands before the port in the names of the nodes";
 advice(other_name) -> "see under which port and address that node is registered";
@@ -44,6 +45,9 @@ advice(no_node) -> "see which server listens there, and which port the node is r
 advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
 advice(silent) -> "see whether that node's VM hangs or is stopped";
 advice(left) -> "wait, or call caravan_cluster:reconnect/1";
+advice(not_started) -> "start the application caravan: make it an application of the release that depends on it";
+advice(not_running) -> "see the log of the start of the node, and correct the options of those topologies";
+advice(not_connected) -> "wait for the next attempt, or call caravan_cluster:reconnect/1, and see what the log says of them";
 advice(helper_ports) -> "give all nodes the same helper_ports";
 advice(name_kind) -> "start all nodes with -name, or all with -sname".
 

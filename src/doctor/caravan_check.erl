@@ -6,7 +6,7 @@
 
 -export_type([check/0, state/0, step/0]).
 
--type step() :: library | flags | node | nameserver | answer | names | self | peer | topology | helper_ports.
+-type step() :: library | flags | node | cookie | nameserver | answer | names | self | peer | topology | helper_ports.
 
 %% `note' is worth a look and no fault; `unknown' could not be found out; `not_looked_at' has had no time, or an earlier fault stands
 %% before it.

@@ -13,9 +13,9 @@
 
 -define(USAGE,
     "usage: caravan doctor [--node NAME] [--query NAME [--basename NAME] [--node-name TEMPLATE] [--record srv|a|aaaa|addresses]]\n"
-    "                      [--nameserver IP:PORT]... [--no-handshake] [--timeout MS] [--json]\n"
+    "                      [--nameserver IP:PORT]... [--cookie-file FILE] [--no-handshake] [--timeout MS] [--json]\n"
     "       caravan dig NAME [srv|a|aaaa|addresses] [--tcp | --udp] [--nameserver IP:PORT]... [--timeout MS] [--json]\n"
-    "       caravan names [--json]\n"
+    "       caravan names [HOST [--ports FIRST-LAST] [--timeout MS]] [--json]\n"
     "scripts/caravan also takes --vm-args FILE and --sys-config FILE, the files that the node is started with.\n"
     "It exits with 0, with 1 when it has found a fault, and with 2 when it could not look. docs/doctor.md says more.\n"
 ).
@@ -38,22 +38,22 @@ ended(Status, false) -> erlang:halt(Status).
 %% @private
 %% The exit status of a command; it has printed the rest.
 -spec run([string()]) -> 0..2.
-run(["doctor" | Arguments]) ->
+run(Arguments) ->
+    case lists:member("--help", Arguments) orelse Arguments =:= ["help"] of
+        true -> ok = io:put_chars(?USAGE), ?OK;
+        false -> command(Arguments)
+    end.
+
+command(["doctor" | Arguments]) ->
     with_options(Arguments, doctor_options(), fun
         ([], Options) -> of_doctor(caravan_doctor:run(Options));
         ([_ | _], _Options) -> usage()
     end);
-run(["dig", Name | Arguments]) ->
+command(["dig", Name | Arguments]) ->
     with_options(Arguments, dig_options(), fun(Words, Options) -> dig(Words, Name, Options) end);
-run(["names" | Arguments]) ->
-    with_options(Arguments, [{"--json", json, true}, {"--colour", colour, true}], fun
-        ([], Options) -> names(Options);
-        ([_ | _], _Options) -> usage()
-    end);
-run([Help]) when Help =:= "--help"; Help =:= "help" ->
-    ok = io:put_chars(?USAGE),
-    ?OK;
-run(_Other) ->
+command(["names" | Arguments]) ->
+    with_options(Arguments, names_options(), fun names/2);
+command(_Other) ->
     usage().
 
 usage() ->
@@ -67,7 +67,7 @@ failed(Text) ->
 doctor_options() ->
     [
         {"--node", node, text}, {"--query", query, text}, {"--basename", node_basename, text}, {"--node-name", node_name, text},
-        {"--record", record, word}, {"--nameserver", nameservers, list}, {"--no-handshake", handshake, false},
+        {"--record", record, word}, {"--nameserver", nameservers, list}, {"--cookie-file", cookie_file, text}, {"--no-handshake", handshake, false},
         {"--timeout", timeout, integer}, {"--json", json, true}, {"--colour", colour, true}
     ].
 
@@ -77,10 +77,13 @@ dig_options() ->
         {"--json", json, true}, {"--colour", colour, true}
     ].
 
+names_options() ->
+    [{"--ports", ports, text}, {"--timeout", timeout, integer}, {"--json", json, true}, {"--colour", colour, true}].
+
 with_options(Arguments, Known, Command) ->
     case parse(Arguments, Known, [], #{}) of
         {ok, Words, Options} -> Command(Words, Options);
-        {error, Argument} -> failed(["caravan: ", Argument, " is no argument here\n", ?USAGE])
+        {error, Argument} -> failed(["caravan: ", Argument, " is not known here, or its value is missing or not allowed\n", ?USAGE])
     end.
 
 parse([], _Known, Words, Options) ->
@@ -122,33 +125,23 @@ of_doctor({error, Error}) -> failed([caravan_option:format_error(Error), $\n]).
 dig([], Name, Options) ->
     dig(["srv"], Name, Options);
 dig([Word], Name, Options) ->
-    case {record(Word), caravan_boot:prepare()} of
-        {error, _} -> usage();
-        {_, {error, Error}} -> failed([caravan_boot:format_error(Error), $\n]);
-        {{ok, Type}, ok} -> dug(caravan_dig:run(Name, Type, Options))
+    case record(Word) of
+        {ok, Type} -> prepared(fun() -> caravan_dig:run(Name, Type, Options) end);
+        error -> usage()
     end;
 dig(_Words, _Name, _Options) ->
     usage().
 
-dug(ok) -> ?OK;
-dug(none) -> ?FAULT;
-dug({error, Line}) -> failed([Line, $\n]).
+status(ok) -> ?OK;
+status(none) -> ?FAULT;
+status({error, Line}) -> failed([Line, $\n]).
 
-%% The nodes of this machine, as `epmd -names' has them of those that are registered.
-names(Options) ->
+names([], Options) -> prepared(fun() -> caravan_names:of_this_machine(Options) end);
+names([Host], Options) -> prepared(fun() -> caravan_names:of_host(Host, Options) end);
+names(_Words, _Options) -> usage().
+
+prepared(Command) ->
     case caravan_boot:prepare() of
-        ok -> ok = io:put_chars(names(caravan_port_holder:nodes(), maps:get(json, Options, false))), ?OK;
+        ok -> status(Command());
         {error, Error} -> failed([caravan_boot:format_error(Error), $\n])
     end.
-
-names(Nodes, true) ->
-    [caravan_json:encode([Node#{name := list_to_binary(Name), os_pid := list_to_binary(Pid)} || #{name := Name, os_pid := Pid} = Node <- Nodes]), $\n];
-names(Nodes, false) ->
-    [name_line(Node) || Node <- Nodes].
-
-name_line(#{name := Name, ports := Ports, os_pid := Pid}) ->
-    {Port, _Rule} = caravan_port:of_name(Name),
-    [io_lib:format("name ~ts at port ~b", [Name, Port]), listens(lists:member(Port, Ports)), io_lib:format(" (OS process ~ts)~n", [Pid])].
-
-listens(true) -> "";
-listens(false) -> ", where it does not listen".

@@ -10,20 +10,32 @@ run(Name, Type, Options) ->
     Began = erlang:monotonic_time(microsecond),
     Result = caravan_dns:lookup(Name, Type, maps:with([nameservers, transport, timeout], Options)),
     Took = erlang:monotonic_time(microsecond) - Began,
-    printed(Result, Name, Type, Took, maps:get(json, Options, false)).
+    printed(with_asked(Result, Options), Name, Type, Took, maps:get(json, Options, false)).
+
+%% Who was asked is half of what an error says.
+with_asked({error, Reason}, Options) when is_atom(Reason) -> {error, Reason, asked(Options)};
+with_asked(Result, _Options) -> Result.
+
+asked(#{nameservers := Nameservers}) -> Nameservers;
+asked(#{}) -> {ok, Nameservers} = caravan_config:value(nameservers), Nameservers.
 
 printed({ok, Answer}, Name, Type, Took, Json) ->
     io:put_chars(answer(Answer, Name, Type, Took, Json));
-printed({error, Reason}, Name, Type, Took, Json) when Reason =:= nxdomain; Reason =:= nodata ->
-    ok = io:put_chars(no_records(Reason, Name, Type, Took, Json)),
+printed({error, Reason, Asked}, Name, Type, Took, Json) when Reason =:= nxdomain; Reason =:= nodata ->
+    ok = io:put_chars(no_records(Reason, Asked, Name, Type, Took, Json)),
     none;
-printed({error, Reason}, _Name, _Type, _Took, _Json) ->
-    {error, caravan_dns:format_error(Reason)}.
+printed({error, Reason, Asked}, _Name, _Type, _Took, _Json) ->
+    {error, [caravan_dns:format_error(Reason), "; asked: ", nameservers(Asked)]};
+printed({error, Error}, _Name, _Type, _Took, _Json) ->
+    {error, caravan_dns:format_error(Error)}.
 
-no_records(Reason, Name, Type, Took, true) ->
+nameservers(system) -> "the nameservers of resolv.conf";
+nameservers(Nameservers) -> lists:join(", ", Nameservers).
+
+no_records(Reason, _Asked, Name, Type, Took, true) ->
     json(#{name => list_to_binary(Name), type => Type, error => Reason, microseconds => Took});
-no_records(Reason, Name, Type, Took, false) ->
-    io_lib:format(";; ~ts ~ts: ~ts, ~.1f ms~n", [Name, word(Type), Reason, Took / 1000]).
+no_records(Reason, Asked, Name, Type, Took, false) ->
+    io_lib:format(";; ~ts ~ts: ~ts, asked: ~ts, ~.1f ms~n", [Name, word(Type), Reason, nameservers(Asked), Took / 1000]).
 
 answer(#{records := Records, addresses := Addresses, ttl := Ttl, complete := Complete}, Name, Type, Took, true) ->
     json(#{

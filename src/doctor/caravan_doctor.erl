@@ -10,11 +10,11 @@
 %% From outside there are `scripts/caravan doctor', `mix caravan.doctor' and a release's `eval' (docs/doctor.md).
 %%
 %% It prints and returns; it changes nothing, never prints a cookie, and is over in five seconds whatever hangs. The handshake with a node
-%% that is not connected is finished under the name of a hidden node `caravan-doctor', and closed at once: where the cookie differs, that
-%% node logs a line. `handshake => false' leaves that out.
+%% that is not connected is finished under the name of a hidden node, `caravan-doctor-' and the name of this one, and closed at once:
+%% where the cookie differs, that node logs a line. `handshake => false' leaves that out.
 -module(caravan_doctor).
 
--export([run/0, run/1, report/1, cookie_from_outside/0]).
+-export([run/0, run/1, report/1]).
 
 -export_type([options/0, report/0, context/0]).
 
@@ -29,6 +29,9 @@
     nameservers => system | [string() | binary(), ...],
     %% Whether handshakes are finished, which tells whether the cookie is the same; default true.
     handshake => boolean(),
+    %% A file with the cookie of the node, for a VM that is not the node; by default what -setcookie, RELEASE_COOKIE or
+    %% ~/.erlang.cookie say.
+    cookie_file => file:filename_all(),
     %% Milliseconds for the whole, 1000 to 60,000; default 5000.
     timeout => pos_integer(),
     %% Whether it prints JSON (docs/doctor.md has the schema), and whether it colours its lines; defaults false.
@@ -49,7 +52,11 @@
     mode := inside | outside,
     own := binary() | none,
     topologies := [{atom(), map()}] | {error, caravan_option:error()},
+    handshake := boolean(),
+    cookie := {ok, caravan_doctor_cookie:cookie()} | {error, unicode:chardata()},
     method := caravan_diagnosis:method(),
+    %% Keys of the configuration in whose place the options stand.
+    given := [caravan_config:key()],
     deadline := integer(),
     answers := [{atom(), term(), caravan_poll:outcome()}],
     names := [binary()]
@@ -67,7 +74,11 @@ run() ->
     run(#{}).
 
 %% @doc Looks, prints what it saw, and returns `ok' when there is no fault, `fault' when it has named a cause, and `unknown' when there was
-%% nothing to look at. Errors: what is not allowed of the options.
+%% nothing to look at, or no time. Errors: what is not allowed of the options. From outside of the node, for example:
+%%
+%% ```
+%% fault = caravan_doctor:run(#{node => "app-4370@10.0.0.1", query => "app.service.consul", node_name => "{basename}-{port}@{ip}"}).
+%% '''
 -spec run(options()) -> ok | fault | unknown | {error, caravan_option:error()}.
 run(Options) ->
     case report(Options) of
@@ -83,7 +94,12 @@ form(#{json := true}) -> json;
 form(#{colour := true}) -> colour;
 form(#{}) -> plain.
 
-%% @doc As {@link run/1}, and returns what it saw instead of printing it.
+%% @doc As {@link run/1}, and returns what it saw instead of printing it: the status, the cause with its advice, and what each step has
+%% seen (docs/doctor.md has the steps and the causes). `json' and `colour' mean nothing here.
+%%
+%% ```
+%% {ok, #{status := fault, cause := #{name := cookie, text := Text, advice := Advice}}} = caravan_doctor:report(#{}).
+%% '''
 -spec report(options()) -> {ok, report()} | {error, caravan_option:error()}.
 report(Options) ->
     case caravan_option:validate(Options, options()) of
@@ -101,6 +117,7 @@ options() ->
         {record, {default, srv}, caravan_option:one_of([srv, a, aaaa, addresses])},
         {nameservers, {default, default}, Passed},
         {handshake, {default, true}, caravan_option:boolean()},
+        {cookie_file, {default, none}, caravan_option:text()},
         {timeout, {default, ?TIMEOUT_MS}, caravan_option:integer(1000, 60000)},
         {json, {default, false}, caravan_option:boolean()},
         {colour, {default, false}, caravan_option:boolean()}
@@ -141,15 +158,17 @@ peers(States) -> lists:any(fun(State) -> State =/= not_looked_at end, States).
 
 %% Without the library nobody knows what a name stands for.
 rest(false, _Options, _Deadline, Library) ->
-    Library ++ [caravan_check:not_looked_at(Step, "") || Step <- [flags, node, nameserver, answer, names, peer]];
+    Library ++ [caravan_check:not_looked_at(Step, "") || Step <- [flags, node, cookie, nameserver, answer, names, peer]];
 rest(true, Options, Deadline, Library) ->
     ok = start_tls(caravan_tls_probe:is_used() andalso not is_alive()),
     Context = context(Options, Deadline),
+    {Cookie, Method} = step_with(cookie, fun caravan_doctor_cookie:look/1, challenge, Context, Deadline),
     lists:append([
         Library,
         step(flags, fun caravan_doctor_local:flags/1, Context, Deadline),
         step(node, fun caravan_doctor_local:node/1, Context, Deadline),
-        of_topologies(Context, Deadline)
+        Cookie,
+        of_topologies(Context#{method => Method}, Deadline)
     ]).
 
 of_topologies(#{topologies := {error, Error}}, _Deadline) ->
@@ -161,7 +180,7 @@ of_topologies(#{topologies := []} = Context, Deadline) ->
 of_topologies(Context, Deadline) ->
     Nameservers = step(nameserver, fun caravan_doctor_dns:nameservers/1, Context, Deadline),
     {Answered, Answers} = step_with(answer, fun caravan_doctor_dns:answers/1, [], Context, Deadline),
-    {Named, Names} = step_with(names, fun caravan_doctor_dns:names/1, [], Context#{answers := Answers}, Deadline),
+    {Named, Names} = step_with(names, fun caravan_doctor_names:names/1, [], Context#{answers := Answers}, Deadline),
     Known = Context#{answers := Answers, names := Names},
     lists:append([
         Nameservers, Answered, Named,
@@ -185,17 +204,24 @@ step_with(Step, Look, Otherwise, Context, Deadline) ->
 start_tls(true) -> {ok, _} = application:ensure_all_started(ssl), ok;
 start_tls(false) -> ok.
 
-context(Options, Deadline) ->
-    Own = own(Options),
+context(#{handshake := Handshake, cookie_file := CookieFile} = Options, Deadline) ->
+    Mode = mode(is_alive()),
     #{
-        mode => mode(is_alive()),
-        own => Own,
-        topologies => topologies(Options, Own),
-        method => method(Options, Own),
+        mode => Mode,
+        own => own(Options),
+        topologies => topologies(Options),
+        handshake => Handshake,
+        cookie => caravan_doctor_cookie:find(Mode, CookieFile),
+        method => challenge,
+        given => given(Options),
         deadline => Deadline,
         answers => [],
         names => []
     }.
+
+given(#{query := none}) -> [];
+given(#{nameservers := default}) -> [topologies];
+given(#{}) -> [topologies, nameservers].
 
 %% A VM that is distributed is the node.
 mode(true) -> inside;
@@ -224,10 +250,10 @@ first_name([false | Others]) ->
 first_name([]) ->
     none.
 
-topologies(#{query := none}, _Own) -> running_or_configured(caravan_topology_registry:names());
-topologies(#{query := Query} = Options, Own) -> checked([{doctor, asked(Query, Options, Own)}]).
+topologies(#{query := none}) -> running_or_configured(caravan_topology_registry:names());
+topologies(#{query := Query} = Options) -> checked([{doctor, asked(Query, Options)}]).
 
-asked(Query, Options, _Own) ->
+asked(Query, Options) ->
     Given = maps:filter(fun(_Key, Value) -> Value =/= default end, maps:with([node_basename, node_name, record, nameservers], Options)),
     maps:to_list(Given#{query => Query}).
 
@@ -245,37 +271,3 @@ checked(Topologies) ->
         [] -> [{Name, Options} || {Name, {ok, #{query := Query} = Options}} <- Checked, Query =/= ignore];
         [Error | _] -> {error, Error}
     end.
-
-method(#{handshake := false}, _Own) -> challenge;
-method(#{handshake := true}, none) -> method(#{handshake => true}, <<"node@localhost">>);
-method(#{handshake := true}, Own) -> caravan_diagnosis:whole_handshake(Own, cookie(erlang:get_cookie())).
-
-cookie(nocookie) -> cookie_from_outside();
-cookie(Cookie) -> Cookie.
-
-%% @private
-%% The default cookie of a node that would be started like this VM: as OTP's `auth' finds it.
--spec cookie_from_outside() -> atom().
-cookie_from_outside() ->
-    case [Text || Text <- [default_cookie(init:get_argument(setcookie)), os:getenv("RELEASE_COOKIE")], is_list(Text), Text =/= ""] of
-        [Text | _] -> as_cookie(Text);
-        [] -> cookie_of_file(file:read_file(filename:join(flag_or(home, "/"), ".erlang.cookie")))
-    end.
-
-%% `-setcookie Node Cookie' is that of one node.
-default_cookie({ok, Flags}) -> hd([Cookie || [Cookie] <- Flags] ++ [false]);
-default_cookie(error) -> false.
-
-%% A text that is too long for an atom is no cookie, and an error would print it.
-as_cookie(Text) when length(Text) =< 255 -> list_to_atom(Text);
-as_cookie(_Text) -> nocookie.
-
-flag_or(Name, Otherwise) ->
-    case flag(Name) of
-        false -> Otherwise;
-        Value -> Value
-    end.
-
-%% As OTP's `auth' reads it, octet by octet.
-cookie_of_file({ok, Octets}) -> as_cookie([Octet || Octet <- binary_to_list(Octets), Octet > $\s, Octet =/= 16#7F]);
-cookie_of_file({error, _}) -> nocookie.

@@ -1,8 +1,8 @@
 %% @private
-%% What the doctor sees of DNS: each nameserver on the wire, the answers that a topology would get, the names that it makes of them.
+%% What the doctor sees of DNS: each nameserver on the wire, and the answers that a topology would get.
 -module(caravan_doctor_dns).
 
--export([nameservers/1, answers/1, names/1]).
+-export([nameservers/1, answers/1, poll/3]).
 
 -define(PROBE_MS, 1000).
 -define(LOOKUP_MS, 1500).
@@ -17,7 +17,7 @@ nameservers(#{topologies := Topologies}) ->
      || {Nameserver, Query, Type} <- first_of_each(Questions), Nameserver =/= system, Transport <- [udp, tcp]
     ],
     System = [system() || {system, _, _} <- first_of_each(Questions)],
-    System ++ of_probes([{Nameserver, Transport, awaited(Task)} || {Nameserver, Transport, Task} <- Probes]).
+    System ++ of_probes([{Nameserver, Transport, caravan_task:await(Task)} || {Nameserver, Transport, Task} <- Probes]).
 
 system() ->
     caravan_check:ok(nameserver, "system", "those of resolv.conf", []).
@@ -60,13 +60,6 @@ with_port(Text, Port) ->
         {{ok, Ip}, ":" ++ Digits} -> {ok, {Ip, list_to_integer(Digits)}};
         {{ok, Ip}, ""} -> {ok, {Ip, 53}};
         {{error, einval}, _} -> error
-    end.
-
-awaited(Task) ->
-    Reference = caravan_task:reference(Task),
-    receive
-        {'DOWN', Reference, process, _, _} = Message -> caravan_task:result(Message, Task);
-        {timeout, _, {caravan_task, Reference}} = Message -> caravan_task:result(Message, Task)
     end.
 
 of_probes(Probes) ->
@@ -132,14 +125,21 @@ fault(Cause, Answered, What) ->
 -spec answers(caravan_doctor:context()) -> {[caravan_check:check()], [{Topology :: atom(), term(), caravan_poll:outcome()}]}.
 answers(#{topologies := Topologies}) ->
     Polls = [
-        {Name, Query, Options, caravan_task:start(fun() -> poll(Options, Text) end, ?LOOKUP_MS + 500)}
+        {Name, Query, Options, caravan_task:start(fun() -> poll(Options, Text, ?LOOKUP_MS) end, ?LOOKUP_MS + 500)}
      || {Name, #{queries := Queries} = Options} <- Topologies, {Text, _} = Query <- Queries
     ],
-    Outcomes = [{Name, Query, Options, outcome(awaited(Task))} || {Name, Query, Options, Task} <- Polls],
-    {[answer(Text, Outcome, Options) || {_, {Text, _}, Options, Outcome} <- Outcomes], [{Name, Query, Outcome} || {Name, Query, _, Outcome} <- Outcomes]}.
+    Outcomes = [{Name, Query, Options, outcome(caravan_task:await(Task))} || {Name, Query, Options, Task} <- Polls],
+    Checks = [answer(subject_of(Name, Text, Topologies), Text, Outcome, Options) || {Name, {Text, _}, Options, Outcome} <- Outcomes],
+    {Checks, [{Name, Query, Outcome} || {Name, Query, _, Outcome} <- Outcomes]}.
 
-poll(Options, Text) ->
-    finish(caravan_poll:start(Options#{query => Text, timeout => ?LOOKUP_MS}), erlang:monotonic_time(millisecond) + ?LOOKUP_MS + 200).
+%% Several topologies may ask for the same name.
+subject_of(_Name, Text, [_One]) -> Text;
+subject_of(Name, Text, _Several) -> io_lib:format("~ts (topology ~ts)", [Text, Name]).
+
+%% One look at DNS for a query, as a topology with these options has it, in so many milliseconds.
+-spec poll(Options :: map(), Query :: binary(), Timeout :: pos_integer()) -> caravan_poll:outcome().
+poll(Options, Text, Timeout) ->
+    finish(caravan_poll:start(Options#{query => Text, timeout => Timeout}), erlang:monotonic_time(millisecond) + Timeout + 200).
 
 finish(Poll, Deadline) ->
     receive
@@ -156,72 +156,27 @@ finished(ignore, Poll, Deadline) -> finish(Poll, Deadline).
 outcome({ok, Outcome}) -> Outcome;
 outcome(_TimeoutOrRaised) -> {error, timeout}.
 
-answer(Text, {ok, #{endpoints := Endpoints, complete := true, ttl := Ttl}}, _Options) ->
-    caravan_check:ok(answer, Text, "~b records, complete, TTL ~b s", [length(Endpoints), Ttl]);
-answer(Text, {ok, #{endpoints := Endpoints, unresolved := Unresolved, ttl := Ttl}}, _Options) ->
-    caravan_check:note(answer, Text, "~b records, incomplete~ts, TTL ~b s: what it leaves out is not known to be gone", [
+answer(Subject, _Text, {ok, #{endpoints := Endpoints, complete := true, ttl := Ttl}}, _Options) ->
+    caravan_check:ok(answer, Subject, "~b records, complete, TTL ~b s", [length(Endpoints), Ttl]);
+answer(Subject, _Text, {ok, #{endpoints := Endpoints, unresolved := Unresolved, ttl := Ttl}}, _Options) ->
+    caravan_check:note(answer, Subject, "~b records, incomplete~ts, TTL ~b s: what it leaves out is not known to be gone", [
         length(Endpoints), [io_lib:format(" (~b targets without an address)", [Unresolved]) || Unresolved > 0], Ttl
     ]);
-answer(Text, {error, Reason}, _Options) when Reason =:= nxdomain; Reason =:= nodata ->
-    What = io_lib:format("no records (~ts)", [Reason]),
-    caravan_check:fault(answer, Text, What, caravan_cause:new(no_records, [Text, " has ", What]));
-answer(Text, {error, Reason}, Options) ->
+answer(Subject, Text, {error, Reason}, Options) when Reason =:= nxdomain; Reason =:= nodata ->
+    What = io_lib:format("no ~ts records (~ts)", [record(Options), Reason]),
+    caravan_check:fault(answer, Subject, [What, asked(Options)], caravan_cause:new(no_records, [Text, " has ", What, asked(Options)]));
+answer(Subject, Text, {error, Reason}, Options) ->
     What = io_lib:format("its ~ts records cannot be looked up: ~0tp", [record(Options), Reason]),
-    caravan_check:fault(answer, Text, What, caravan_cause:new(cause(Reason), [Text, ": ", What])).
+    caravan_check:fault(answer, Subject, [What, asked(Options)], caravan_cause:new(cause(Reason), [Text, ": ", What, asked(Options)])).
+
+asked(#{dns_client := Client}) when Client =/= default -> [", asked: ", atom_to_list(Client)];
+asked(Options) -> of_nameservers(caravan_poll:nameservers(Options)).
+
+of_nameservers({system, _Source}) -> ", asked: the nameservers of resolv.conf";
+of_nameservers({[_ | _] = Nameservers, _Source}) -> [", asked: ", lists:join(", ", Nameservers)];
+of_nameservers(_OfResolver) -> "".
 
 record(#{record := Record}) -> string:uppercase(atom_to_list(Record)).
 
 cause(Reason) when Reason =:= timeout; Reason =:= connrefused -> dns_down;
 cause(_Answered) -> dns_error.
-
-%% The names of nodes that the topologies make of that, and this node among them.
--spec names(caravan_doctor:context()) -> {[caravan_check:check()], [binary()]}.
-names(#{own := Own, topologies := Topologies, answers := Answers}) ->
-    Named = [
-        {Text, caravan_node_names:of_outcome(Outcome, Query, own(Own, Options))}
-     || {Name, {Text, _} = Query, Outcome} <- Answers, {Topology, Options} <- Topologies, Topology =:= Name, can_be_named(Own, Query)
-    ],
-    Fixed = [atom_to_binary(Node) || {_, #{nodes := Nodes}} <- Topologies, Node <- Nodes],
-    Names = lists:usort(Fixed ++ lists:append([lists:append(Records) || {_, {ok, #{records := Records}}} <- Named])),
-    Refused = [refused(Text, Invalid) || {Text, {ok, #{invalid := Invalid}}} <- Named, Invalid > 0],
-    Unnamed = [unnamed(Text) || {_, {Text, own} = Query, {ok, _}} <- Answers, not can_be_named(Own, Query)],
-    {Unnamed ++ [found(Names) || Names =/= []] ++ Refused ++ self(Own, Names, [Text || {Text, {ok, _}} <- Named]), Names}.
-
-%% Without a basename the names are made with that of this node.
-can_be_named(none, {_Text, own}) -> false;
-can_be_named(_Own, _Query) -> true.
-
-own(none, Options) -> Options;
-own(Own, Options) -> Options#{own => binary_to_atom(Own)}.
-
-unnamed(Text) ->
-    caravan_check:unknown(names, Text, "names are made with the basename of a node: give --node NAME or --basename NAME", []).
-
-found(Names) ->
-    caravan_check:ok(names, "nodes", "~b: ~ts", [length(Names), shortened(Names)]).
-
-shortened(Names) when length(Names) =< 10 -> lists:join(", ", Names);
-shortened(Names) -> [lists:join(", ", lists:sublist(Names, 10)), io_lib:format(" and ~b more", [length(Names) - 10])].
-
-refused(Text, Invalid) ->
-    What = io_lib:format("~b records of ~ts give no name of a node", [Invalid, Text]),
-    caravan_check:fault(names, Text, What, caravan_cause:new(names, What)).
-
-self(_Own, _Names, []) -> [];
-self(none, _Names, _Queries) -> [];
-self(Own, Names, _Queries) -> listed(lists:member(Own, Names), [Name || Name <- Names, caravan_discovery:is_own_name(Name, Own)], Own, Names).
-
-listed(true, _Same, Own, _Names) ->
-    [caravan_check:ok(self, Own, "it is listed", [])];
-listed(false, [Alias | _], Own, _Names) ->
-    What = io_lib:format("DNS lists this node, ~ts, as ~ts, and OTP connects names that are equal to the letter", [Own, Alias]),
-    [caravan_check:fault(self, Own, What, caravan_cause:new(spelling, What))];
-listed(false, [], Own, Names) ->
-    Instead = instead([Name || Name <- Names, host(Name) =:= host(Own)]),
-    [caravan_check:fault(self, Own, ["DNS does not list it", Instead], caravan_cause:new(not_listed, ["DNS does not list this node, ", Own, Instead]))].
-
-instead([]) -> "";
-instead(AtItsHost) -> ["; at its host it lists ", shortened(AtItsHost)].
-
-host(Name) ->
-    string:lowercase(lists:last(binary:split(Name, <<"@">>))).

@@ -13,7 +13,7 @@ library(_Context) ->
     case caravan_nif:load() of
         ok ->
             #{c_ares := Cares} = caravan_nif:versions(),
-            [loaded(File, Cares) | old_cares(Cares)] ++ configuration(is_alive());
+            [loaded(File, Cares) | old_cares(Cares)] ++ elsewhere(os:getenv("CARAVAN_NIF_DIR"), File) ++ configuration(is_alive());
         {error, Error} ->
             Text = caravan_nif:format_error(Error),
             [caravan_check:fault(library, "", Text, caravan_cause:new(library, Text))]
@@ -34,6 +34,15 @@ old_cares(#{version := Version, linked := static}) ->
 old_cares(_Shared) ->
     [].
 
+%% It counts only where no library is beside the modules.
+elsewhere(false, _File) ->
+    [];
+elsewhere(Directory, File) ->
+    [
+        caravan_check:note(library, "CARAVAN_NIF_DIR", "~ts counts for nothing: there is a library beside the compiled modules", [Directory])
+     || filename:absname(Directory) =/= filename:dirname(File)
+    ].
+
 numbers(Version) ->
     [Number || Part <- binary:split(Version, <<".">>, [global]), {Number, _} <- [string:to_integer(Part)], is_integer(Number)].
 
@@ -48,9 +57,9 @@ misconfigured(Text) ->
     caravan_check:fault(flags, configuration, Text, caravan_cause:new(configuration, Text)).
 
 -spec flags(caravan_doctor:context()) -> [caravan_check:check()].
-flags(#{mode := Mode}) ->
+flags(#{mode := Mode, given := Given}) ->
     epmd_module(Mode, flag(epmd_module), application:get_env(kernel, epmd_module)) ++
-        values() ++ lists:map(fun unknown_key/1, caravan_config:unknown_keys()) ++
+        values(Given) ++ lists:map(fun unknown_key/1, caravan_config:unknown_keys()) ++
         lists:map(fun overridden/1, caravan_config:overridden()).
 
 epmd_module(_Mode, {ok, Flag}, {ok, Parameter}) ->
@@ -86,8 +95,9 @@ flag(Name) ->
     end.
 
 %% Those that have their default share a line.
-values() ->
-    Values = [{Key, caravan_config:value(Key), caravan_config:source(Key)} || {Key, _, _, _} <- caravan_config:options()],
+values(Given) ->
+    Keys = [Key || {Key, _, _, _} <- caravan_config:options(), not lists:member(Key, Given)],
+    Values = [{Key, caravan_config:value(Key), caravan_config:source(Key)} || Key <- Keys],
     Defaults = [atom_to_list(Key) || {Key, _, default} <- Values],
     [value(Key, Value, Source) || {Key, Value, Source} <- Values, Source =/= default] ++
         [caravan_check:ok(flags, defaults, "~ts", [lists:join(", ", Defaults)]) || Defaults =/= []].

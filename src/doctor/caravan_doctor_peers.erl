@@ -12,14 +12,24 @@
 -define(MAX_ASKED, 16).
 
 -spec peers(caravan_doctor:context()) -> [caravan_check:check()].
-peers(#{mode := Mode, names := Names, own := Own, deadline := Deadline, method := Method}) ->
+peers(#{mode := Mode, names := Names, own := Own, cookie := Cookie, deadline := Deadline, method := Method}) ->
     Connected = [atom_to_binary(Node) || Node <- nodes(connected)],
     Others = [Name || Name <- Names, Own =:= none orelse not caravan_discovery:is_own_name(Name, Own)],
     {Up, NotUp} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
     {Out, Missing} = lists:partition(fun(Name) -> is_map_key(Name, left_alone(Mode)) end, NotUp),
     [caravan_check:ok(peer, Name, "connected", []) || Name <- Up]
         ++ [caravan_check:note(peer, Name, "left alone: it has left, or is excluded", []) || Name <- Out]
-        ++ of_listeners(look(Missing, #{}, [], Method, Deadline - ?RESERVE_MS), Names).
+        ++ of_guess(Cookie, of_listeners(look(Missing, Method, Deadline - ?RESERVE_MS), Names)).
+
+%% That a node refuses what may be the cookie of somebody else is no fault of it.
+of_guess({ok, #{certainty := guess}}, Checks) -> [of_guess(Check) || Check <- Checks];
+of_guess(_Certain, Checks) -> Checks.
+
+of_guess(#{cause := #{name := cookie}, subject := Name} = Check) ->
+    (caravan_check:unknown(peer, Name, "it answers under that name, and refuses the cookie that the doctor has found, which may be another one than that of "
+        "the node", []))#{facts => maps:get(facts, Check)};
+of_guess(Check) ->
+    Check.
 
 %% Nodes that the topologies do not try.
 left_alone(outside) ->
@@ -48,27 +58,9 @@ of_listener(#{state := fault, cause := #{name := this_node}} = Check, Names) ->
 of_listener(Check, _Names) ->
     Check.
 
-look(Waiting, Tasks, Checks, Method, Deadline) ->
-    Left = caravan_task:remaining(Deadline),
-    case Waiting of
-        [Name | Others] when map_size(Tasks) < ?AT_A_TIME, Left > 0 ->
-            Task = caravan_task:start(fun() -> examine(Name, Method) end, Left),
-            look(Others, Tasks#{caravan_task:reference(Task) => {Name, Task}}, Checks, Method, Deadline);
-        _ when map_size(Tasks) > 0 ->
-            {Check, Others} = next(Tasks),
-            look(Waiting, Others, [Check | Checks], Method, Deadline);
-        _NoTimeLeft ->
-            lists:reverse(Checks) ++ [caravan_check:not_looked_at(peer, Name) || Name <- Waiting]
-    end.
-
-next(Tasks) ->
-    receive
-        Message ->
-            case maps:take(caravan_task:reference_of(Message), Tasks) of
-                {{Name, Task}, Others} -> {seen(Name, caravan_task:result(Message, Task)), Others};
-                error -> next(Tasks)
-            end
-    end.
+look(Names, Method, Deadline) ->
+    Seen = caravan_parallel:map(fun(Name) -> examine(Name, Method) end, Names, ?AT_A_TIME, Deadline),
+    [seen(Name, Result) || {Name, Result} <- Seen].
 
 examine(Name, Method) ->
     #{result := Result} = Examination = caravan_diagnosis:examine(Name, Method),
@@ -83,7 +75,7 @@ seen(Name, {ok, {#{result := Reason} = Examination, {Cause, Hint}}}) ->
 seen(Name, {ok, {#{result := Reason} = Examination, none}}) ->
     Check = caravan_check:fault(peer, Name, caravan_diagnosis:format(Reason), caravan_cause:of_reason(Reason, Name)),
     Check#{facts => facts(Examination)};
-seen(Name, timeout) ->
+seen(Name, NoTime) when NoTime =:= timeout; NoTime =:= not_called ->
     caravan_check:not_looked_at(peer, Name);
 seen(Name, Failure) ->
     caravan_check:unknown(peer, Name, "~0tp", [Failure]).

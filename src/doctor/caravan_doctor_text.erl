@@ -44,7 +44,7 @@ named(none) -> "a node whose name is not known";
 named(Node) -> Node.
 
 line(#{step := Step, state := State, subject := Subject, seen := Seen}, Form) ->
-    io_lib:format("  ~ts ~-12ts ~ts~n", [paint(State, io_lib:format("~-5ts", [word(State)]), Form), step(Step), joined(Subject, Seen)]).
+    io_lib:format("  ~ts ~-12ts ~ts~n", [paint(State, io_lib:format("~-5ts", [word(State)]), Form), Step, joined(Subject, Seen)]).
 
 joined(<<>>, Seen) -> one_line(Seen);
 joined(Subject, Seen) -> [one_line(Subject), ": ", one_line(Seen)].
@@ -62,9 +62,6 @@ word(fault) -> "FAULT";
 word(unknown) -> "?";
 word(not_looked_at) -> "-".
 
-step(helper_ports) -> "helpers";
-step(Step) -> atom_to_list(Step).
-
 paint(State, Text, colour) -> ["\e[", code(State), "m", Text, "\e[0m"];
 paint(_State, Text, plain) -> Text.
 
@@ -78,13 +75,18 @@ last_line(#{cause := #{text := Text, advice := Advice}}, Form) ->
 last_line(#{status := unknown, checks := Checks}, _Form) ->
     nothing(not_looked_at(Checks));
 last_line(#{status := ok, checks := Checks}, Form) ->
-    [paint(ok, "no fault found", Form), left(not_looked_at(Checks))].
+    [paint(ok, "no fault found", Form), unproven([Check || #{step := peer, state := State} = Check <- Checks, State =:= unknown]), left(not_looked_at(Checks))].
 
 not_looked_at(Checks) ->
     length([Check || #{state := not_looked_at} = Check <- Checks]).
 
 nothing(0) -> "nothing to look at: give --query NAME, or the sys.config of the node";
 nothing(_Some) -> "could not look: there was no time; --timeout MS gives more".
+
+%% A cookie by guess that a node refuses is a fault of the guess, or one of the node.
+unproven([]) -> "";
+unproven([_]) -> ", but one node could not be judged";
+unproven(Unknown) -> io_lib:format(", but ~b nodes could not be judged", [length(Unknown)]).
 
 left(0) -> "";
 left(Count) -> io_lib:format("; ~b not looked at, as there was no time (--timeout MS)", [Count]).

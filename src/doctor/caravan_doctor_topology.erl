@@ -10,12 +10,40 @@
 topologies(#{mode := outside}) ->
     [];
 topologies(#{mode := inside}) ->
-    case caravan_topology_registry:names() of
-        [] -> [caravan_check:note(topology, "topologies", "none runs on this node", [])];
-        Names -> lists:append([of_topology(Answer) || Answer <- caravan_topology:ask(Names, status, ?ANSWER_MS)])
+    Running = caravan_topology_registry:names(),
+    none([none || Running =:= [], configured() =:= []])
+        ++ missing(configured() -- Running, is_started())
+        ++ lists:append([of_topology(Answer) || Answer <- caravan_topology:ask(Running, status, ?ANSWER_MS)]).
+
+none([]) -> [];
+none([none]) -> [caravan_check:note(topology, "topologies", "none runs on this node, and none is configured", [])].
+
+%% The topologies that the application would start. One that is not allowed has a line in the log.
+configured() ->
+    case caravan_config:value(topologies) of
+        {ok, Topologies} -> [Name || {Name, Options} <- Topologies, is_started_by(caravan_cluster:check_options(caravan_topology_options:with_name(Name, Options)))];
+        {error, _} -> []
     end.
 
-of_topology({_Name, {ok, Status}}) -> leaving(Status) ++ of_status(Status);
+is_started_by({ok, #{query := Query}}) -> Query =/= ignore;
+is_started_by({error, _}) -> true.
+
+is_started() ->
+    lists:keymember(caravan, 1, application:which_applications(?ANSWER_MS)).
+
+missing([], _IsStarted) ->
+    [];
+missing(Names, false) ->
+    Text = ["the application caravan is not started, so that its topologies do not run: ", listed(Names)],
+    [caravan_check:fault(topology, "caravan", Text, caravan_cause:new(not_started, Text))];
+missing(Names, true) ->
+    Text = ["topologies of the configuration do not run: ", listed(Names), "; the log says why"],
+    [caravan_check:fault(topology, "caravan", Text, caravan_cause:new(not_running, Text))].
+
+listed(Names) ->
+    lists:join(", ", [io_lib:format("~tw", [Name]) || Name <- Names]).
+
+of_topology({_Name, {ok, Status}}) -> leaving(Status) ++ of_status(Status) ++ alone(Status);
 of_topology({Name, _Busy}) -> [caravan_check:unknown(topology, Name, "it does not answer", [])].
 
 leaving(#{leaving := none}) ->
@@ -24,11 +52,20 @@ leaving(#{name := Name, leaving := Left}) ->
     Text = io_lib:format("this node has left its cluster, for ~b s more", [Left div 1000]),
     [caravan_check:fault(topology, Name, Text, caravan_cause:new(left, Text))].
 
-of_status(#{name := Name, wanted := Wanted, connected := Connected, failing := Failing, last_lookup := Last} = Status) ->
-    Seen = caravan_check:ok(topology, Name, "~b of ~b wanted nodes are connected; last lookup: ~0tp, ~ts", [
-        length(Connected), length(Wanted), Last, age(Status)
-    ]),
-    [Seen | [failing(Name, Node, Failure) || {Node, Failure} <- lists:sort(maps:to_list(Failing))]].
+of_status(#{name := Name, wanted := Wanted, connected := Connected, failing := Failing} = Status) ->
+    Text = io_lib:format("~b of ~b wanted nodes are connected; ~ts, ~ts", [length(Connected), length(Wanted), lookup(Status), age(Status)]),
+    [seen(Name, Text, is_well(Status)) | [failing(Name, Node, Failure) || {Node, Failure} <- lists:sort(maps:to_list(Failing))]].
+
+is_well(#{wanted := Wanted, connected := Connected, last_lookup := Last}) ->
+    Last =:= fresh andalso length(Connected) >= length(Wanted).
+
+seen(Name, Text, true) -> caravan_check:ok(topology, Name, "~ts", [Text]);
+seen(Name, Text, false) -> caravan_check:note(topology, Name, "~ts", [Text]).
+
+lookup(#{last_lookup := none}) -> "no lookup has ended yet";
+lookup(#{last_lookup := fresh}) -> "the last lookup has brought records";
+lookup(#{last_lookup := {empty, Reason}}) -> io_lib:format("the last lookup has brought no records (~ts)", [Reason]);
+lookup(#{last_lookup := {failed, Reason}}) -> io_lib:format("the last lookup has failed: ~0tp", [Reason]).
 
 age(#{answer_age := none}) -> "no answer with records yet";
 age(#{answer_age := Age}) -> io_lib:format("answer of ~b s ago", [Age div 1000]).
@@ -37,3 +74,20 @@ failing(Name, Node, #{count := Count, reason := Reason, retry_in := RetryIn}) ->
     caravan_check:note(topology, Name, "~ts: ~b failures, the last one: ~ts; tried again in ~b s", [
         Node, Count, caravan_diagnosis:format(Reason), RetryIn div 1000
     ]).
+
+%% That no other node is connected is never well where some are wanted.
+alone(#{name := Name, wanted := [_ | _] = Wanted, connected := [], leaving := none} = Status) ->
+    #{left := Left, failing := Failing} = Status,
+    {Cause, Text} = why_alone([Node || Node <- Wanted, not is_map_key(Node, Left)], Wanted, Left, Failing),
+    [caravan_check:fault(topology, Name, Text, caravan_cause:new(Cause, Text))];
+alone(_Status) ->
+    [].
+
+why_alone([], Wanted, Left, _Failing) ->
+    Seconds = lists:max([maps:get(Node, Left) || Node <- Wanted]) div 1000,
+    {left, io_lib:format("the other nodes have left the cluster, for ~b s more: ~ts", [Seconds, lists:join(", ", [atom_to_binary(Node) || Node <- Wanted])])};
+why_alone(_NotLeft, Wanted, _Left, Failing) ->
+    {not_connected, [io_lib:format("none of the wanted nodes is connected, of which there are ~b", [length(Wanted)]) | a_failure(lists:sort(maps:to_list(Failing)))]}.
+
+a_failure([]) -> "";
+a_failure([{Node, #{reason := Reason}} | _]) -> ["; ", atom_to_binary(Node), ": ", caravan_diagnosis:format(Reason)].

@@ -15,7 +15,11 @@
 names() ->
     [
         {"another cookie", cookie},
+        {"a cookie that is a guess", none},
+        {"the cookie of a release of Mix", none},
+        {"another cookie than that of the release", cookie},
         {"registered with a wrong port", not_listed},
+        {"names by address, and a topology that makes them of targets", node_name},
         {"a host in upper case, with a dot at its end", spelling},
         {"a node under another host than DNS has", other_name},
         {"a wrong basename", basename},
@@ -29,6 +33,10 @@ names() ->
         {"-epmd_module as a flag and as a parameter", epmd_twice},
         {"unequal helper_ports", helper_ports},
         {"no library", library},
+        {"a library of another version", library},
+        {"the application is not started", not_started},
+        {"nodes that are well and not connected", not_connected},
+        {"the other node has left", left},
         {"a firewall that drops", packets_dropped},
         {"two nodes on one port", port_taken},
         {"a cluster of three, from outside", none},
@@ -62,6 +70,39 @@ run("another cookie") ->
         {Other, _} = boot(Network#{cookie := "another"}, "app"),
         Own = own(Network),
         from_outside(Network, Server, Own, [Own, Other], [])
+    end);
+run("a cookie that is a guess") ->
+    with(#{}, fun(Server, Network) -> with_homes_cookie("guess", fun(Env) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        ok = list(Server, [Own, Other]),
+        {Cause, Text} = script(ebin(), Network#{cookie := none}, Server, Own, [], Env),
+        {match, _} = re:run(Text, "refuses the cookie that the doctor has found"),
+        {Cause, Text}
+    end) end);
+run("the cookie of a release of Mix") ->
+    with(#{}, fun(Server, Network) -> with_homes_cookie("guess", fun(Env) ->
+        {Own, _} = boot(Network, "app"),
+        {Other, _} = boot(Network, "app"),
+        ok = list(Server, [Own, Other]),
+        {Cause, Text} = script(ebin(), Network#{cookie := {release, maps:get(cookie, Network)}}, Server, Own, [], Env),
+        {match, _} = re:run(Text, "COOKIE, and .* has it"),
+        {match, _} = re:run(Text, "has the same cookie"),
+        {Cause, Text}
+    end) end);
+run("another cookie than that of the release") ->
+    with(#{}, fun(Server, Network) -> with_homes_cookie("guess", fun(Env) ->
+        {Other, _} = boot(Network, "app"),
+        Own = own(Network),
+        ok = list(Server, [Own, Other]),
+        script(ebin(), Network#{cookie := {release, "another"}}, Server, Own, [], Env)
+    end) end);
+run("names by address, and a topology that makes them of targets") ->
+    with(#{}, fun(Server, Network) ->
+        {Own, _} = boot(Network, "app"),
+        ok = caravan_dns_server:put(Server, "host.test", a, [{a, 30, ?LOOPBACK}]),
+        ok = caravan_dns_server:put(Server, ?QUERY, srv, [{srv, 30, 1, 1, caravan_epmd:dist_port(Own), "host.test"}]),
+        from_outside(Network, Server, Own, [], [])
     end);
 run("registered with a wrong port") ->
     with(#{}, fun(Server, Network) ->
@@ -153,6 +194,38 @@ run("no library") ->
         Own = own(Network),
         script(Ebin, Network, Server, Own, [])
     end) end);
+run("a library of another version") ->
+    with(#{}, fun(Server, Network) -> caravan_test_directory:with(fun(Directory) ->
+        script(other_version(Directory), Network, Server, own(Network), [])
+    end) end);
+run("the application is not started") ->
+    with(#{}, fun(Server, Network) ->
+        Nameserver = caravan_dns_server:nameserver(Server),
+        Topologies = io_lib:format("[{app,[{query,~p},{nameservers,[~p]}]}]", [?QUERY, Nameserver]),
+        {Own, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", lists:flatten(Topologies)]),
+        {Other, _} = boot(Network, "app"),
+        ok = list(Server, [Own, Other]),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end);
+run("nodes that are well and not connected") ->
+    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
+        {Own, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, "app"),
+        ok = list(Server, [Own, Other]),
+        ok = start_topology(Node, Server, #{connect => {erlang, is_atom, []}}),
+        #{} = await_status(Node, last_lookup, fresh),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end);
+run("the other node has left") ->
+    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
+        [{_, Node}, {_, OtherNode}] = Nodes = [boot(Network, "app") || _ <- [1, 2]],
+        ok = list(Server, [Name || {Name, _} <- Nodes]),
+        [ok = start_topology(Each, Server, #{}) || {_, Each} <- Nodes],
+        [{ok, _} = caravan_test_node:call(Each, caravan_cluster, await, [app, 1, ?HANG_GUARD]) || {_, Each} <- Nodes],
+        ok = caravan_test_node:call(OtherNode, caravan_cluster, leave, [app, ?HANG_GUARD]),
+        #{} = await_status(Node, connected, []),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end);
 run("a firewall that drops") ->
     Output = caravan_test_namespace:output("ip link set lo up && nft add table inet t", ?MODULE, behind_a_firewall),
     of_namespace(Output);
@@ -171,10 +244,7 @@ run("a cluster of three, from inside") ->
     with(#{}, fun(Server, Network) ->
         [{_, Node} | _] = Nodes = [boot(Network, "app") || _ <- lists:seq(1, 3)],
         ok = list(Server, [Name || {Name, _} <- Nodes]),
-        {ok, _} = caravan_test_node:call(Node, application, ensure_all_started, [caravan]),
-        {ok, _} = caravan_test_node:call(Node, caravan_cluster, start, [#{
-            name => app, query => ?QUERY, nameservers => [caravan_dns_server:nameserver(Server)]
-        }]),
+        ok = start_topology(Node, Server, #{}),
         {ok, _} = caravan_test_node:call(Node, caravan_cluster, await, [app, 2, ?HANG_GUARD]),
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end).
@@ -225,22 +295,67 @@ from_outside(Network, Server, Own, Listed, Flags) ->
 listed(_Server, []) -> ok;
 listed(Server, Listed) -> list(Server, Listed).
 
-script(Ebin, #{epmd_port := EpmdPort, cookie := Cookie} = Network, Server, Own, Flags) ->
+script(Ebin, Network, Server, Own, Flags) ->
+    script(Ebin, Network, Server, Own, Flags, []).
+
+script(Ebin, #{epmd_port := EpmdPort, cookie := Cookie} = Network, Server, Own, Flags, MoreEnv) ->
     caravan_test_directory:with(fun(Directory) ->
-        VmArgs = caravan_test_directory:write(filename:join(Directory, "vm.args"), vm_args(Network, Own, Flags)),
+        VmArgs = caravan_test_directory:write(filename:join([Directory, "releases", "1", "vm.args"]), vm_args(Network, Own, Flags)),
+        ok = cookie_of_release(Cookie, filename:join([Directory, "releases", "COOKIE"])),
         Arguments = ["doctor", "--vm-args", VmArgs, "--query", ?QUERY, "--nameserver", caravan_dns_server:nameserver(Server)],
-        Env = [{"CARAVAN_EBIN", Ebin}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}, {"CARAVAN_NIF_DIR", false}],
+        Env = [{"CARAVAN_EBIN", Ebin}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}, {"CARAVAN_NIF_DIR", false} | MoreEnv],
         {Status, Text} = command(Arguments, Env),
         {JsonStatus, Json} = command(Arguments ++ ["--json"], Env),
-        [nomatch = string:find(Printed, Cookie) || Printed <- [Text, Json]],
+        [nomatch = string:find(Printed, Secret) || Printed <- [Text, Json], Secret <- secrets(Cookie)],
         {cause([{Status, Text}, {JsonStatus, Json}]), Text}
     end).
+
+cookie_of_release({release, Cookie}, File) -> file:write_file(File, [Cookie, $\n]);
+cookie_of_release(_Flag, _File) -> ok.
+
+secrets(none) -> [];
+secrets({release, Cookie}) -> [Cookie];
+secrets(Cookie) -> [Cookie].
+
+%% The cookie that OTP takes where nothing else says one.
+with_homes_cookie(Cookie, Fun) ->
+    caravan_test_directory:with(fun(Home) ->
+        File = caravan_test_directory:write(filename:join(Home, ".erlang.cookie"), Cookie),
+        ok = file:change_mode(File, 8#400),
+        Fun([{"HOME", Home}, {"RELEASE_COOKIE", false}])
+    end).
+
+%% The modules, of which one asks for a library of another version than the one that is there.
+other_version(Directory) ->
+    Ebin = filename:join([Directory, "caravan", "ebin"]),
+    ok = filelib:ensure_path(Ebin),
+    [{ok, _} = file:copy(Beam, filename:join(Ebin, filename:basename(Beam))) || Beam <- filelib:wildcard(filename:join(ebin(), "*"))],
+    ok = filelib:ensure_path(filename:join([Directory, "caravan", "priv"])),
+    {ok, _} = file:copy(caravan_nif:library_file(), filename:join([Directory, "caravan", "priv", "caravan_nif.so"])),
+    {ok, Source} = file:read_file(filename:join([root(), "src", "dns", "caravan_nif.erl"])),
+    Changed = re:replace(Source, "-define\\(ABI, [0-9]+\\)", "-define(ABI, 99)"),
+    File = caravan_test_directory:write(filename:join(Directory, "caravan_nif.erl"), Changed),
+    {ok, caravan_nif} = compile:file(File, [{outdir, Ebin}]),
+    Ebin.
+
+start_topology(Node, Server, Options) ->
+    {ok, _} = caravan_test_node:call(Node, application, ensure_all_started, [caravan]),
+    {ok, _} = caravan_test_node:call(Node, caravan_cluster, start, [Options#{
+        name => app, query => ?QUERY, nameservers => [caravan_dns_server:nameserver(Server)]
+    }]),
+    ok.
+
+await_status(Node, Key, Value) ->
+    caravan_test_node:call(Node, caravan_test_topology, await, [app, Key, Value]).
+
+code_path() ->
+    [ebin(), filename:dirname(code:which(?MODULE))].
 
 %% What a node is started with, and a command is not to do.
 vm_args(#{cookie := Cookie, epmd_module := Module}, Own, Flags) ->
     [
-        "## a comment\n-heart\n-start_epmd false\n", [["-epmd_module ", Module, $\n] || Module =/= none],
-        "-name ", atom_to_list(Own), "\n-setcookie ", Cookie, "\n", lists:join($\s, [flag(Flag) || Flag <- Flags]), $\n
+        "## a comment\n-heart\n", [["-epmd_module ", Module, $\n] || Module =/= none],
+        "-name ", atom_to_list(Own), $\n, [["-setcookie ", Cookie, $\n] || is_list(Cookie)], lists:join($\s, [flag(Flag) || Flag <- Flags]), $\n
     ].
 
 flag([First | _] = Flag) when First =:= $-; First =:= $' -> Flag;

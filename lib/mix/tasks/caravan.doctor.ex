@@ -8,7 +8,10 @@ defmodule Mix.Tasks.Caravan.Doctor do
   The project is compiled and its configuration loaded, so that the topologies of `config :caravan` are
   looked at. `--query NAME` looks at another name, `--node NAME` says which node this would be.
 
-      mix caravan.doctor --node app-4370@127.0.0.1 --query app.service.consul --nameserver 127.0.0.1:8600
+      mix caravan.doctor --node app-4370@127.0.0.1 --query app.service.consul \\
+        --node-name '{basename}-{port}@{ip}' --nameserver 127.0.0.1:8600
+
+  The cookie is that of `RELEASE_COOKIE` or of `~/.erlang.cookie`, unless `--cookie-file FILE` gives another one.
 
   The arguments are those of `scripts/caravan doctor` ([doctor.md](docs/doctor.md)). It exits with 0,
   with 1 when it has found a fault, and with 2 when it could not look.

@@ -108,7 +108,7 @@ an_authority_that_the_other_side_does_not_know_is_seen_with_tls_1_3_test_() ->
         ?assertEqual(cookie, why(Node, Stranger))
     end) end)).
 
-%% Servers of other protocols: one that answers what it does not understand, one that speaks first, one that hangs up, and one that
+%% Servers of other protocols: one that answers what it does not understand, one that waits for a line, one that speaks first, one that hangs up, and one that
 %% promises a message of a node and never sends it.
 another_server_is_no_node_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
@@ -122,6 +122,9 @@ another_server_is_no_node_test_() ->
             end
          || {Behaviour, Reason} <- [
                 {[wait, <<"HTTP/1.1 400 Bad Request\r\n\r\n">>, close], fun no_node/1},
+                {[wait_for_line, <<"HTTP/1.0 400 Bad Request\r\n\r\n">>, close], fun no_node/1},
+                {[wait_for_line, close], fun no_node/1},
+                {[wait, wait], fun(_Port) -> timeout end},
                 {[<<"SSH-2.0-OpenSSH_9.2\r\n">>], fun no_node/1},
                 {[close], fun no_node/1},
                 {[wait, close], fun no_node/1},
@@ -248,8 +251,15 @@ accept(Listen, Behaviour) ->
     accept(Listen, Behaviour).
 
 behave(wait, Socket) -> _ = gen_tcp:recv(Socket, 0), ok;
+behave(wait_for_line, Socket) -> until_line(<<>>, Socket);
 behave(close, Socket) -> gen_tcp:close(Socket);
 behave(Octets, Socket) -> gen_tcp:send(Socket, Octets).
+
+until_line(Octets, Socket) ->
+    case binary:match(Octets, <<"\n">>) =:= nomatch andalso gen_tcp:recv(Socket, 0) of
+        {ok, More} -> until_line(More, Socket);
+        _LineOrEnd -> ok
+    end.
 
 stop(Listener) ->
     true = unlink(Listener),

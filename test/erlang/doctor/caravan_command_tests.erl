@@ -14,13 +14,17 @@ arguments_that_are_none_print_the_usage_test_() ->
      || Arguments <- [
             [], ["doc"], ["doctor", "word"], ["doctor", "--nod", "a@b"], ["doctor", "--node"], ["doctor", "--timeout", "5s"],
             ["doctor", "--timeout", "1"], ["doctor", "--node", "nohost"], ["doctor", "--record", "mx"], ["dig"], ["dig", "a", "mx"],
-            ["dig", "a", "a", "a"], ["names", "host"]
+            ["dig", "a", "a", "a"], ["names", "host", "word"],
+            ["names", "127.0.0.1", "--ports", "4399-4370"], ["names", "127.0.0.1", "--ports", "1-65535"], ["names", "127.0.0.1", "--ports", "a"],
+            ["names", "host..invalid"], ["doctor", "--cookie-file"]
         ]
     ].
 
-help_is_asked_for_test() ->
-    {0, Text} = run(["--help"]),
-    ?assertMatch(<<"usage: caravan doctor", _/binary>>, Text).
+help_is_asked_for_test_() ->
+    [
+        ?_assertMatch({0, <<"usage: caravan doctor", _/binary>>}, run(Arguments))
+     || Arguments <- [["--help"], ["help"], ["doctor", "--help"], ["dig", "--help"], ["names", "--json", "--help"]]
+    ].
 
 a_lookup_is_printed_as_people_know_it_test() ->
     with_server(fun(Server, Nameserver) ->
@@ -64,6 +68,70 @@ the_nodes_of_this_machine_are_listed_test_() ->
             ?assertMatch({_, _}, binary:match(Json, atom_to_binary(Name)))
         end)
     end}.
+
+%% A node, a server of another protocol, one that says nothing, and a port where nothing listens.
+the_nodes_of_another_machine_say_their_names_test_() ->
+    {timeout, 60, fun() ->
+        ok = caravan_nif:load(),
+        caravan_test_network:with(#{}, fun(Network) ->
+            {Name, _} = caravan_test_network:boot(Network, "listed"),
+            Port = caravan_epmd:dist_port(Name),
+            Ports = fun(First, Last) -> ["names", "127.0.0.1", "--ports", lists:concat([First, "-", Last])] end,
+            ?assertEqual({0, iolist_to_binary(io_lib:format("name ~ts at port ~b~n", [Name, Port]))}, run(Ports(Port, Port))),
+            {0, Json} = run(Ports(Port, Port) ++ ["--json"]),
+            ?assertEqual(
+                iolist_to_binary(io_lib:format("[{\"address\":\"127.0.0.1\",\"name\":\"~ts\",\"port\":~b}]~n", [Name, Port])), Json
+            ),
+            {ok, Silent} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+            {ok, SilentPort} = inet:port(Silent),
+            {1, Text} = run(Ports(SilentPort, SilentPort)),
+            ?assertMatch({match, _}, re:run(Text, "port [0-9]+: it accepts, and says nothing\nno node on the ports")),
+            ok = gen_tcp:close(Silent),
+            ?assertMatch({1, <<"no node on the ports", _/binary>>}, run(Ports(SilentPort, SilentPort)))
+        end)
+    end}.
+
+records_that_give_no_name_are_named_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [
+            {srv, 30, 1, 1, 4370, "a.test"}, {srv, 30, 1, 1, 0, "b.test"}, {srv, 30, 1, 1, 4371, "a@b.test"}
+        ]),
+        Options = #{query => "_app._tcp.test", node => "app-4370@a.test", nameservers => [Nameserver], handshake => false},
+        {ok, #{cause := #{name := names}, checks := Checks}} = caravan_doctor:report(Options),
+        Seen = [Text || #{step := names, state := note, seen := Text} <- Checks],
+        ?assert(lists:member(<<"port 0 target b.test: it has nothing for {port}">>, Seen)),
+        ?assert(lists:member(<<"port 4371 target a@b.test: app-4371@a@b.test is no name of a node">>, Seen))
+    end).
+
+answers_say_whose_they_are_and_who_was_asked_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "one.test", srv, [{srv, 30, 1, 1, 4370, "127.0.0.1"}]),
+        Topologies = [{Name, [{query, Query}, {nameservers, [Nameserver]}]} || {Name, Query} <- [{one, "one.test"}, {two, "two.test"}]],
+        ok = application:set_env(caravan, topologies, Topologies),
+        {ok, #{checks := Checks}} = caravan_doctor:report(#{node => "app-4370@127.0.0.1", handshake => false}),
+        ok = application:unset_env(caravan, topologies),
+        ?assertEqual(
+            [
+                {<<"one.test (topology one)">>, <<"1 records, complete, TTL 30 s">>},
+                {<<"two.test (topology two)">>, iolist_to_binary(["no SRV records (nxdomain), asked: ", Nameserver])}
+            ],
+            [{Subject, Seen} || #{step := answer, subject := Subject, seen := Seen} <- Checks]
+        )
+    end).
+
+what_the_options_say_is_no_default_test() ->
+    ok = caravan_nif:load(),
+    {ok, #{checks := Checks}} = caravan_doctor:report(#{query => "app.test", nameservers => ["127.0.0.1:1"], node => "app-1@a.test"}),
+    [Defaults] = [Seen || #{step := flags, subject := <<"defaults">>, seen := Seen} <- Checks],
+    ?assertEqual([nomatch, nomatch], [binary:match(Defaults, Key) || Key <- [<<"nameservers">>, <<"topologies">>]]).
+
+a_cookie_file_that_cannot_be_read_is_said_test() ->
+    ok = caravan_nif:load(),
+    {ok, #{checks := Checks}} = caravan_doctor:report(#{node => "app-1@127.0.0.1", cookie_file => "/nowhere/COOKIE"}),
+    ?assertMatch(
+        [#{state := unknown, seen := <<"cannot read the cookie file /nowhere/COOKIE: enoent">>}],
+        [Check || #{step := cookie} = Check <- Checks]
+    ).
 
 %% Nodes that accept and say nothing: each takes seconds, and there are more than are looked at at a time.
 the_doctor_is_over_when_its_time_is_test_() ->
