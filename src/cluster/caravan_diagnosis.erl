@@ -20,6 +20,7 @@
     | tls_there
     | caravan_tls_probe:fault()
     | not_allowed
+    | not_allowed_here
     | handshake
     | this_node
     | needs_long_names
@@ -31,8 +32,9 @@
     | {result, term()}
     | {raised, term()}.
 
-%% How far the handshake goes: to the challenge, which leaves no trace, or through to the proof of the cookie, under a name of its own.
--type method() :: challenge | {prove, Cookie :: atom(), AskedBy :: binary()}.
+%% How far the handshake goes: to the challenge, which leaves no trace, as nobody or as the node that asks, or through to the proof of the
+%% cookie, under a name of its own.
+-type method() :: challenge | {challenge, AskedBy :: binary()} | {prove, Cookie :: atom(), AskedBy :: binary()}.
 
 %% `reachable' is a node of that name that may have another cookie; `proven' one that has the same.
 -type examination() :: #{
@@ -58,11 +60,19 @@
 -define(NOBODY, <<"nonode@nohost">>).
 
 %% What is known before an attempt: OTP would log an error for each. To be called by a process that may wait for an address.
--spec beforehand(node()) -> ok | needs_short_names | needs_long_names | this_node.
+-spec beforehand(node()) -> ok | needs_short_names | needs_long_names | this_node | not_allowed_here.
 beforehand(Node) ->
-    case names(atom_to_binary(Node)) of
-        {Name, Host} -> beforehand(Name, Host);
-        none -> ok
+    case {names(atom_to_binary(Node)), is_allowed(atom_to_binary(Node))} of
+        {_Names, false} -> not_allowed_here;
+        {{Name, Host}, true} -> beforehand(Name, Host);
+        {none, true} -> ok
+    end.
+
+%% What net_kernel:allow/1 was given; nothing means everybody.
+is_allowed(Node) ->
+    case net_kernel:allowed() of
+        {ok, [_ | _] = Allowed} -> lists:member(Node, [atom_to_binary(Other) || Other <- Allowed, is_atom(Other)]);
+        _Everybody -> true
     end.
 
 beforehand(Name, Host) ->
@@ -123,9 +133,10 @@ setup_time() ->
 %% no atom of the name.
 -spec examine(Node :: binary(), method()) -> examination().
 examine(Node, Method) ->
-    case names(Node) of
-        {Name, Host} -> examine(Node, Name, Host, Method);
-        none -> #{node => Node, result => no_address}
+    case {names(Node), is_allowed(Node)} of
+        {_Names, false} -> #{node => Node, result => not_allowed_here};
+        {{Name, Host}, true} -> examine(Node, Name, Host, Method);
+        {none, true} -> #{node => Node, result => no_address}
     end.
 
 examine(Node, Name, Host, Method) ->
@@ -170,12 +181,26 @@ reach(true, Seen, _Host, _Method) ->
 reach(false, #{address := Ip, port := Port} = Seen, Host, Method) ->
     case connect(Ip, Port) of
         {ok, Socket} ->
-            shake_hands(caravan_tls_probe:is_used(), Socket, Seen, Host, Method);
+            IsTls = caravan_tls_probe:is_used(),
+            unless_allowed(shake_hands(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, is_alive());
         %% The next attempt takes another address, where there is one.
         {error, Posix} ->
             ok = caravan_address_history:failed(Host, Ip),
             Seen#{result => {unreachable, Posix, {Ip, Port}}}
     end.
+
+%% A node that allows some nodes alone may allow this one, and refuses nobody's name.
+unless_allowed(#{result := not_allowed} = Refused, IsTls, #{address := Ip, port := Port} = Seen, Host, challenge, true) ->
+    case connect(Ip, Port) of
+        {ok, Socket} -> as_this_node(shake_hands(IsTls, Socket, Seen, Host, {challenge, atom_to_binary(node())}), Refused);
+        {error, _} -> Refused
+    end;
+unless_allowed(Result, _IsTls, _Seen, _Host, _Method, _IsAlive) ->
+    Result.
+
+as_this_node(#{result := reachable} = Reachable, _Refused) -> Reachable;
+as_this_node(#{result := {other_name, _, _}} = Other, _Refused) -> Other;
+as_this_node(_Refused, Refused) -> Refused.
 
 connect(Ip, Port) ->
     case gen_tcp:connect(Ip, Port, [caravan_glue:family(Ip), binary, {active, false}], ?CONNECT_TIMEOUT_MS) of
@@ -257,9 +282,10 @@ whole_handshake(Own, Cookie) when byte_size(Own) > ?MAX_OWN_BYTES -> whole_hands
 whole_handshake(Own, Cookie) -> {prove, Cookie, <<"caravan-doctor-", Own/binary>>}.
 
 asked_by(challenge) -> ?NOBODY;
+asked_by({challenge, AskedBy}) -> AskedBy;
 asked_by({prove, _Cookie, AskedBy}) -> AskedBy.
 
-named(Name, #{node := Name}, _Begun, challenge) ->
+named(Name, #{node := Name}, _Begun, Challenge) when Challenge =:= challenge; element(1, Challenge) =:= challenge ->
     reachable;
 named(Name, #{node := Name} = Seen, {Connection, Introduction, Deadline}, {prove, Cookie, _AskedBy}) ->
     proven(caravan_handshake:prove(Connection, Introduction, Cookie, Deadline), Seen);
@@ -308,6 +334,7 @@ format({tls, unknown_ca, there}) -> "the certificate of this node is of a CA tha
 format({tls, Alert, here}) -> io_lib:format("this node refuses its TLS handshake (~0tp)", [Alert]);
 format({tls, Alert, there}) -> io_lib:format("it refuses the TLS handshake of this node (~0tp)", [Alert]);
 format(not_allowed) -> "it allows other nodes only (net_kernel:allow/1)";
+format(not_allowed_here) -> "net_kernel:allow/1 on this node leaves it out";
 format(handshake) -> "it is reachable, and the handshake over TLS fails";
 format(this_node) -> "its address and port are those of this node, which has another name";
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";

@@ -44,6 +44,7 @@ advice(no_address) -> "see that the host of the node's name has an address, or m
 advice(no_node) -> "see which server listens there, and which port the node is registered with";
 advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
 advice(silent) -> "see whether that node's VM hangs or is stopped";
+advice(not_allowed_here) -> "let this node allow that one (net_kernel:allow/1)";
 advice(left) -> "wait, or call caravan_cluster:reconnect/1";
 advice(not_started) -> "start the application caravan: make it an application of the release that depends on it";
 advice(not_running) -> "see the log of the start of the node, and correct the options of those topologies";
@@ -68,7 +69,7 @@ name({no_node, _}, _Node) -> no_node;
 name({no_port, _}, _Node) -> epmd_here;
 name(NameKind, _Node) when NameKind =:= needs_long_names; NameKind =:= needs_short_names -> name_kind;
 name(this_node, _Node) -> this_node;
-name(not_allowed, _Node) -> not_allowed;
+name(NotAllowed, _Node) when NotAllowed =:= not_allowed; NotAllowed =:= not_allowed_here -> NotAllowed;
 name(no_address, _Node) -> no_address;
 name(_NoAnswer, _Node) -> silent.
 

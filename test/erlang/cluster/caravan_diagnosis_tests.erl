@@ -147,6 +147,26 @@ a_node_that_allows_others_only_says_so_test_() ->
         ?assertEqual(not_allowed, why(Node, Other))
     end)).
 
+%% The node that asks for a name says none of its own.
+a_node_that_allows_this_one_is_not_said_to_leave_it_out_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {Name, _} = {_, Node} = boot(Network, "app"),
+        {Other, OtherNode} = boot(Network#{cookie => "another"}, "app"),
+        ok = call(OtherNode, net_kernel, allow, [[Name]]),
+        ?assertEqual(cookie, why(Node, Other))
+    end)).
+
+%% OTP logs an error for each attempt.
+a_node_that_is_left_out_here_is_not_tried_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {_, Node} = boot(Network, "app"),
+        Other = node_name(Network, "other", free_port()),
+        ok = call(Node, net_kernel, allow, [['somebody@n.test']]),
+        ?assertEqual(not_allowed_here, call(Node, caravan_diagnosis, beforehand, [Other])),
+        ok = call(Node, net_kernel, allow, [[Other]]),
+        ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [Other]))
+    end)).
+
 %% OTP takes net_setuptime to find out that it talks to itself, and logs an error.
 a_name_of_this_nodes_own_listener_is_not_tried_test_() ->
     Flags = ["-kernel", "net_setuptime", "120"],
@@ -340,7 +360,7 @@ every_reason_has_words_test_() ->
             no_address, {no_port, erl_epmd}, {no_port, some_module}, {unreachable, econnrefused, {?LOOPBACK, 4370}},
             {unreachable, etimedout, {{0, 0, 0, 0, 0, 0, 0, 1}, 4370}}, {unreachable, filtered, filtered}, cookie,
             {other_name, <<"a@B">>, connected}, {other_name, <<"a@B">>, not_connected}, {other_name, filtered, filtered},
-            {no_node, {?LOOPBACK, 80}}, {no_node, filtered}, tls_here, tls_there, {tls, unknown_ca, here}, {tls, unknown_ca, there},
+            {no_node, {?LOOPBACK, 80}}, {no_node, filtered}, tls_here, tls_there, not_allowed_here, {tls, unknown_ca, here}, {tls, unknown_ca, there},
             {tls, handshake_failure, here}, {tls, handshake_failure, there}, not_allowed, handshake, this_node, needs_long_names,
             needs_short_names, not_distributed, not_listed, lost_soon, timeout, connected, reachable, proven, {result, {a, "b"}},
             {raised, {error, x}}, filtered
