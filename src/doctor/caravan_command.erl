@@ -24,6 +24,7 @@
 %% Of `scripts/caravan', whose VM is nothing else. It tells the status of the command from that of a VM that has not come to it.
 -spec main() -> no_return().
 main() ->
+    ok = io:setopts([{encoding, unicode}]),
     erlang:halt(100 + run(init:get_plain_arguments())).
 
 %% @doc Runs a command. A VM that is no node, as that of a release's `eval', ends with its exit status; a node goes on, and the status is

@@ -83,7 +83,8 @@ run() ->
 run(Options) ->
     case report(Options) of
         {ok, #{status := Status} = Report} ->
-            ok = io:put_chars(caravan_doctor_text:format(Report, form(Options))),
+            %% Whoever has asked may be gone.
+            _ = io:put_chars(caravan_doctor_text:format(Report, form(Options))),
             Status;
         {error, _} = Error ->
             Error
@@ -123,15 +124,17 @@ options() ->
         {colour, {default, false}, caravan_option:boolean()}
     ].
 
+own_name(Name) when is_atom(Name) ->
+    own_name(atom_to_binary(Name));
 own_name(Name) ->
-    Text = unicode:characters_to_binary(lists:concat([text(Name)])),
-    case binary:split(Text, <<"@">>, [global]) of
-        [<<_, _/binary>>, <<_, _/binary>>] when byte_size(Text) < 256 -> {ok, Text};
-        _ -> error
+    {Parse, _Allowed} = caravan_option:text(),
+    case Parse(Name) of
+        {ok, Text} -> name_and_host(binary:split(Text, <<"@">>, [global]), Text);
+        error -> error
     end.
 
-text(Name) when is_binary(Name) -> binary_to_list(Name);
-text(Name) -> Name.
+name_and_host([<<_, _/binary>>, <<_, _/binary>>], Text) when byte_size(Text) < 256 -> {ok, Text};
+name_and_host(_Parts, _Text) -> error.
 
 %% The steps in the order in which one rests on the other. One that hangs is given up; the others have what is left.
 look(#{timeout := Timeout} = Options) ->

@@ -160,9 +160,20 @@ listening(inside, Port, _Rule, Own) ->
         Other -> [caravan_check:note(node, Own, "it listens on ~b, and is advertised at ~b", [Other, Port])]
     end;
 listening(outside, Port, Rule, Own) when Rule =/= port_srv, Rule =/= epmd ->
-    [held(Own, Port, caravan_port_holder:find(Port)) || is_of_this_machine(Own)];
+    listening_here(is_of_this_machine(Own), caravan_listen:port(Own), Port, Own);
 listening(outside, _Port, _Rule, _Own) ->
     [].
+
+listening_here(false, _Listen, _Port, _Own) ->
+    [];
+listening_here(true, {error, Error}, _Port, _Own) ->
+    [misconfigured(caravan_option:format_error(Error))];
+listening_here(true, {0, _Rule}, Port, Own) ->
+    [caravan_check:note(node, Own, "it listens on any port that is free, and is advertised at ~b", [Port])];
+listening_here(true, {Port, _Rule}, Port, Own) ->
+    [held(Own, Port, caravan_port_holder:find(Port))];
+listening_here(true, {Listen, _Rule}, Port, Own) ->
+    [caravan_check:note(node, Own, "it is to listen on ~b, and is advertised at ~b", [Listen, Port]), held(Own, Listen, caravan_port_holder:find(Listen))].
 
 is_of_this_machine(Own) ->
     Host = unicode:characters_to_list(lists:last(binary:split(Own, <<"@">>))),
@@ -176,8 +187,12 @@ held(Own, Port, {ok, #{node := Name} = Holder}) ->
         true -> caravan_check:ok(node, Own, "it listens on ~b (~ts)", [Port, caravan_port_holder:format({ok, Holder})]);
         false -> taken(Own, Port, {ok, Holder})
     end;
+%% A process that passes connections on, as Docker's, is none of the node's.
 held(Own, Port, {ok, #{command := _} = Holder}) ->
-    taken(Own, Port, {ok, Holder});
+    case caravan_diagnosis:examine(Own, challenge) of
+        #{result := reachable} -> caravan_check:ok(node, Own, "it answers on ~b (through ~ts)", [Port, caravan_port_holder:format({ok, Holder})]);
+        _AnotherServer -> taken(Own, Port, {ok, Holder})
+    end;
 held(Own, Port, _Unknown) ->
     caravan_check:note(node, Own, "nothing is seen to listen on ~b on this machine", [Port]).
 

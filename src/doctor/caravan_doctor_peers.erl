@@ -63,8 +63,24 @@ look(Names, Method, Deadline) ->
     [seen(Name, Result) || {Name, Result} <- Seen].
 
 examine(Name, Method) ->
-    #{result := Result} = Examination = caravan_diagnosis:examine(Name, Method),
+    #{result := Result} = Examination = caravan_diagnosis:examine(Name, of_default_cookie(Method, Name)),
     {Examination, hint(Result, Name)}.
+
+%% With a cookie for one node alone (erlang:set_cookie/2), that the default ones are equal means nothing.
+of_default_cookie({prove, Cookie, _AskedBy} = Method, Name) ->
+    case is_alive() andalso cookie_for(Name) of
+        Other when is_atom(Other), Other =/= false, Other =/= Cookie -> challenge;
+        _Default -> Method
+    end;
+of_default_cookie(Method, _Name) ->
+    Method.
+
+cookie_for(Name) ->
+    try
+        erlang:get_cookie(binary_to_existing_atom(Name))
+    catch
+        error:badarg -> false
+    end.
 
 seen(Name, {ok, {#{result := Result} = Examination, _Hint}}) when Result =:= proven; Result =:= reachable ->
     Check = caravan_check:ok(peer, Name, "~ts~ts", [place(Examination), caravan_diagnosis:format(Result)]),

@@ -39,6 +39,9 @@ names() ->
         {"the other node has left", left},
         {"a firewall that drops", packets_dropped},
         {"two nodes on one port", port_taken},
+        {"a proxy on the port of the node", none},
+        {"files of a node that waits for others and logs into a file", none},
+        {"another cookie for one node", none},
         {"a cluster of three, from outside", none},
         {"a cluster of three, from inside", none}
     ].
@@ -235,6 +238,40 @@ run("two nodes on one port") ->
         Own = node_name(Network, "app", caravan_epmd:dist_port(Other)),
         from_outside(Network, Server, Own, [Own], [])
     end);
+run("a proxy on the port of the node") ->
+    with(#{}, fun(Server, Network) ->
+        Own = node_name(Network, "app", free_port()),
+        Listen = free_port(),
+        {Own, _} = boot(Network, Own, ["-caravan", "listen_port", integer_to_list(Listen)]),
+        {ok, Relay} = caravan_test_relay:start_link(#{
+            from => {?LOOPBACK, caravan_epmd:dist_port(Own), []}, to => {?LOOPBACK, Listen, []}, seed => 1, delay => {0, 0}, duplicate => 0
+        }),
+        Seen = from_outside(Network, Server, Own, [Own], []),
+        ok = caravan_test_relay:stop(Relay),
+        Seen
+    end);
+run("files of a node that waits for others and logs into a file") ->
+    with(#{}, fun(Server, Network) -> caravan_test_directory:with(fun(Directory) ->
+        Log = filename:join(Directory, "node.log"),
+        Config = caravan_test_directory:write(filename:join(Directory, "sys.config"), io_lib:format("~p.~n", [[{kernel, [
+            {logger, [{handler, default, logger_std_h, #{config => #{file => Log}}}]},
+            {sync_nodes_mandatory, ['other@127.0.0.1']}, {sync_nodes_timeout, infinity}
+        ]}]])),
+        {Own, _} = boot(Network, "app"),
+        ok = list(Server, [Own]),
+        Seen = script(ebin(), Network#{more => ["--sys-config", Config]}, Server, Own, []),
+        false = filelib:is_regular(Log),
+        Seen
+    end) end);
+run("another cookie for one node") ->
+    with(#{}, fun(Server, Network) ->
+        {Own, Node} = boot(Network, "app"),
+        {Other, OtherNode} = boot(Network#{cookie => "another"}, "app"),
+        true = caravan_test_node:call(Node, erlang, set_cookie, [Other, together]),
+        true = caravan_test_node:call(OtherNode, erlang, set_cookie, [Own, together]),
+        ok = list(Server, [Own, Other]),
+        from_inside(Node, Server)
+    end);
 run("a cluster of three, from outside") ->
     with(#{}, fun(Server, Network) ->
         [{Own, _} | _] = Nodes = [boot(Network, "app") || _ <- lists:seq(1, 3)],
@@ -302,7 +339,8 @@ script(Ebin, #{epmd_port := EpmdPort, cookie := Cookie} = Network, Server, Own, 
     caravan_test_directory:with(fun(Directory) ->
         VmArgs = caravan_test_directory:write(filename:join([Directory, "releases", "1", "vm.args"]), vm_args(Network, Own, Flags)),
         ok = cookie_of_release(Cookie, filename:join([Directory, "releases", "COOKIE"])),
-        Arguments = ["doctor", "--vm-args", VmArgs, "--query", ?QUERY, "--nameserver", caravan_dns_server:nameserver(Server)],
+        Arguments = ["doctor", "--vm-args", VmArgs, "--query", ?QUERY, "--nameserver", caravan_dns_server:nameserver(Server)
+            | maps:get(more, Network, [])],
         Env = [{"CARAVAN_EBIN", Ebin}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}, {"CARAVAN_NIF_DIR", false} | MoreEnv],
         {Status, Text} = command(Arguments, Env),
         {JsonStatus, Json} = command(Arguments ++ ["--json"], Env),
