@@ -2,7 +2,7 @@
 %% One look at DNS, from its first question to its outcome. A functional state: its owner passes messages on.
 -module(caravan_poll).
 
--export([start/1, handle_info/2, cancel/1, nameservers/1]).
+-export([start/1, handle_info/2, cancel/1, nameservers/1, transports/1]).
 
 -export_type([poll/0, outcome/0, finding/0]).
 
@@ -214,3 +214,22 @@ nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
 
 of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
 of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
+
+%% Over what they are asked, in this order; of a resolver of the user's nobody knows.
+-spec transports(map()) -> [udp | tcp, ...] | unknown.
+transports(#{transport := Transport}) when Transport =:= udp; Transport =:= tcp -> [Transport];
+transports(#{record := Record}) when Record =/= srv -> [tcp, udp];
+transports(#{transport := auto}) -> [udp, tcp];
+transports(#{resolver := default}) -> of_resolver(caravan_config:value(resolver));
+transports(#{}) -> unknown.
+
+of_resolver({ok, Options}) ->
+    case [Transport || {transport, Transport} <- as_list(Options)] of
+        [Transport | _] when Transport =:= udp; Transport =:= tcp -> [Transport];
+        _Auto -> [udp, tcp]
+    end;
+of_resolver({error, _}) ->
+    unknown.
+
+as_list(Options) when is_map(Options) -> maps:to_list(Options);
+as_list(Options) -> Options.

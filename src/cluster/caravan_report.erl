@@ -165,10 +165,10 @@ looked_up({failed, Reason}, _Before, Facts, Options) ->
 records_event(true) -> records_again;
 records_event(false) -> records.
 
-%% Who was asked, as far as that is known here.
-with_nameservers(Options, Facts) ->
+%% Who was asked for what, and over what, as far as that is known here.
+with_nameservers(#{record := Record} = Options, Facts) ->
     {Nameservers, _Source} = caravan_poll:nameservers(Options),
-    Facts#{nameservers => Nameservers}.
+    Facts#{record => Record, nameservers => Nameservers, transports => caravan_poll:transports(Options)}.
 
 %% For `config :caravan, debug: true', with every poll.
 found({ok, true}, Names, Options) -> log(debug, found, Options, #{nodes => nodes_of(Names)});
@@ -241,7 +241,7 @@ words(#{event := records, query := Query}) ->
 words(#{event := no_records, query := Query, reason := Reason, answered := WasAnswered}) ->
     {"~ts has no records (~ts); ~ts", [Query, Reason, without_answer(WasAnswered, "nobody is disconnected")]};
 words(#{event := lookup_failed, query := Query, reason := Reason, answered := WasAnswered} = Report) ->
-    {"cannot look up ~ts~ts: ~0tp; ~ts", [Query, asked(Report), Reason, without_answer(WasAnswered, "what is known stands")]};
+    {"cannot look up ~ts of ~ts~ts: ~0tp; ~ts", [records(Report), Query, asked(Report), Reason, without_answer(WasAnswered, "what is known stands")]};
 words(#{event := never_answered, queries := Queries, held_ms := HeldMs} = Report) ->
     {"there has been no answer with records for ~ts: ~ts~ts", [
         time(HeldMs), with_reasons(maps:to_list(Queries), fun(Reason) -> io_lib:format("~0tp", [Reason]) end), asked(Report)
@@ -315,9 +315,16 @@ words(Report) ->
 without_answer(true, Otherwise) -> Otherwise;
 without_answer(false, _Otherwise) -> "it has had no answer with records so far".
 
-asked(#{nameservers := [_ | _] = Nameservers}) -> [" at " | lists:join(", ", Nameservers)];
-asked(#{nameservers := system}) -> " at the nameservers of resolv.conf";
+records(#{record := addresses}) -> "addresses";
+records(#{record := Record}) -> [string:uppercase(atom_to_list(Record)), " records"];
+records(_Unknown) -> "records".
+
+asked(#{nameservers := [_ | _] = Nameservers} = Report) -> [" at ", lists:join(", ", Nameservers), over(Report)];
+asked(#{nameservers := system} = Report) -> [" at the nameservers of resolv.conf", over(Report)];
 asked(_Unknown) -> "".
+
+over(#{transports := [_ | _] = Transports}) -> [" over ", lists:join(" and ", [string:uppercase(atom_to_list(Transport)) || Transport <- Transports])];
+over(_Unknown) -> "".
 
 names(Names) -> names(Names, ?MAX_NAMES).
 

@@ -6,7 +6,7 @@
 
 %% Raised when a key of the JSON changes its meaning.
 -define(JSON_VERSION, 1).
--define(MAX_WELL, 20).
+-define(MAX_ALIKE, 20).
 
 -spec format(caravan_doctor:report(), plain | colour | json) -> unicode:chardata().
 format(#{checks := Checks} = Report, json) ->
@@ -26,16 +26,19 @@ format(#{node := Node, checks := Checks} = Report, Form) ->
         $\n
     ].
 
-%% Of a large cluster nobody reads who is well.
+%% Of a large cluster nobody reads who is well, or who was not looked at.
 shortened(Checks) ->
-    {Well, Others} = lists:partition(fun is_well/1, Checks),
-    case length(Well) > ?MAX_WELL of
-        true -> Others ++ [caravan_check:ok(peer, io_lib:format("~b nodes", [length(Well)]), "they answer, or are connected", [])];
+    without(not_looked_at, "not looked at", without(ok, "they answer, or are connected", Checks)).
+
+without(State, Text, Checks) ->
+    {Alike, Others} = lists:partition(fun(Check) -> is_peer(State, Check) end, Checks),
+    case length(Alike) > ?MAX_ALIKE of
+        true -> Others ++ [(hd(Alike))#{subject := unicode:characters_to_binary(io_lib:format("~b nodes", [length(Alike)])), seen := list_to_binary(Text)}];
         false -> Checks
     end.
 
-is_well(#{step := peer, state := ok}) -> true;
-is_well(_Check) -> false.
+is_peer(State, #{step := peer, state := State}) -> true;
+is_peer(_State, _Check) -> false.
 
 or_null(none) -> null;
 or_null(Value) -> Value.

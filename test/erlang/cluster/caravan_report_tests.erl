@@ -29,8 +29,12 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {no_records, #{query => <<"app.test">>, reason => nxdomain, answered => false}, ["app.test", nxdomain, "no answer"]},
             {lookup_failed, #{query => <<"app.test">>, reason => servfail, answered => true, nameservers => system},
                 ["app.test", servfail, "resolv.conf", "stands"]},
-            {lookup_failed, #{query => <<"app.test">>, reason => servfail, answered => false, nameservers => [<<"10.0.0.1:53">>]},
-                ["app.test", servfail, "10.0.0.1:53", "no answer"]},
+            {lookup_failed, #{query => <<"app.test">>, reason => servfail, answered => false, nameservers => [<<"10.0.0.1:53">>],
+                record => srv, transports => [udp, tcp]},
+                ["SRV records of app.test", servfail, "10.0.0.1:53 over UDP and TCP", "no answer"]},
+            {lookup_failed, #{query => <<"app.test">>, reason => timeout, answered => true, nameservers => system,
+                record => addresses, transports => [tcp]},
+                ["addresses of app.test", timeout, "resolv.conf over TCP", "stands"]},
             {client_failed, #{query => <<"app.test">>, dns_client => a_client, answered => true,
                 reason => {error, {undef, {a_client, get_nodes, 1}}}},
                 [a_client, "app.test", "there is no function a_client:get_nodes/1", "stands"]},
@@ -169,10 +173,21 @@ a_level_of_the_options_drops_what_is_below_test_() ->
         ]
     ].
 
+over_what_a_lookup_went_is_said_test_() ->
+    [
+        ?_assertEqual({Options, Transports}, {Options, caravan_poll:transports(maps:merge(#{
+            record => srv, transport => default, resolver => default
+        }, Options))})
+     || {Options, Transports} <- [
+            {#{}, [udp, tcp]}, {#{transport => auto}, [udp, tcp]}, {#{transport => tcp}, [tcp]}, {#{record => a}, [tcp, udp]},
+            {#{record => a, transport => udp}, [udp]}, {#{resolver => make_ref()}, unknown}
+        ]
+    ].
+
 %% The level and the event of what a report is in the log.
 logged(Report, Overrides) ->
     Options = #{name => app, query => <<"app.test">>, queries => [{<<"app.test">>, own}], log => all, started_by => caller,
-        dns_client => default, nameservers => default, resolver => default},
+        dns_client => default, nameservers => default, resolver => default, record => srv, transport => default},
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => debug, config => self()}),
     try
         ok = caravan_report:log(Report, maps:merge(Options, Overrides)),
