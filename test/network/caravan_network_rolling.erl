@@ -4,6 +4,7 @@
 
 -export([main/0]).
 
+-import(caravan_network_log, [entries/1, print/2, shapes/1]).
 -import(caravan_network_nodes, [await_mesh/1, boot/2, boot_all/2, now_ms/0, publish/2, run/1, watch/1]).
 
 -define(NODES, 20).
@@ -25,8 +26,8 @@ main() ->
     Entries = [{Name, Entry} || #life{name = Name, output = Output} <- Lives, Entry <- entries(Output)],
     Warnings = [Entry || {_, {Level, "caravan" ++ _}} = Entry <- Entries, Level =/= "NOTICE", Level =/= "INFO"],
     Losses = lists:append([losses(Life) || Life <- Lives]),
-    print("lines of OTP", lines([Entry || {_, {_, Line}} = Entry <- Entries, string:prefix(Line, "caravan") =:= nomatch])),
-    print("lines of Caravan at notice", lines([Entry || {_, {"NOTICE", "caravan" ++ _}} = Entry <- Entries])),
+    print("lines of OTP", shapes([Entry || {_, {_, Line}} = Entry <- Entries, string:prefix(Line, "caravan") =:= nomatch])),
+    print("lines of Caravan at notice", shapes([Entry || {_, {"NOTICE", "caravan" ++ _}} = Entry <- Entries])),
     print("lines of Caravan above that", [{Entry, 1} || Entry <- Warnings]),
     print("nodes lost that were not stopped", [{Loss, 1} || Loss <- Losses]),
     io:format("~b times a node was connected again while it ended~n", [lists:sum([again(Life) || Life <- Lives])]),
@@ -68,31 +69,3 @@ losses(#life{name = Name, events = Events, stopped = Stopped}) ->
 
 again(#life{events = Events, stopped = Stopped}) ->
     length([Peer || {_, down, Peer, _} <- Events, lists:member(Peer, Stopped)]) - length(Stopped).
-
-%% Levels and lines.
-entries(Output) ->
-    pairs(re:split(Output, "^=([A-Z]+) REPORT==.*\n", [multiline, {return, list}])).
-
-pairs([_Before | Entries]) -> levels(Entries);
-pairs([]) -> [].
-
-levels([Level, Line | Entries]) -> [{Level, string:trim(Line)} | levels(Entries)];
-levels([]) -> [].
-
-%% Equal ones but for numbers and nodes once, with how often they are there.
-lines(Entries) ->
-    Counted = lists:foldl(
-        fun({_, {Level, Line}}, Counts) -> maps:update_with({Level, without_names(Line)}, fun(Count) -> Count + 1 end, 1, Counts) end,
-        #{},
-        Entries
-    ),
-    lists:reverse(lists:keysort(2, maps:to_list(Counted))).
-
-without_names(Line) ->
-    Named = re:replace(hd(string:split(Line, "\n")), "'?[a-z]+-[0-9]+@[a-z0-9.]+'?", "NODE", [global, {return, list}]),
-    re:replace(re:replace(Named, "NODE(, ?NODE)+", "NODES", [{return, list}]), "[0-9]+", "N", [global, {return, list}]).
-
-print(What, Counted) ->
-    io:format("~b ~ts~n", [lists:sum([Count || {_, Count} <- Counted]), What]),
-    [io:format("  ~6b  ~0tp~n", [Count, Line]) || {Line, Count} <- Counted],
-    ok.
