@@ -4,12 +4,12 @@
 %% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
 %%
 %% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
-%% caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule. Here they meet.
+%% caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule. Here they meet; caravan_topology_view says what there is to see of them.
 -module(caravan_topology_core).
 
 -export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, gauges/2, wanted/1, members/1, is_connected/2, is_line/1]).
 
--export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0, gauges/0]).
+-export_type([state/0, name/0, options/0, facts/0, event/0, action/0, report/0]).
 
 -type name() :: binary().
 
@@ -132,22 +132,6 @@
     %% With the names that are listed for the host of this node.
     | {not_self_listed, Own :: name(), OfSameHost :: [name()]}.
 
--type gauges() :: #{
-    %% Nodes.
-    wanted := non_neg_integer(),
-    connected := non_neg_integer(),
-    connecting := non_neg_integer(),
-    failing := non_neg_integer(),
-    flapping := non_neg_integer(),
-    absent := non_neg_integer(),
-    %% Milliseconds.
-    answer_age := non_neg_integer(),
-    atoms_left := non_neg_integer(),
-    answered := 0..1,
-    complete := 0..1,
-    self_listed := 0..1
-}.
-
 -record(state, {
     options :: options(),
     started_at :: integer(),
@@ -261,7 +245,7 @@ done(Now, State) ->
 observed(Now, #state{health = Health, actions = Actions} = State) ->
     case caravan_health_core:was_ready(Health) of
         true -> State;
-        false -> first_ready(caravan_health_core:observed(lists:any(fun is_other_cluster/1, Actions), health_facts(Now, State), Now, Health), State)
+        false -> first_ready(caravan_health_core:observed(lists:any(fun is_other_cluster/1, Actions), caravan_topology_view:health_facts(Now, view(State)), Now, Health), State)
     end.
 
 first_ready(Health, State) ->
@@ -844,96 +828,44 @@ wake_at(#state{look_at = LookAt, news = News, health = Health, reminders = Remin
 next_start(#state{can_connect = true, connector = Connector}) -> caravan_connector:next_start(Connector);
 next_start(#state{can_connect = false}) -> none.
 
-%% The keys of caravan_cluster:status/1 that are known here. Those with a query of their own have the least sure one's.
+%% The keys of caravan_cluster:status/1 that are known here.
 -spec status(Now :: integer(), state()) -> map().
-status(Now, #state{options = Options, prune = Prune, connector = Connector} = State) ->
-    Connected = connected(State),
-    lists:foldl(fun maps:merge/2, caravan_sources:status(Now, State#state.own, Options, State#state.sources), [
-        caravan_prune:stats(Prune),
-        caravan_leavers:status(Now, State#state.leavers),
-        #{
-            wanted => State#state.published,
-            connected => lists:sort(maps:keys(maps:with(State#state.published, Connected))),
-            connecting => caravan_connector:connecting(Connector),
-            failing => caravan_connector:failing(Now, Connector),
-            next_poll => next_poll(Now, State),
-            absent => maps:with(maps:keys(Connected), caravan_prune:absent(Now, Prune)),
-            excluded => excluded(Now, Options, State)
-        }
-    ]).
+status(Now, State) ->
+    caravan_topology_view:status(Now, view(State)).
 
-%% The status in numbers, for who asks often: what is listed there is counted here. Where there was no answer yet, its age is that of
-%% the topology.
--spec gauges(Now :: integer(), state()) -> gauges().
-gauges(Now, #state{options = Options, sources = Sources, prune = Prune, connector = Connector, started_at = Started} = State) ->
-    #{self_listed := IsListed, complete := IsComplete, atoms_left := AtomsLeft} =
-        caravan_sources:status(Now, State#state.own, Options, Sources),
-    Connected = connected(State),
-    {Flapping, Failing} = lists:partition(
-        fun(#{reason := Reason}) -> Reason =:= lost_soon end, maps:values(caravan_connector:failing(Now, Connector))
-    ),
-    #{
-        wanted => map_size(State#state.wanted),
-        connected => map_size(maps:intersect(State#state.wanted, Connected)),
-        connecting => length(caravan_connector:connecting(Connector)),
-        failing => length(Failing),
-        flapping => length(Flapping),
-        absent => map_size(maps:intersect(caravan_prune:absent(Now, Prune), Connected)),
-        answered => number(caravan_sources:is_answered(Sources)),
-        answer_age => caravan_sources:answer_age(Now, Started, Sources),
-        complete => number(IsComplete),
-        self_listed => number(IsListed),
-        atoms_left => AtomsLeft
-    }.
-
-number(true) -> 1;
-number(false) -> 0.
-
-next_poll(_Now, #state{options = #{queries := []}}) -> none;
-next_poll(_Now, #state{is_polling = true}) -> now;
-next_poll(Now, #state{look_at = At}) -> max(0, At - Now).
-
-%% For how many milliseconds more.
-excluded(Now, #{exclude := Always}, #state{excluded = Excluded}) ->
-    maps:merge(maps:map(fun(_Name, Until) -> max(0, Until - Now) end, Excluded), maps:from_keys(Always, infinity)).
+%% The status in numbers, for who asks often.
+-spec gauges(Now :: integer(), state()) -> caravan_topology_view:gauges().
+gauges(Now, State) ->
+    caravan_topology_view:gauges(Now, view(State)).
 
 %% What caravan_cluster:health/1 says, with names of nodes as they are here.
 -spec health(Now :: integer(), state()) -> ok | {degraded | not_ready, [term(), ...]}.
 health(Now, #state{health = Health} = State) ->
-    caravan_health_core:health(status(Now, State), health_facts(Now, State), Now, Health).
+    caravan_topology_view:health(Now, view(State), Health).
 
 -spec was_ready(state()) -> boolean().
 was_ready(#state{health = Health}) ->
     caravan_health_core:was_ready(Health).
 
-health_facts(Now, #state{options = #{expect := Expect} = Options, sources = Sources, members = Members} = State) ->
-    {Wanted, Connected} = wanted_and_connected(State),
-    Leaving = caravan_leavers:away_for(Now, State#state.leavers),
+view(State) ->
     #{
-        can_connect => State#state.can_connect orelse Leaving =/= none,
-        leaving => Leaving,
-        certainty => certainty(Options, Sources),
-        expected => expected(Expect, Wanted, Connected, caravan_members:count(Members)),
-        wanted => Wanted,
-        connected => Connected,
-        options => Options
+        options => State#state.options,
+        own => State#state.own,
+        started_at => State#state.started_at,
+        can_connect => State#state.can_connect,
+        sources => State#state.sources,
+        wanted => State#state.wanted,
+        published => State#state.published,
+        connected => connected(State),
+        members => State#state.members,
+        listeners => State#state.listeners,
+        connector => State#state.connector,
+        excluded => State#state.excluded,
+        leavers => State#state.leavers,
+        prune => State#state.prune,
+        is_polling => State#state.is_polling,
+        look_at => State#state.look_at
     }.
-
-certainty(#{queries := []}, _Sources) -> no_query;
-certainty(_Options, Sources) -> caravan_sources:certainty(Sources).
-
-%% A number is one of members, as for caravan_cluster:await/3. A fraction is one of what is wanted. The product of a float may be
-%% more by the last bit.
-expected({fraction, Fraction}, Wanted, Connected, _Members) -> {ceil(Fraction * Wanted - 1.0e-9), Connected};
-expected(Count, _Wanted, _Connected, Members) -> {Count, Members}.
-
-%% How many nodes are wanted and not kept out, and how many of them are connected. Names of one listener are names of one node.
-wanted_and_connected(#state{wanted = Wanted, own = Own, listeners = Listeners, excluded = Excluded, options = #{exclude := Always}} = State) ->
-    Connected = connected(State),
-    Out = maps:merge(Excluded, maps:from_keys(Always, [])),
-    caravan_listeners:count(
-        [Name || Name <- maps:keys(Wanted), is_map_key(Name, Connected) orelse not is_map_key(Name, Out)], Own, Connected, Listeners
-    ).
 
 %% Sorted, without this node.
 -spec wanted(state()) -> [name()].
