@@ -160,7 +160,7 @@
     node := binary(),
     %% `connected'; `proven', which is a node of that name with the same cookie that is not connected; `reachable', where the cookie is not
     %% known; or what is in the way (docs/clusters.md has all reasons).
-    result := connected | proven | reachable | caravan_diagnosis:reason(),
+    result := connected | proven | reachable | caravan_why:kept_out() | caravan_diagnosis:reason(),
     %% The result as a clause without a dot at its end, such as "the cookie differs".
     explanation := string(),
     %% Where this node looks for it, and what the node there calls itself, as far as that is known.
@@ -323,10 +323,16 @@ status(Name) ->
 status_of(Pid, _Name) when Pid =:= self() -> caravan_topology:own_status();
 status_of(_Pid, Name) -> call(Name, status).
 
-%% @doc Why a node is not connected: takes the steps of an attempt to connect to it, from its port and its address to the end of the
-%% handshake, and says which of them fails. It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is
-%% that of a hidden node, whose name begins with `caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that.
-%% Any node may be asked for, of a topology or not.
+%% @doc Why a node is not connected. Says first what the topologies of this node know: the node has left, this one has, or it is excluded.
+%% Otherwise it takes the steps of an attempt to connect, from the node's port and address to the end of the handshake, and says which
+%% of them fails.
+%%
+%% It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of a hidden node, whose name begins
+%% with `caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that. Any node may be
+%% asked for, of a topology or not. Error: the argument is no name of a node.
+%%
+%% `result' is `connected'; `proven': a node of that name with the same cookie answers, and is not connected; `reachable': a node of that
+%% name answers, and its cookie is not known; or a reason, such as `cookie' (docs/clusters.md has all of them).
 %%
 %% ```
 %% #{result := cookie, explanation := Text} = caravan_cluster:why('app-4370@10.0.0.1').
@@ -334,18 +340,9 @@ status_of(_Pid, Name) -> call(Name, status).
 -spec why(node() | string() | binary()) -> why() | {error, caravan_option:error()}.
 why(Node) ->
     case caravan_option:check(node, Node, node_text()) of
-        {ok, Text} -> why(Text, [atom_to_binary(Connected) || Connected <- [node() | nodes(connected)]]);
+        {ok, Text} -> caravan_why:explain(Text);
         {error, _} = Error -> Error
     end.
-
-why(Text, Connected) ->
-    case lists:member(Text, Connected) of
-        true -> explained(#{node => Text, result => connected});
-        false -> explained(maps:remove(flags, caravan_diagnosis:examine(Text, caravan_diagnosis:whole_handshake(atom_to_binary(node()), erlang:get_cookie()))))
-    end.
-
-explained(#{result := Result} = Why) ->
-    Why#{explanation => lists:flatten(io_lib:format("~ts", [caravan_diagnosis:format(Result)]))}.
 
 node_text() ->
     {fun node_text/1, "the name of a node, as name@host"}.

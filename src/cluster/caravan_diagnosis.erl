@@ -314,7 +314,7 @@ refusal(NoNode, #{address := Ip, port := Port}) when NoNode =:= no_node; NoNode 
 
 %% A clause that goes on after "cannot connect to app@host: ". Of another term, which a filter of the log may have put in
 %% place of a reason, it is that term.
--spec format(reason() | connected | reachable | proven | term()) -> iodata().
+-spec format(reason() | caravan_why:kept_out() | connected | reachable | proven | term()) -> iodata().
 format(no_address) -> "its host has no address";
 format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd knows none of that name";
 format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, knows no port of that name", [Epmd]);
@@ -345,6 +345,9 @@ format(lost_soon) -> "its connections do not last";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
 format({raised, What}) -> ["the configured connect function raised ", caravan_exception:format(What)];
+format({left, there, Milliseconds}) -> io_lib:format("it has left the cluster, and is left alone for ~b s more", [Milliseconds div 1000]);
+format({left, here, Milliseconds}) -> io_lib:format("this node has left the cluster, for ~b s more", [Milliseconds div 1000]);
+format({excluded, Topology}) -> io_lib:format("the topology ~ts excludes it", [Topology]);
 format(connected) -> "it is connected";
 format(reachable) -> "it answers under that name; whether its cookie is the same shows only in a finished handshake";
 format(proven) -> "it answers under that name, and has the same cookie";

@@ -15,7 +15,7 @@
 
 -record(state, {
     options = none :: none | #{port := inet:port_number(), ip := inet:ip_address()},
-    listener = none :: none | {starting, pid()} | {listening, pid(), Since :: integer()} | {waiting, Timer :: reference()},
+    listener = none :: none | {starting, pid()} | {listening, pid(), gen_tcp:socket(), Since :: integer()} | {waiting, Timer :: reference()},
     failures = 0 :: non_neg_integer(),
     %% What the log has told last.
     told = none :: none | listening | failed
@@ -64,12 +64,12 @@ handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
-handle_info({listening, Pid}, #state{listener = {starting, Pid}, options = Options} = State) ->
+handle_info({listening, Pid, Socket}, #state{listener = {starting, Pid}, options = Options} = State) ->
     ok = log(notice, Options#{event => health_listening}),
-    {noreply, State#state{listener = {listening, Pid, now_ms()}, told = listening}};
+    {noreply, State#state{listener = {listening, Pid, Socket, now_ms()}, told = listening}};
 handle_info({'EXIT', Pid, Reason}, #state{listener = {starting, Pid}} = State) ->
     {noreply, failed(Reason, State)};
-handle_info({'EXIT', Pid, Reason}, #state{listener = {listening, Pid, Since}, failures = Failures} = State) ->
+handle_info({'EXIT', Pid, Reason}, #state{listener = {listening, Pid, _Socket, Since}, failures = Failures} = State) ->
     {noreply, failed(Reason, State#state{failures = failures(now_ms() - Since, Failures)})};
 handle_info({timeout, Timer, start}, #state{listener = {waiting, Timer}} = State) ->
     {noreply, start(State)};
@@ -93,7 +93,8 @@ start(#state{options = Options} = State) -> State#state{listener = {starting, ca
 stop(#state{listener = none} = State) -> State;
 stop(#state{listener = {waiting, Timer}} = State) -> _ = erlang:cancel_timer(Timer), State#state{listener = none};
 stop(#state{listener = {starting, Pid}} = State) -> ended(Pid), State#state{listener = none};
-stop(#state{listener = {listening, Pid, _Since}} = State) -> ended(Pid), State#state{listener = none}.
+%% The socket of a process that is killed is closed some time after the process has ended.
+stop(#state{listener = {listening, Pid, Socket, _Since}} = State) -> ok = gen_tcp:close(Socket), ended(Pid), State#state{listener = none}.
 
 ended(Pid) ->
     true = exit(Pid, kill),

@@ -19,7 +19,7 @@
 %% For how long nobody is accepted where there is no descriptor for one.
 -define(EXHAUSTED_MS, 200).
 
-%% The caller gets `{listening, Pid}' when it listens, and otherwise its exit, `{cannot_listen, Posix}'.
+%% The caller gets `{listening, Pid, Socket}' when it listens, and otherwise its exit, `{cannot_listen, Posix}'.
 -spec start_link(options()) -> pid().
 start_link(Options) ->
     Parent = self(),
@@ -28,7 +28,7 @@ start_link(Options) ->
 listen(#{port := Port, ip := Ip}, Parent) ->
     case gen_tcp:listen(Port, [family(Ip), {ip, Ip} | options()]) of
         {ok, Socket} ->
-            Parent ! {listening, self()},
+            Parent ! {listening, self(), Socket},
             accept(Socket, #{});
         {error, Reason} ->
             exit({cannot_listen, Reason})

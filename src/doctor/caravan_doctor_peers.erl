@@ -16,10 +16,11 @@ peers(#{mode := Mode, names := Names, own := Own, cookie := Cookie, deadline := 
     Connected = [atom_to_binary(Node) || Node <- nodes(connected)],
     Others = [Name || Name <- Names, Own =:= none orelse not caravan_discovery:is_own_name(Name, Own)],
     {Up, NotUp} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
-    {Out, Missing} = lists:partition(fun(Name) -> is_map_key(Name, left_alone(Mode)) end, NotUp),
+    Statuses = statuses(Mode),
+    {Missing, Out} = lists:partition(fun({_Name, KeptOut}) -> KeptOut =:= none end, [{Name, caravan_why:kept_out(Name, Statuses)} || Name <- NotUp]),
     [caravan_check:ok(peer, Name, "connected", []) || Name <- Up]
-        ++ [caravan_check:note(peer, Name, "left alone: it has left, or is excluded", []) || Name <- Out]
-        ++ of_guess(Cookie, of_listeners(look(Missing, Method, Deadline - ?RESERVE_MS), Names)).
+        ++ [caravan_check:note(peer, Name, "~ts", [caravan_diagnosis:format(KeptOut)]) || {Name, KeptOut} <- Out]
+        ++ of_guess(Cookie, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names)).
 
 %% That a node refuses what may be the cookie of somebody else is no fault of it.
 of_guess({ok, #{certainty := guess}}, Checks) -> [of_guess(Check) || Check <- Checks];
@@ -31,14 +32,8 @@ of_guess(#{cause := #{name := cookie}, subject := Name} = Check) ->
 of_guess(Check) ->
     Check.
 
-%% Nodes that the topologies do not try.
-left_alone(outside) ->
-    #{};
-left_alone(inside) ->
-    Statuses = [Status || {_Name, {ok, Status}} <- caravan_topology:ask(caravan_topology_registry:names(), status, ?CALL_MS)],
-    maps:from_list([
-        {atom_to_binary(Node), []} || #{left := Left, excluded := Excluded} <- Statuses, Node <- maps:keys(Left) ++ maps:keys(Excluded)
-    ]).
+statuses(outside) -> [];
+statuses(inside) -> caravan_why:statuses().
 
 %% With several basenames a record gives several names, of which one at most is a node's.
 of_listeners(Checks, Names) ->

@@ -105,17 +105,22 @@ beginning(#{certainty := Certainty, options := #{stable_for := StableFor}}, Now,
 
 %% What is not as it should be, and keeps nobody from being ready.
 faults(#{failing := Failing} = Status, #{options := Options} = Facts) ->
-    {LostSoon, Others} = lists:partition(fun({_Name, #{reason := Reason}}) -> Reason =:= lost_soon end, maps:to_list(Failing)),
+    Missing = [Failure || Failure <- maps:to_list(Failing), is_fault(Failure)],
+    {LostSoon, Others} = lists:partition(fun({_Name, #{reason := Reason}}) -> Reason =:= lost_soon end, Missing),
     lists:append([
         outcome(Status),
         old_answer(Status, Options),
         self_listed(Status, Facts),
         [incomplete_answer || #{certainty := incomplete} <- [Facts], #{answers := all} <- [Options]],
         refused(Status),
-        unreached(map_size(Failing), Facts),
+        unreached(length(Missing), Facts),
         [{nodes_failing, maps:from_list(Others)} || Others =/= []],
         [{flapping, maps:from_list(LostSoon)} || LostSoon =/= []]
     ]).
+
+%% A first connection that was short is that of a node that has started twice.
+is_fault({_Name, #{reason := lost_soon, count := 1}}) -> false;
+is_fault(_Failure) -> true.
 
 outcome(#{last_lookup := {failed, Reason}}) -> [{lookup_failed, Reason}];
 outcome(#{last_lookup := {empty, Reason}}) -> [{no_records, Reason}];

@@ -35,13 +35,20 @@
     %% Nodes.
     wanted := non_neg_integer(),
     connected := non_neg_integer(),
+    %% Wanted nodes that are neither connected, nor excluded, nor gone by their own word; names of one listener count once.
+    missing := non_neg_integer(),
     connecting := non_neg_integer(),
     failing := non_neg_integer(),
+    %% Of these, those whose connections do not last.
     flapping := non_neg_integer(),
+    %% Wanted nodes that have said that they leave, and are left alone.
+    left := non_neg_integer(),
     absent := non_neg_integer(),
     %% Milliseconds.
     answer_age := non_neg_integer(),
     atoms_left := non_neg_integer(),
+    %% Whether this node has left.
+    leaving := 0..1,
     answered := 0..1,
     complete := 0..1,
     self_listed := 0..1
@@ -79,15 +86,16 @@ excluded(Now, #{options := #{exclude := Always}, excluded := Excluded}) ->
 gauges(Now, #{options := Options, own := Own, started_at := Started, sources := Sources, connector := Connector, prune := Prune} = View) ->
     #{wanted := Wanted, connected := Connected} = View,
     #{self_listed := IsListed, complete := IsComplete, atoms_left := AtomsLeft} = caravan_sources:status(Now, Own, Options, Sources),
-    {Flapping, Failing} = lists:partition(
-        fun(#{reason := Reason}) -> Reason =:= lost_soon end, maps:values(caravan_connector:failing(Now, Connector))
-    ),
+    Failing = maps:values(caravan_connector:failing(Now, Connector)),
     #{
         wanted => map_size(Wanted),
         connected => map_size(maps:intersect(Wanted, Connected)),
+        missing => missing(caravan_leavers:is_away(Now, maps:get(leavers, View)), wanted_and_connected(View)),
         connecting => length(caravan_connector:connecting(Connector)),
         failing => length(Failing),
-        flapping => length(Flapping),
+        flapping => length([lost_soon || #{reason := lost_soon} <- Failing]),
+        left => length([Name || Name <- maps:keys(Wanted), not is_map_key(Name, Connected), has_left(Name, View)]),
+        leaving => number(caravan_leavers:is_away(Now, maps:get(leavers, View))),
         absent => map_size(maps:intersect(caravan_prune:absent(Now, Prune), Connected)),
         answered => number(caravan_sources:is_answered(Sources)),
         answer_age => caravan_sources:answer_age(Now, Started, Sources),
@@ -95,6 +103,10 @@ gauges(Now, #{options := Options, own := Own, started_at := Started, sources := 
         self_listed => number(IsListed),
         atoms_left => AtomsLeft
     }.
+
+%% Who has left misses nobody.
+missing(true, _WantedAndConnected) -> 0;
+missing(false, {Wanted, Connected}) -> Wanted - Connected.
 
 number(true) -> 1;
 number(false) -> 0.
@@ -126,10 +138,16 @@ certainty(_Options, Sources) -> caravan_sources:certainty(Sources).
 expected({fraction, Fraction}, Wanted, Connected, _Members) -> {ceil(Fraction * Wanted - 1.0e-9), Connected};
 expected(Count, _Wanted, _Connected, Members) -> {Count, Members}.
 
-%% How many nodes are wanted and not kept out, and how many of them are connected. Names of one listener are names of one node.
+%% How many nodes are wanted and neither kept out nor gone by their own word, and how many of them are connected. Names of one listener
+%% are names of one node.
 wanted_and_connected(#{wanted := Wanted, own := Own, connected := Connected, listeners := Listeners} = View) ->
     #{excluded := Excluded, options := #{exclude := Always}} = View,
     Out = maps:merge(Excluded, maps:from_keys(Always, [])),
     caravan_listeners:count(
-        [Name || Name <- maps:keys(Wanted), is_map_key(Name, Connected) orelse not is_map_key(Name, Out)], Own, Connected, Listeners
+        [Name || Name <- maps:keys(Wanted), is_map_key(Name, Connected) orelse not (is_map_key(Name, Out) orelse has_left(Name, View))],
+        Own, Connected, Listeners
     ).
+
+%% Under whichever name of its listener it has said so.
+has_left(Name, #{listeners := Listeners, leavers := Leavers}) ->
+    lists:any(fun(OfListener) -> caravan_leavers:is_leaving(OfListener, Leavers) end, caravan_listeners:alternatives(Name, Listeners)).

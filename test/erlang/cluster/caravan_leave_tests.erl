@@ -33,6 +33,19 @@ what_is_no_time_or_no_topology_is_an_error_test_() ->
         [?_assertExit({noproc, _}, caravan_cluster:leave(nobody)), ?_assertExit({noproc, _}, caravan_cluster:leave(nobody, 1000))].
 
 %% Without a topology, and on a node that is not distributed, there is nobody to leave.
+a_topology_that_tries_a_node_counts_more_than_one_that_does_not_test_() ->
+    Status = #{name => app, wanted => ['b@h'], left => #{}, excluded => #{}, leaving => none},
+    Left = Status#{left := #{'b@h' => 7}},
+    [
+        ?_assertEqual({Statuses, KeptOut}, {Statuses, caravan_why:kept_out(<<"b@h">>, Statuses)})
+     || {Statuses, KeptOut} <- [
+            {[], none}, {[Status], none}, {[Status#{wanted := []}], none},
+            {[Left], {left, there, 7}}, {[Status#{leaving := 9}], {left, here, 9}}, {[Status#{leaving := 9, wanted := []}], none},
+            {[Status#{excluded := #{'b@h' => infinity}}], {excluded, app}},
+            {[Left, Status], none}, {[Left, Status#{wanted := []}], {left, there, 7}}
+        ]
+    ].
+
 who_is_alone_leaves_nobody_test() ->
     ?assertEqual(ok, caravan_cluster:leave()).
 
@@ -46,15 +59,23 @@ one_of_five_leaves_and_comes_back([{Leaver, Leaving} | Others] = Mesh) ->
             %% As an operator does, which ends back-offs.
             ok = call(Node, caravan_cluster, reconnect, [app]),
             ?assertMatch(#{connecting := [], failing := Failing, left := #{Leaver := _}} when Failing =:= #{}, status(Node)),
-            ?assertMatch(#{nodes := [Leaver], connected := 3}, await(Node, left))
+            ?assertMatch(#{nodes := [Leaver], connected := 3}, await(Node, left)),
+            ?assertMatch(#{result := {left, there, Ms}} when Ms > 0, call(Node, caravan_cluster, why, [Leaver])),
+            ?assertMatch(#{left := 1, leaving := 0, wanted := 4, connected := 3, missing := 0, failing := 0}, gauges(Node))
         end
      || {Own, Node} <- Others
     ],
+    ?assertMatch(#{result := {left, here, _}}, call(Leaving, caravan_cluster, why, [element(1, hd(Others))])),
+    ?assertMatch(#{left := 0, leaving := 1, connected := 0, missing := 0}, gauges(Leaving)),
     ok = call(Leaving, caravan_cluster, reconnect, [app]),
     await_mesh(Mesh),
     [?assertMatch(#{left := Left, leaving := none} when Left =:= #{}, status(Node)) || {_, Node} <- Mesh],
     [?assertEqual({Own, [{down, Leaver}, {up, Leaver}]}, {Own, changes(Node)}) || {Own, Node} <- Others],
     assert_no_warnings(Mesh).
+
+%% As caravan_telemetry asks for them.
+gauges(Node) ->
+    call(Node, gen_server, call, [caravan_topology:registered_name(app), gauges]).
 
 it_comes_back_when_the_time_is_over([{Leaver, Leaving} | Others] = Mesh) ->
     ok = call(Leaving, caravan_cluster, leave, [app, 500]),

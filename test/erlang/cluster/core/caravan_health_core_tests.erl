@@ -259,12 +259,24 @@ nodes_that_fail_degrade_test() ->
 a_node_that_is_being_tried_degrades_nobody_test() ->
     ?assertEqual(ok, health(listing(all_of([?A]), #{}))).
 
-connections_that_do_not_last_degrade_test() ->
-    State = next({nodedown, ?A, closed}, 1000, whole(#{})),
+%% A node that is restarted soon after its start has one connection that is short.
+connections_that_do_not_last_degrade_from_the_second_one_on_test() ->
+    Once = next({nodedown, ?A, closed}, 1000, whole(#{})),
+    ?assertEqual(ok, health(1000, Once)),
+    Twice = all([{nodeup, ?A}, {nodedown, ?A, closed}], 2000, Once),
     ?assertMatch(
-        {degraded, [{partly_connected, #{wanted := 2, connected := 1}}, {flapping, #{?A := #{count := 1, reason := lost_soon}}}]},
-        health(1000, State)
+        {degraded, [{partly_connected, #{wanted := 2, connected := 1}}, {flapping, #{?A := #{count := 2, reason := lost_soon}}}]},
+        health(2000, Twice)
     ).
+
+%% `c' has left and comes back when its time is over.
+nodes_that_have_left_are_no_part_of_the_fraction_test() ->
+    Listing = listing(all_of([?A, ?B, ?C]), #{expect => {fraction, 1}}),
+    State = all([{nodeup, ?A}, {nodeup, ?B}, {nodeup, ?C}, {leaving, ?C, 60000}, {nodedown, ?C, disconnect}], 0, Listing),
+    ?assertEqual(ok, health(State)),
+    ?assertMatch(#{missing := 0, left := 1}, caravan_topology_core:gauges(0, State)),
+    ?assertMatch(#{missing := 1, left := 0}, caravan_topology_core:gauges(60000, next(wake, 60000, State))),
+    ?assertMatch({not_ready, [{too_few_nodes, #{expected := 3, connected := 2}} | _]}, health(60000, next(wake, 60000, State))).
 
 %% It takes no traffic while it has left, and takes it again when it is back.
 who_leaves_is_not_ready_until_it_is_back_test() ->
