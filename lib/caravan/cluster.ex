@@ -180,17 +180,19 @@ defmodule Caravan.Cluster do
   defdelegate change(name, options), to: :caravan_cluster
 
   @doc """
-  Says why a node is not connected: takes the steps of an attempt to connect to it, from its port and
-  its address to the end of the handshake, and says which of them fails.
+  Says why a node is not connected. Says first what the topologies of this node know: the node has left,
+  this one has, or it is excluded. Otherwise it takes the steps of an attempt to connect, from the node's
+  port and address to the end of the handshake, and says which of them fails.
 
-  It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of
-  a hidden node, whose name begins with `caravan-doctor`, with the default cookie, closed at once; where the cookie differs, the
-  other node logs that. Any node may be asked for, of a topology or not.
+  It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of a
+  hidden node, whose name begins with `caravan-doctor`, with the default cookie, closed at once; where the
+  cookie differs, the other node logs that. Any node may be asked for, of a topology or not.
 
   Returns a map with `:node`, `:result`, `:explanation` and, as far as they are known, `:address`,
   `:port` and `:name_there`; or `{:error, {:bad_option, :node, value, allowed}}`. The result is
-  `:connected`; `:proven`, a node of that name with the same cookie; `:reachable`, where this node has
-  no cookie; or one of the reasons in [clusters.md](docs/clusters.md).
+  `:connected`; `:proven`, a node of that name with the same cookie; `:reachable`, where the cookie is not
+  known; `{:left, :here | :there, milliseconds}`; `{:excluded, topology}`; or a reason, such as `:cookie`
+  ([clusters.md](docs/clusters.md) has all of them).
 
   ## Examples
 

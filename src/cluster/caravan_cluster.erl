@@ -111,7 +111,7 @@
     %% None where the nodes are a fixed list. Of several queries, the keys that tell of answers tell of the one that knows
     %% least: `last_lookup', `answer_age', `complete'.
     query := binary() | [binary() | {Basename :: binary(), binary()}, ...] | none,
-    %% Who is asked, and by whose word: the option of the topology, its resolver or client, or a source of the key
+    %% Which nameservers are asked, and where they come from: the option of the topology, its resolver or client, or a source of the key
     %% `nameservers'.
     nameservers := {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()},
     last_lookup := last_lookup(),
@@ -390,9 +390,10 @@ whereis_topology(Name) ->
 format_health(Health) ->
     caravan_health_report:format(Health).
 
-%% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of
-%% the topology or not, or, with `ready', until {@link health/1} is not `not_ready'. Returns the nodes of the topology that are connected then. `Timeout' is in milliseconds, or
-%% `infinity'.
+%% @doc Waits until so many other nodes of the topology are connected, or until the given nodes are, whether they are of the topology or
+%% not, or, with `ready', until {@link health/1} is not `not_ready'. Returns the nodes of the topology that are connected then, or
+%% `{error, timeout}'. `Timeout' is in milliseconds, 0 to 4,294,967,295, or `infinity'. Exits with `noproc' if no topology of that name
+%% runs, as the functions do that ask one.
 %%
 %% ```
 %% {ok, Nodes} = caravan_cluster:await(app, 2, 30000).
@@ -485,7 +486,7 @@ leave(Name) ->
 %% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000. It says to all nodes that are connected that it
 %% goes, its topology connects to nobody, and it disconnects, within a second. The topologies of the others do not connect to this node
 %% until the time is over or it comes back by itself, and log one line at notice. This node connects again when the time is over, and
-%% after {@link reconnect/1}. Another call replaces the time.
+%% after {@link reconnect/1}. Another call replaces the time. Exits with `noproc' if no topology of that name runs.
 %%
 %% It disconnects from all nodes (`global:disconnect/0', since OTP 25.1) and says so to all topologies of the others. Where another
 %% topology of this node wants a node that is connected, it disconnects nobody, and says so to the topologies of that name alone. Before

@@ -204,7 +204,7 @@ client_outcome(timeout) ->
 client_endpoint({Port, Host}) when is_integer(Port), Port >= 0, Port =< 65535 ->
     #{port => Port, target => iolist_to_binary(Host)}.
 
-%% Who is asked for the names of these options, and by whose word.
+%% Which nameservers are asked with these options, and where they come from.
 -spec nameservers(map()) -> {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()}.
 nameservers(#{queries := []}) -> {none, no_query};
 nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};

@@ -102,8 +102,8 @@ log({alone, Wanted, HeldMs, Failing}, Options) ->
 log({failing, Nodes}, Options) ->
     Failing = maps:from_list([{node_of(Name), #{reason => Reason, held_ms => HeldMs}} || {Name, Reason, HeldMs} <- Nodes]),
     log(warning, failing, Options, #{nodes => Failing});
-log({never_answered, Queries, HeldMs}, Options) ->
-    log(warning, never_answered, Options, with_nameservers(Options, #{
+log({Kind, Queries, HeldMs}, Options) when Kind =:= never_answered; Kind =:= unanswered ->
+    log(warning, Kind, Options, with_nameservers(Options, #{
         queries => maps:from_list([{Query, without_outcome(Last)} || {{Query, _Basenames}, Last} <- Queries]), held_ms => HeldMs
     }));
 log({not_self_listed, Own, OfSameHost}, Options) ->
@@ -243,9 +243,9 @@ words(#{event := no_records, query := Query, reason := Reason, answered := WasAn
 words(#{event := lookup_failed, query := Query, reason := Reason, answered := WasAnswered} = Report) ->
     {"cannot look up ~ts of ~ts~ts: ~0tp; ~ts", [records(Report), Query, asked(Report), Reason, without_answer(WasAnswered, "what is known stands")]};
 words(#{event := never_answered, queries := Queries, held_ms := HeldMs} = Report) ->
-    {"there has been no answer with records for ~ts: ~ts~ts", [
-        time(HeldMs), with_reasons(maps:to_list(Queries), fun(Reason) -> io_lib:format("~0tp", [Reason]) end), asked(Report)
-    ]};
+    {"there has been no answer with records so far, for ~ts: ~ts~ts", [time(HeldMs), unanswered(Queries), asked(Report)]};
+words(#{event := unanswered, queries := Queries, held_ms := HeldMs} = Report) ->
+    {"there has been no answer with records for ~ts: ~ts~ts; what is known stands", [time(HeldMs), unanswered(Queries), asked(Report)]};
 words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason, answered := WasAnswered}) ->
     {"cannot ask the dns_client ~ts for ~ts: ~ts; ~ts", [
         Client, Query, failure(Reason), without_answer(WasAnswered, "what is known stands")
@@ -314,6 +314,9 @@ words(Report) ->
 
 without_answer(true, Otherwise) -> Otherwise;
 without_answer(false, _Otherwise) -> "it has had no answer with records so far".
+
+unanswered(Queries) ->
+    with_reasons(maps:to_list(Queries), fun(Reason) -> io_lib:format("~0tp", [Reason]) end).
 
 records(#{record := addresses}) -> "addresses";
 records(#{record := Record}) -> [string:uppercase(atom_to_list(Record)), " records"];

@@ -14,6 +14,8 @@ defmodule Caravan.LogTest do
     dns_client: :default,
     nameservers: :default,
     resolver: :default,
+    record: :srv,
+    transport: :default,
     started_by: :caller,
     log: :all
   }
@@ -29,6 +31,7 @@ defmodule Caravan.LogTest do
     {:failing, Enum.map(@nodes, &{&1, :timeout, 60_000})},
     {:alone, 200, 60_000, Enum.map(@nodes, &{&1, :timeout})},
     {:never_answered, [{{"app.test", :own}, {:failed, :timeout}}], 60_000},
+    {:unanswered, [{{"app.test", :own}, {:failed, :timeout}}], 600_000},
     {:not_self_listed, "app-4000@n.test", @nodes},
     {:own_alias, @nodes},
     {:names_refused, %{invalid: 200}},

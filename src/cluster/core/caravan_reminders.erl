@@ -1,6 +1,6 @@
 %% @private
 %% Which conditions an operator is reminded of while they hold, and when: a minute after they began, ten minutes later, and each
-%% hour from then on. What ends within a minute is never said. A functional state of the deciding core.
+%% hour from then on; of what the log has had at its begin, ten minutes after that for the first time. What ends before is never said. A functional state of the deciding core.
 -module(caravan_reminders).
 
 -export([new/0, holds/3, ends/2, is_held/2, due/2, due_at/1]).
@@ -14,6 +14,8 @@
     | not_self_listed
     %% A query that has never had an answer.
     | {never_answered, Query :: term()}
+    %% A query that has had an answer, and has none now. The log has that at once.
+    | {unanswered, Query :: term()}
     %% A wanted node that cannot be connected.
     | {failing, Name :: binary()}
     %% A connection to a node whose connections have not lasted. That it lasts is said once.
@@ -39,7 +41,10 @@ new() ->
 holds(Subject, _Now, #state{held = Held} = State) when is_map_key(Subject, Held) ->
     State;
 holds(Subject, Now, State) ->
-    put_off(Subject, Now, at(Subject, Now + ?MINUTE_MS), 0, State).
+    put_off(Subject, Now, at(Subject, Now + first(Subject)), 0, State).
+
+first({unanswered, _Query}) -> ?SECOND_MS;
+first(_Subject) -> ?MINUTE_MS.
 
 %% Nodes fail one after the other, and one line a minute names all of them.
 at({Kind, _}, At) when Kind =:= failing; Kind =:= lasting -> At + (?MINUTE_MS - mod(At, ?MINUTE_MS)) rem ?MINUTE_MS;
@@ -84,6 +89,7 @@ said(At, Subject, Since, Said, State) -> put_off(Subject, Since, At, Said, State
 
 next({lasting, _Name}, _Said, _Now) -> ended;
 next(not_self_listed, _Said, _Now) -> never;
+next({unanswered, _Query}, _Said, Now) -> Now + ?LATER_MS;
 next(Subject, 0, Now) -> at(Subject, Now + ?SECOND_MS);
 next(Subject, _Said, Now) -> at(Subject, Now + ?LATER_MS).
 

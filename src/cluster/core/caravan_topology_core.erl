@@ -128,7 +128,7 @@
     %% What has held for some time, with the milliseconds.
     | {alone, Wanted :: pos_integer(), HeldMs :: non_neg_integer(), [caravan_news:failure()]}
     | {failing, [{name(), Reason :: term(), HeldMs :: non_neg_integer()}, ...]}
-    | {never_answered, [{query(), caravan_cluster:last_lookup()}, ...], HeldMs :: non_neg_integer()}
+    | {never_answered | unanswered, [{query(), caravan_cluster:last_lookup()}, ...], HeldMs :: non_neg_integer()}
     %% With the names that are listed for the host of this node.
     | {not_self_listed, Own :: name(), OfSameHost :: [name()]}.
 
@@ -288,6 +288,7 @@ is_counted({left_out, _}) -> false;
 is_counted({leaving, _}) -> false;
 is_counted({alone, _, _, _}) -> false;
 is_counted({never_answered, _, _}) -> false;
+is_counted({unanswered, _, _}) -> false;
 is_counted({not_self_listed, _, _}) -> false;
 is_counted({own_alias, _}) -> false;
 is_counted({samples, _}) -> false;
@@ -403,7 +404,9 @@ of_query(Report, _Query, _Sources, _Duration) ->
 answers_hold(Outcomes, Now, #state{sources = Sources} = State) ->
     lists:foldl(
         fun({Query, _Outcome}, Next) ->
-            holds_if(not caravan_sources:has_answer(Query, Sources), {never_answered, Query}, Now, Next)
+            HasAnswer = caravan_sources:has_answer(Query, Sources),
+            IsFresh = caravan_sources:last_lookup(Query, Sources) =:= fresh,
+            holds_if(HasAnswer andalso not IsFresh, {unanswered, Query}, Now, holds_if(not HasAnswer, {never_answered, Query}, Now, Next))
         end,
         self_listed(caravan_sources:self_listed(State#state.own, State#state.options, Sources), Now, State),
         Outcomes
@@ -660,16 +663,22 @@ remind(Now, #state{reminders = Reminders} = State) ->
 reminders(Due, Now, #state{sources = Sources, reminders = Reminders, wanted = Wanted, members = Members} = State) ->
     Failing = failing(Now, State),
     Nodes = [{Name, maps:get(Name, Failing), Held} || {{failing, Name}, Held} <- Due, is_map_key(Name, Failing)],
-    Queries = [{{Query, caravan_sources:last_lookup(Query, Sources)}, Held} || {{never_answered, Query}, Held} <- Due],
     Lasting = [Name || {{lasting, Name}, _Held} <- Due, caravan_members:is_member(Name, Members)],
     lists:append([
         [{connected, Lasting, caravan_members:count(Members)} || Lasting =/= []],
         [{alone, map_size(Wanted), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
         %% The line above has them.
         [{failing, Nodes} || Nodes =/= [], not caravan_reminders:is_held(alone, Reminders)],
-        [{never_answered, [Query || {Query, _} <- Queries], lists:max([Held || {_, Held} <- Queries])} || Queries =/= []],
+        without_answer(never_answered, Due, Sources),
+        without_answer(unanswered, Due, Sources),
         [{not_self_listed, State#state.own, of_own_host(State)} || {not_self_listed, _Held} <- Due]
     ]).
+
+without_answer(Kind, Due, Sources) ->
+    case [{Query, Held} || {{Subject, Query}, Held} <- Due, Subject =:= Kind] of
+        [] -> [];
+        Queries -> [{Kind, [{Query, caravan_sources:last_lookup(Query, Sources)} || {Query, _} <- Queries], lists:max([Held || {_, Held} <- Queries])}]
+    end.
 
 %% Nodes that could not be connected, and why. Connections that do not last are told of whenever one is lost.
 failing(Now, #state{connector = Connector}) ->
@@ -794,7 +803,7 @@ tell_of_unseen(Now, #state{unseen = Unseen, told_unseen = Told} = State) ->
 %% What is wanted stands until there are answers under the new options, which may be incomplete ones.
 change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed, queries := Queries}} = State) ->
     Cancelled = cancel_poll(State),
-    Forgotten = lists:foldl(fun ends/2, Cancelled, [not_self_listed | [{never_answered, Query} || Query <- Queries]]),
+    Forgotten = lists:foldl(fun ends/2, Cancelled, [not_self_listed | [{Kind, Query} || Kind <- [never_answered, unanswered], Query <- Queries]]),
     reconsider_all(want(Now, Forgotten#state{
         options = Options,
         sources = caravan_sources:change(Options, maps:without(Fixed, Wanted), Now, Sources),

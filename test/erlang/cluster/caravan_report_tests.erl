@@ -42,6 +42,8 @@ every_event_has_a_line_that_names_its_facts_test_() ->
                 [a_client, "app.test", "{ok,[]}", "no answer"]},
             {never_answered, #{queries => #{<<"app.test">> => timeout}, held_ms => 60000, nameservers => [<<"10.0.0.1:53">>]},
                 ["app.test", timeout, "60 s", "10.0.0.1:53"]},
+            {unanswered, #{queries => #{<<"app.test">> => timeout}, held_ms => 600000, nameservers => system, transports => [tcp], record => a},
+                ["app.test", timeout, "10 minutes", "resolv.conf over TCP", "stands"]},
             {alone, #{wanted => 17, held_ms => 660000, failing => #{?A => timeout}}, [17, "11 minutes", ?A, "does not answer"]},
             {alone, #{wanted => 17, held_ms => 660000, failing => #{}}, [17, "11 minutes"]},
             {failing, #{nodes => #{?A => #{reason => timeout, held_ms => 60000}, ?B => #{reason => no_address, held_ms => 36000000}}},
@@ -160,6 +162,7 @@ levels_test_() ->
             {warning, alone, {alone, 1, 60000, []}},
             {warning, failing, {failing, [{<<"app-4371@n.test">>, timeout, 60000}]}},
             {warning, never_answered, {never_answered, [{{<<"app.test">>, own}, {failed, timeout}}], 60000}},
+            {warning, unanswered, {unanswered, [{{<<"app.test">>, own}, {empty, nxdomain}}], 600000}},
             {warning, not_self_listed, {not_self_listed, <<"app-4371@n.test">>, []}}
         ]
     ].

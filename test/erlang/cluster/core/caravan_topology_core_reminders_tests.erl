@@ -115,6 +115,19 @@ a_query_without_any_answer_is_said_after_a_minute_test_() ->
         )
     ].
 
+a_query_that_is_answered_no_more_is_told_after_ten_minutes_and_each_hour_test() ->
+    Said = fun({Actions, _}) -> lines([unanswered, never_answered], Actions) end,
+    Failed = looked(failed(), 5000, listing([?A], #{})),
+    ?assertEqual([], Said(step(wake, 5000 + 10 * ?MINUTE - 1, Failed))),
+    {_, Told} = First = step(wake, 5000 + 10 * ?MINUTE, Failed),
+    ?assertEqual([{unanswered, [{q, {failed, timeout}}], 10 * ?MINUTE}], Said(First)),
+    ?assertEqual([], Said(step(wake, 5000 + 70 * ?MINUTE - 1, Told))),
+    ?assertEqual([{unanswered, [{q, {failed, timeout}}], 70 * ?MINUTE}], Said(step(wake, 5000 + 70 * ?MINUTE, Told))),
+    Answered = looked(answered([?A]), 10000, Failed),
+    ?assertEqual([], Said(step(wake, 20 * ?MINUTE, Answered))),
+    Changed = next({change, options(#{})}, 10000, Failed),
+    ?assertEqual([], Said(step(wake, 20 * ?MINUTE, Changed))).
+
 a_query_that_was_answered_once_is_no_such_query_test() ->
     State = looked(failed(), 5000, listing([?A], #{})),
     ?assertEqual([], lines([never_answered], element(1, step(wake, 2 * ?MINUTE, State)))).
