@@ -48,7 +48,7 @@ defmodule Caravan.MixProject do
       links: %{},
       files:
         ~w(CMakeLists.txt cmake c_src src lib scripts/caravan priv/.gitkeep mix.exs rebar.config
-                README* CHANGELOG* LICENSE* NOTICE)
+                README* CHANGELOG* SECURITY* LICENSE* NOTICE)
     ]
   end
 

@@ -219,14 +219,14 @@ of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 -spec transports(map()) -> [udp | tcp, ...] | unknown.
 transports(#{transport := Transport}) when Transport =:= udp; Transport =:= tcp -> [Transport];
 transports(#{record := Record}) when Record =/= srv -> [tcp, udp];
-transports(#{transport := auto}) -> [udp, tcp];
+transports(#{transport := auto}) -> [tcp, udp];
 transports(#{resolver := default}) -> of_resolver(caravan_config:value(resolver));
 transports(#{}) -> unknown.
 
 of_resolver({ok, Options}) ->
     case [Transport || {transport, Transport} <- as_list(Options)] of
         [Transport | _] when Transport =:= udp; Transport =:= tcp -> [Transport];
-        _Auto -> [udp, tcp]
+        _Auto -> [tcp, udp]
     end;
 of_resolver({error, _}) ->
     unknown.

@@ -30,8 +30,8 @@ every_event_has_a_line_that_names_its_facts_test_() ->
             {lookup_failed, #{query => <<"app.test">>, reason => servfail, answered => true, nameservers => system},
                 ["app.test", servfail, "resolv.conf", "stands"]},
             {lookup_failed, #{query => <<"app.test">>, reason => servfail, answered => false, nameservers => [<<"10.0.0.1:53">>],
-                record => srv, transports => [udp, tcp]},
-                ["SRV records of app.test", servfail, "10.0.0.1:53 over UDP and TCP", "no answer"]},
+                record => srv, transports => [tcp, udp]},
+                ["SRV records of app.test", servfail, "10.0.0.1:53 over TCP and UDP", "no answer"]},
             {lookup_failed, #{query => <<"app.test">>, reason => timeout, answered => true, nameservers => system,
                 record => addresses, transports => [tcp]},
                 ["addresses of app.test", timeout, "resolv.conf over TCP", "stands"]},
@@ -182,7 +182,7 @@ over_what_a_lookup_went_is_said_test_() ->
             record => srv, transport => default, resolver => default
         }, Options))})
      || {Options, Transports} <- [
-            {#{}, [udp, tcp]}, {#{transport => auto}, [udp, tcp]}, {#{transport => tcp}, [tcp]}, {#{record => a}, [tcp, udp]},
+            {#{}, [tcp, udp]}, {#{transport => auto}, [tcp, udp]}, {#{transport => tcp}, [tcp]}, {#{record => a}, [tcp, udp]},
             {#{record => a, transport => udp}, [udp]}, {#{resolver => make_ref()}, unknown}
         ]
     ].
