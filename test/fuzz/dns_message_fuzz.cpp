@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string>
 
 #include "core/wire/dns_message.hpp"
 #include "core/wire/dns_name.hpp"
 #include "core/wire/dns_reader.hpp"
+#include "support/entry.hpp"
+#include "support/require.hpp"
 
 // Decodes any bytes as the reply to the question that is in them, and checks what Reply promises.
 namespace {
@@ -16,6 +17,7 @@ using caravan::Question;
 using caravan::RecordType;
 using caravan::Reply;
 using caravan::TextRef;
+using caravan::fuzz::require;
 
 constexpr std::size_t kHeaderBytes = 12;
 // A name takes at least an octet, the fixed fields of a record ten; SRV has six octets of data and a target.
@@ -25,12 +27,6 @@ constexpr std::size_t kLeastAddressRecord = 1 + 10 + 4;
 constexpr std::size_t kLongestNameText = 4 * caravan::kMaxDnsNameWire;
 // Names are read from the question, and from every record at most twice.
 constexpr std::size_t kLeastRecord = 1 + 10;
-
-void require(bool holds) {
-  if (!holds) {
-    std::abort();
-  }
-}
 
 Question question_in(std::span<const std::uint8_t> message) {
   caravan::DnsReader reader{message, kHeaderBytes};

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,18 +8,16 @@
 #include "core/name/node_name.hpp"
 #include "core/wire/dns_name.hpp"
 #include "core/wire/ip_address.hpp"
+#include "support/entry.hpp"
+#include "support/require.hpp"
 
 // The rules for names over any bytes: four octets of port range, one for port_in_name, a pattern of helpers' names and
 // a line feed, or neither, and the name.
 namespace {
 
-constexpr std::size_t kParameters = 5;
+using caravan::fuzz::require;
 
-void require(bool holds) {
-  if (!holds) {
-    std::abort();
-  }
-}
+constexpr std::size_t kParameters = 5;
 
 std::uint16_t u16(const std::uint8_t* data) { return static_cast<std::uint16_t>(data[0] << 8 | data[1]); }
 

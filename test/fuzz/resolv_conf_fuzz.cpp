@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/system/system_config.hpp"
+#include "core/wire/dns_name.hpp"
+#include "support/entry.hpp"
+#include "support/input.hpp"
+#include "support/require.hpp"
+
+// Any bytes as resolv.conf and as what the environment says, and the search list that comes of it. Input: a name, the
+// value of LOCALDOMAIN and that of RES_OPTIONS, a line each; the file.
+namespace {
+
+using caravan::SearchList;
+using caravan::SystemConfig;
+using caravan::fuzz::Input;
+using caravan::fuzz::require;
+
+SystemConfig parse(const std::string& text, const char* local_domain = nullptr, const char* options = nullptr) {
+  std::istringstream stream{text};
+  return caravan::parse_resolv_conf(stream, local_domain, options);
+}
+
+bool same(const SystemConfig& a, const SystemConfig& b) {
+  return a.nameservers == b.nameservers && a.search.domains == b.search.domains && a.search.ndots == b.search.ndots &&
+         a.rotate == b.rotate && a.use_vc == b.use_vc;
+}
+
+std::string host_of(const caravan::Nameserver& nameserver) {
+  // "[fe80::1]:53": the scope goes behind the address.
+  auto text = nameserver.to_string();
+  const auto scope = '%' + std::string{nameserver.scope.data()};
+  return scope.size() == 1 ? text : text.insert(text.find(']'), scope);
+}
+
+// A file that says the same.
+std::string written(const SystemConfig& config) {
+  std::string text;
+  for (const auto& nameserver : config.nameservers) {
+    text += "nameserver " + host_of(nameserver) + '\n';
+  }
+  text += "search";
+  for (const auto& domain : config.search.domains) {
+    text += ' ' + (domain.empty() ? "." : domain);
+  }
+  text += "\noptions ndots:" + std::to_string(config.search.ndots) + (config.rotate ? " rotate" : "") +
+          (config.use_vc ? " use-vc" : "") + '\n';
+  return text;
+}
+
+void check_config(const SystemConfig& config) {
+  require(config.search.ndots <= 15);
+  for (const auto& domain : config.search.domains) {
+    require(domain.empty() || (caravan::is_dns_name(domain) && !domain.ends_with('.')));
+  }
+  require(config.nameservers.empty() ||
+          std::any_of(config.nameservers.begin(), config.nameservers.end(),
+                      [](const auto& nameserver) { return nameserver.scope.front() != '\0'; }));
+  for (const auto& nameserver : config.nameservers) {
+    require(nameserver.scope.back() == '\0' && nameserver.port > 0);
+    require(caravan::parse_nameserver(host_of(nameserver)) == nameserver);
+  }
+  require(same(parse(written(config)), config));
+}
+
+// What resolv.conf(5) says of the order, for a name without a dot at its end.
+void check_candidates(const std::string& name, const SearchList& search) {
+  const auto candidates = caravan::search_candidates(name, search);
+  const auto dots = static_cast<std::size_t>(std::count(name.begin(), name.end(), '.'));
+  require(!candidates.empty() && candidates.size() <= search.domains.size() + 1);
+  require(
+      std::all_of(candidates.begin(), candidates.end(), [](const auto& each) { return caravan::is_dns_name(each); }));
+  require(std::count(candidates.begin(), candidates.end(), name) >= 1);
+  if (dots >= search.ndots) {
+    require(candidates.front() == name && std::count(candidates.begin(), candidates.end(), name) == 1);
+  } else if (std::find(search.domains.begin(), search.domains.end(), "") == search.domains.end()) {
+    require(candidates.back() == name);
+  }
+  // The others are the domains, in their order.
+  auto next = candidates.begin();
+  for (const auto& domain : search.domains) {
+    const auto candidate = domain.empty() ? name : name + '.' + domain;
+    if (candidate == name || !caravan::is_dns_name(candidate)) {
+      continue;
+    }
+    next = std::find(next, candidates.end(), candidate);
+    require(next != candidates.end());
+    ++next;
+  }
+  require(caravan::search_candidates(name + '.', search) == std::vector<std::string>{name});
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Input input{data, size};
+  const std::string name{input.line()};
+  // As the environment has them: up to a NUL.
+  const std::string local_domain{std::string{input.line()}.c_str()};
+  const std::string options{std::string{input.line()}.c_str()};
+  const std::string text{input.view()};
+  const auto config = parse(text);
+  check_config(config);
+  // What comes later in a file counts as what the environment says does.
+  const auto with_environment = parse(text, local_domain.c_str(), options.c_str());
+  check_config(with_environment);
+  require(same(with_environment, parse(text + "\nsearch " + local_domain + "\noptions " + options)));
+  if (caravan::is_dns_name(name) && !name.ends_with('.')) {
+    check_candidates(name, with_environment.search);
+  }
+  return 0;
+}
