@@ -81,10 +81,11 @@ value_text(Value) ->
     io_lib:format("~0tp", [Value]).
 
 subject({erl_epmd_port, flag}) -> "the flag -erl_epmd_port";
-subject({Key, {variable, Variable}}) -> io_lib:format("~ts in the environment (option ~tp)", [Variable, Key]);
-subject({Key, flag}) -> io_lib:format("option ~tp of the flag -caravan", [Key]);
-subject({Key, environment}) -> io_lib:format("option ~tp of the application's environment", [Key]);
-subject(Key) -> io_lib:format("option ~tp", [Key]).
+subject({Key, {variable, [_ | _] = Variable}}) when is_atom(Key) ->
+    io_lib:format("~ts in the environment (option ~tp)", [Variable, Key]);
+subject({Key, flag}) -> io_lib:format("option ~0tp of the flag -caravan", [Key]);
+subject({Key, environment}) -> io_lib:format("option ~0tp of the application's environment", [Key]);
+subject(Key) -> io_lib:format("option ~0tp", [Key]).
 
 %% Of the known words the one that an unknown one is probably meant to be: no more than two fifths of its letters differ.
 -spec nearest(atom(), [atom()]) -> atom() | none.
