@@ -9,45 +9,20 @@
 #include "core/wire/dns_name.hpp"
 #include "core/wire/ip_address.hpp"
 #include "support/entry.hpp"
+#include "support/name_pattern.hpp"
 #include "support/require.hpp"
 
 // The rules for names over any bytes: four octets of port range, one for port_in_name, a pattern of helpers' names and
 // a line feed, or neither, and the name.
 namespace {
 
+using caravan::fuzz::expected_match;
+using caravan::fuzz::is_digit;
 using caravan::fuzz::require;
 
 constexpr std::size_t kParameters = 5;
 
 std::uint16_t u16(const std::uint8_t* data) { return static_cast<std::uint16_t>(data[0] << 8 | data[1]); }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// Whether the pattern matches the name: piece by piece, where each way to match the pieces so far can end.
-bool expected_match(std::string_view pattern, std::string_view name) {
-  constexpr std::string_view kNumber = "{number}";
-  std::vector<bool> ends(name.size() + 1);
-  ends[0] = true;
-  while (!pattern.empty()) {
-    std::vector<bool> next(name.size() + 1);
-    const bool number = pattern.starts_with(kNumber);
-    for (std::size_t i = 0; i <= name.size(); ++i) {
-      if (!ends[i]) {
-        continue;
-      }
-      if (pattern.front() == '*') {
-        std::fill(next.begin() + static_cast<std::ptrdiff_t>(i), next.end(), true);
-      } else if (number && i < name.size() && is_digit(name[i]) && (i == 0 || !is_digit(name[i - 1]))) {
-        next[std::min(name.find_first_not_of("0123456789", i), name.size())] = true;
-      } else if (!number && i < name.size() && name[i] == pattern.front()) {
-        next[i + 1] = true;
-      }
-    }
-    ends = std::move(next);
-    pattern.remove_prefix(number ? kNumber.size() : 1);
-  }
-  return ends.back();
-}
 
 void check_helper(std::string_view before_at, const caravan::PortChoice& choice, const caravan::PortRule& rule) {
   require(caravan::is_valid_basename(before_at));

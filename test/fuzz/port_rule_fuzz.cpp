@@ -11,6 +11,7 @@
 #include "core/name/node_name.hpp"
 #include "support/entry.hpp"
 #include "support/input.hpp"
+#include "support/name_pattern.hpp"
 #include "support/require.hpp"
 
 // The port of a name by any rule, against the rule as docs/helpers.md puts it, in other words than the core's: built-in
@@ -55,24 +56,6 @@ const std::vector<BuiltIn>& built_ins() {
   return all;
 }
 
-// A pattern is literals, `*` and `{number}`, which is all digits of a number: it neither follows nor precedes one.
-std::regex regex_of(std::string_view pattern) {
-  constexpr std::string_view number{"{number}"};
-  std::string text;
-  while (!pattern.empty()) {
-    const bool is_number = pattern.starts_with(number);
-    if (is_number) {
-      text += "[0-9]+(?![0-9])";
-    } else if (pattern.front() == '*') {
-      text += ".*";
-    } else {
-      text += pattern.front();
-    }
-    pattern.remove_prefix(is_number ? number.size() : 1);
-  }
-  return std::regex{text};
-}
-
 std::string_view digits_at_end(std::string_view name) { return name.substr(name.find_last_not_of("0123456789") + 1); }
 
 // Nothing: more than 65535.
@@ -92,7 +75,7 @@ std::optional<std::string> helper_of(const std::string& name, const HelperRule& 
     }
   }
   for (const auto& pattern : helpers.patterns) {
-    if (std::regex_match(name, regex_of(pattern.text()))) {
+    if (caravan::fuzz::expected_match(pattern.text(), name)) {
       return std::string{pattern.text()};
     }
   }
