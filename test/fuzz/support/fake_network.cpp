@@ -12,7 +12,6 @@
 #include "support/require.hpp"
 
 // The names of these functions, and of those at the end, are the linker's.
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,cert-dcl50-cpp,readability-identifier-naming)
 extern "C" {
 int __real_socket(int domain, int type, int protocol);
 int __real_connect(int fd, const sockaddr* address, socklen_t size);
@@ -40,7 +39,7 @@ namespace {
 // Above those of the kernel.
 constexpr int kFirstFd = 1 << 20;
 
-constinit FakeNetwork* in_force = nullptr;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+constinit FakeNetwork* in_force = nullptr;
 
 bool is_fake(int fd) noexcept { return in_force != nullptr && fd >= kFirstFd; }
 
@@ -249,4 +248,3 @@ int __wrap_poll(pollfd* fds, nfds_t count, int timeout) {
   return in_force != nullptr ? in_force->poll({fds, count}, timeout) : __real_poll(fds, count, timeout);
 }
 }
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,cert-dcl50-cpp,readability-identifier-naming)

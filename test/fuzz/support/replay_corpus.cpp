@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -23,7 +24,7 @@ void replay(const std::filesystem::path& path) {
   if (!file) {
     throw std::runtime_error{path.string() + " cannot be read"};
   }
-  std::cout << path.string() << std::endl;  // NOLINT(performance-avoid-endl): what comes next may abort
+  std::cout << path.string() << std::endl;  // what comes next may abort
   // A copy that ends where the input ends, so that AddressSanitizer sees every read past it.
   const std::vector<std::uint8_t> input{octets.begin(), octets.end()};
   const std::unique_ptr<std::uint8_t[]> exact{new std::uint8_t[input.size()]};

@@ -62,6 +62,7 @@ void ResolverWorld::run() {
     ask();
   }
   if (!asked_.empty()) {
+    may_begin_.release();
     is_over_.acquire();
   }
   resolver_.reset();
@@ -228,6 +229,10 @@ std::vector<RecordType> ResolverWorld::types_of(const Asked& asked) const {
 }
 
 bool ResolverWorld::on_wait(int timeout) {
+  if (!has_begun_) {
+    may_begin_.acquire();
+    has_begun_ = true;
+  }
   if (is_stopping_) {
     return false;
   }

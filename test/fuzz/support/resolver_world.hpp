@@ -111,7 +111,10 @@ class ResolverWorld final : FakeNetwork::Peers {
   bool is_stopping_ = false;
   std::size_t waits_without_end_ = 0;  // in a row that took no time and brought nothing
   std::size_t waits_to_finish_ = 0;
+  // The thread that has made this touches nothing of it in between.
+  std::binary_semaphore may_begin_{0};
   std::binary_semaphore is_over_{0};
+  bool has_begun_ = false;
   // After all that its thread uses.
   std::unique_ptr<Resolver> resolver_ = std::make_unique<Resolver>();
 };
