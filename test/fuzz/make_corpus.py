@@ -193,6 +193,7 @@ SEEDS = {
     "resolv_conf_fuzz": {
         "usual": lines("app", "", "", "nameserver 10.0.0.1", "search a.example b.example", "options ndots:5 rotate"),
         "scope": lines("app", "", "", "nameserver fe80::1%eth0", "nameserver 10.0.0.1"),
+        "bracket_in_scope": lines("app", "", "", "nameserver fe81::1%]th0", "nameserver [fe81::1%eth0]:54"),
         "domain_then_search": lines("a.b", "", "", "domain a.example", "search b.example c", "search"),
         "root": lines("a", "", "", "search . a.example"),
         "environment": lines("a.b", "x.example y", "ndots:0 usevc", "search a", "options ndots:9"),

@@ -32,11 +32,18 @@ bool same(const SystemConfig& a, const SystemConfig& b) {
          a.rotate == b.rotate && a.use_vc == b.use_vc;
 }
 
+// The scope goes behind the address, which stands in brackets where a port follows. A scope may have a bracket itself.
 std::string host_of(const caravan::Nameserver& nameserver) {
-  // "[fe80::1]:53": the scope goes behind the address.
+  constexpr std::string_view standard_port{"]:53"};
   auto text = nameserver.to_string();
+  if (nameserver.scope.front() == '\0') {
+    return text;
+  }
   const auto scope = '%' + std::string{nameserver.scope.data()};
-  return scope.size() == 1 ? text : text.insert(text.find(']'), scope);
+  if (nameserver.port == 53) {
+    return text.substr(1, text.size() - 1 - standard_port.size()) + scope;
+  }
+  return text.insert(text.find(']'), scope);
 }
 
 // A file that says the same.
