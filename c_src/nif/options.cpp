@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ constexpr unsigned kMaxInFlight = 4096;
 constexpr unsigned kMaxQueue = 1'000'000;
 constexpr unsigned kMaxCacheEntries = 1'000'000;
 constexpr unsigned kMaxTtl = 0x7FFF'FFFF;
+constexpr std::size_t kMaxPath = 4096;  // PATH_MAX
 
 bool is(ERL_NIF_TERM term, ERL_NIF_TERM atom) noexcept { return enif_is_identical(term, atom) != 0; }
 
@@ -80,6 +82,12 @@ std::optional<std::shared_ptr<const Nameservers>> read_nameservers(ErlNifEnv* en
     return std::nullopt;
   }
   return std::make_shared<const Nameservers>(std::move(list));
+}
+
+// It is copied.
+std::optional<std::string_view> read_path(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
+  const auto path = read_binary(env, term);
+  return path && path->size() <= kMaxPath ? path : std::nullopt;
 }
 
 // `false`, which is nothing inside, or the limits.
@@ -257,7 +265,7 @@ std::optional<ClientOptions> read_client_options(ErlNifEnv* env, const Atoms& at
     const auto search = read_boolean(atoms, term);
     return search || is(term, atoms.default_) ? std::make_optional<Nullable<bool>>(search) : std::nullopt;
   });
-  reader.take(atoms.hosts_file, options.hosts_file, [&](ERL_NIF_TERM term) { return read_binary(env, term); });
+  reader.take(atoms.hosts_file, options.hosts_file, [&](ERL_NIF_TERM term) { return read_path(env, term); });
   reader.take(atoms.max_inflight, options.max_inflight, number(1, kMaxInFlight));
   reader.take(atoms.max_queue, options.max_queue, number(0, kMaxQueue));
   reader.take(atoms.srv_order, options.srv_order, boolean);

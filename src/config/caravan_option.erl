@@ -9,6 +9,10 @@
 
 -export_type([option/0, type/0, allowed/0, error/0]).
 
+%% No name, address or path is longer. Of a binary that does not begin at an octet of its memory, C++ gets a copy, in which the
+%% scheduler would be busy for a time without a bound.
+-define(MAX_TEXT, 4096).
+
 %% Gives the value in the one form that is used inside, or nothing.
 %% What is allowed is put into words only when something else was given.
 -type type() :: {Parse :: fun((term()) -> {ok, term()} | error), allowed()}.
@@ -233,7 +237,7 @@ edns_size() ->
 %% In the end a binary, empty for none.
 -spec hosts_file() -> type().
 hosts_file() ->
-    {fun hosts_file/1, "none or the path of a file, as a string or binary"}.
+    {fun hosts_file/1, {"none or the path of a file, as a string or binary of up to ~b octets", [?MAX_TEXT]}}.
 
 hosts_file(none) -> {ok, <<>>};
 hosts_file(Path) -> non_empty_text(file_name(Path)).
@@ -314,7 +318,7 @@ boolean() ->
 
 -spec text() -> type().
 text() ->
-    {fun non_empty_text/1, "a non-empty string or binary"}.
+    {fun non_empty_text/1, {"a non-empty string or binary of up to ~b octets", [?MAX_TEXT]}}.
 
 -spec dns_name() -> type().
 dns_name() ->
@@ -354,13 +358,15 @@ accepted_text(Value, IsAllowed) ->
         false -> error
     end.
 
-text(Value) when is_binary(Value) ->
+text(Value) when is_binary(Value), byte_size(Value) =< ?MAX_TEXT ->
     Value;
 %% A list of texts would be one text, too, for list_to_binary/1: two names would be taken for one.
 text(Value) when is_list(Value) ->
     try
         true = lists:all(fun is_integer/1, Value),
-        list_to_binary(Value)
+        Text = list_to_binary(Value),
+        true = byte_size(Text) =< ?MAX_TEXT,
+        Text
     catch
         error:_ -> invalid
     end;

@@ -59,6 +59,32 @@ good() ->
             #{max_entries => 1000000, max_ttl => ?MAX_SECONDS, max_negative_ttl => ?MAX_SECONDS}]}
     ].
 
+%% A call of the library copies them, and the scheduler does nothing else meanwhile.
+texts_have_an_end_test_() ->
+    {setup, fun caravan_nif:load/0, [
+        ?_assertMatch({ok, _}, caravan_dns:open(#{hosts_file => text(4096)})),
+        [?_assertMatch({error, {bad_option, hosts_file, _, _}}, caravan_dns:open(#{hosts_file => Text})) || Text <- too_long()],
+        [?_assertMatch({error, {bad_option, nameservers, _, _}}, caravan_dns:open(#{nameservers => [Text]})) || Text <- too_long()],
+        ?_assertEqual({error, badname}, caravan_dns:lookup(text(4096), a)),
+        [?_assertMatch({error, {bad_option, name, _, "a non-empty string or binary of up to 4096 octets"}}, caravan_dns:lookup(Text, a))
+         || Text <- too_long()],
+        fun the_library_refuses_a_long_path/0
+    ]}.
+
+too_long() -> [text(4097), binary_to_list(text(4097)), text(1 bsl 20)].
+
+text(Size) -> binary:copy(<<"a">>, Size).
+
+the_library_refuses_a_long_path() ->
+    Open = fun(Path) ->
+        caravan_nif:open(#{
+            nameservers => system, transport => auto, timeout => 1, tries => 1, rotate => true, edns_size => 0, mixed_case => false,
+            search => default, hosts_file => Path, max_inflight => 1, max_queue => 0, srv_order => true, cache => false
+        })
+    end,
+    ?assert(is_reference(Open(text(4096)))),
+    ?assertError(badarg, Open(text(4097))).
+
 title(Key, Value) ->
     lists:flatten(io_lib:format("~p ~0p", [Key, Value])).
 
