@@ -40,6 +40,7 @@ struct ClientOptions {
 // One resolver of a user: its options and numbers, shared by callers and the resolver's thread.
 class Client {
  public:
+  // cppcheck-suppress passedByValue ; it is moved from
   explicit Client(ClientOptions given) noexcept : options{std::move(given)} {}
 
   const ClientOptions options;
