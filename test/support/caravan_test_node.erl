@@ -141,7 +141,7 @@ init(Options) ->
     {ok, #state{port = open(ControlIp, ControlPort, Options)}}.
 
 open(ControlIp, ControlPort, Options) ->
-    Flags = code_path(Options) ++ maps:get(flags, Options, []),
+    Flags = vm_flags() ++ code_path(Options) ++ maps:get(flags, Options, []),
     Serve = ["-eval", serve_expression(ControlIp, ControlPort)],
     Command = program(maps:get(pty, Options, false), Flags ++ Serve),
     [Program | Arguments] = maps:get(prefix, Options, []) ++ Command,
@@ -149,6 +149,9 @@ open(ControlIp, ControlPort, Options) ->
               [{args, [unicode:characters_to_binary(Argument) || Argument <- Arguments]},
                {env, environment(maps:get(env, Options, []))}, {cd, maps:get(cd, Options, ".")},
                binary, exit_status, stderr_to_stdout, use_stdio, hide]).
+
+%% For a run of tests in which all nodes are to have them.
+vm_flags() -> string:lexemes(os:getenv("CARAVAN_TEST_VM_FLAGS", ""), " ").
 
 program(false, Arguments) ->
     ["erl", "-noshell" | Arguments];
@@ -258,6 +261,7 @@ terminate(_, _) ->
 %% @doc Runs in the node: connects to the test as soon as the boot is over, and does what that asks for.
 -spec serve(inet:ip4_address(), inet:port_number()) -> pid().
 serve(ControlIp, ControlPort) ->
+    ok = note_lines(os:getenv("CARAVAN_TEST_LINES")),
     spawn(fun() ->
                   ok = await_started(),
                   case gen_tcp:connect(ControlIp, ControlPort, [binary, {packet, 4}, {active, false}]) of
@@ -265,6 +269,14 @@ serve(ControlIp, ControlPort) ->
                       {error, _} -> halt(1)
                   end
           end).
+
+%% By a path, too.
+note_lines(false) ->
+    ok;
+note_lines(_Directory) ->
+    File = filename:join(filename:dirname(code:which(?MODULE)), "caravan_test_lines"),
+    {module, caravan_test_lines} = code:load_abs(File),
+    caravan_test_lines:keep_writing().
 
 await_started() ->
     case init:notify_when_started(self()) of

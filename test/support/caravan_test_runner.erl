@@ -135,6 +135,7 @@ run_module([Name, Results]) ->
     Guard = spawn(fun() -> eof = io:get_line(""), halt(1) end),
     {ok, File} = file:open(Results, [write, {encoding, utf8}]),
     Result = eunit:test(Module, [verbose, {report, {?MODULE, [Module, File]}}]),
+    ok = caravan_test_lines:write(),
     %% The standard input ends with the VM, too.
     true = exit(Guard, kill),
     %% What the tests have written comes before the end of the VM.

@@ -79,11 +79,50 @@ open_lookups_do_not_keep_a_node_from_stopping_test_() ->
      end))}
      || {Title, End} <- [
             {"init:stop", fun(Node) -> call(Node, init, stop, []) end},
+            {"SIGTERM", fun(Node) ->
+                %% OTP says that it has got the signal.
+                ok = call(Node, logger, set_primary_config, [level, error]),
+                "" = os:cmd("kill -TERM " ++ call(Node, os, getpid, []))
+             end},
             {"erlang:halt", fun(Node) -> ?assertError({exited, 0, _}, call(Node, erlang, halt, [0])) end},
             {"erlang:halt without flush", fun(Node) ->
                 ?assertError({exited, 0, _}, call(Node, erlang, halt, [0, [{flush, false}]]))
              end}
         ]].
+
+%% A message to nobody, a handle that is collected, and a lookup that is cancelled from elsewhere.
+lookups_end_with_their_callers_test_() ->
+    ?NODES(with_node(fun(Node, Server) ->
+        [
+            begin
+                ok = open_lookups(Node, Server),
+                ok = run(Node, fun() -> end_callers(End) end)
+            end
+         || End <- [kill, cancel, close]
+        ],
+        ?assertEqual(answered, kind(call(Node, caravan_dns, lookup, ["n1.test", a]))),
+        ?assertMatch({exited, 0, _}, stop(Node))
+    end)).
+
+%% Runs in the node.
+end_callers(End) ->
+    {ok, Own} = caravan_dns:open(#{}),
+    Lookup = fun() ->
+        Ref = caravan_dns:lookup_async("silent.test", a, #{resolver => Own, timeout => ?HOUR}),
+        _ = case End of
+            kill -> exit(self(), kill);
+            cancel -> spawn(fun() -> caravan_dns:cancel(Ref) end), ok = caravan_dns:cancel(Ref);
+            close -> {error, closed} = receive {caravan_dns, Ref, Result} -> Result end
+        end
+    end,
+    Callers = [spawn_monitor(Lookup) || _ <- lists:seq(1, ?CALLERS)],
+    ok = close_at_end(End, Own),
+    _ = [receive {'DOWN', Monitor, process, Caller, _} -> ok after ?GUARD_MS -> error(no_end) end || {Caller, Monitor} <- Callers],
+    true = erlang:garbage_collect(),
+    ok.
+
+close_at_end(close, Resolver) -> caravan_dns:close(Resolver);
+close_at_end(_End, _Resolver) -> ok.
 
 open_lookups_do_not_outlive_a_restart_test_() ->
     ?NODES(with_node(fun(Node, Server) ->
