@@ -8,6 +8,7 @@
 #include <csignal>
 #include <exception>
 #include <iterator>
+#include <new>
 #include <random>
 #include <utility>
 
@@ -102,11 +103,13 @@ ClientId Resolver::open(ClientOptions options) {
   return last_id_;
 }
 
-bool Resolver::close(ClientId id) noexcept { return leave(id, true); }
+bool Resolver::close(ClientId id) { return leave(id, true); }
 
-void Resolver::forsake(ClientId id) noexcept { leave(id, false); }
+void Resolver::forsake(ClientId id) noexcept try { leave(id, false); } catch (const std::bad_alloc&) {
+  // It stays until the resolver goes.
+}
 
-bool Resolver::leave(ClientId id, bool closed) noexcept {
+bool Resolver::leave(ClientId id, bool closed) {
   const MutexLock lock{mutex_};
   const auto found = clients_.find(id);
   if (found == clients_.end()) {
@@ -114,13 +117,15 @@ bool Resolver::leave(ClientId id, bool closed) noexcept {
   }
   // Without a thread there was no lookup, and nobody keeps anything for the client.
   if (thread_.joinable()) {
-    Departure departure{std::move(found->second), closed, {}};
+    // What can fail comes before anything is changed.
+    auto& departure = departures_.emplace_back();
+    departure.client = std::move(found->second);
+    departure.closed = closed;
     if (closed) {
       if (auto requests = requests_.extract(departure.client.get())) {
         departure.requests = std::move(requests.mapped());
       }
     }
-    departures_.push_back(std::move(departure));
     wake_->wake();
   }
   clients_.erase(found);

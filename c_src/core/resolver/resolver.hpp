@@ -38,8 +38,9 @@ class Resolver {
   void let_go(std::shared_ptr<void> owner) noexcept;
 
   ClientId open(ClientOptions options);
-  // Its open lookups end with kClosed. False when there is none such.
-  bool close(ClientId id) noexcept;
+  // Its open lookups end with kClosed. False when there is none such. Changes nothing when it throws that memory is
+  // short.
+  bool close(ClientId id);
   // Nobody will ask through it any more; its open lookups are answered still.
   void forsake(ClientId id) noexcept;
   // Null when there is none such.
@@ -56,8 +57,8 @@ class Resolver {
 
   struct Departure {
     std::shared_ptr<const Client> client;
-    bool closed;        // or forsaken
-    Requests requests;  // of one that was closed, which nobody has taken
+    bool closed = false;  // or forsaken
+    Requests requests;    // of one that was closed, which nobody has taken
   };
   using RequestsOfClients = std::map<const Client*, Requests>;
   // What the worker takes at a time.
@@ -77,7 +78,7 @@ class Resolver {
   // The worker waits now, unless this returns false: then there is something to take.
   bool may_sleep() noexcept;
   std::optional<Error> append(ClientId id, LookupRequest request) CARAVAN_REQUIRES(mutex_);
-  bool leave(ClientId id, bool closed) noexcept;
+  bool leave(ClientId id, bool closed);
   void start() CARAVAN_REQUIRES(mutex_);
   void end_thread() noexcept;
 
