@@ -67,8 +67,8 @@ all() ->
         {the_clock_of_prune_runs_in_an_outage, caravan_prune, "in_doubt = true, fresh_at = FreshAt}) -> Now - FreshAt;",
             "in_doubt = true, fresh_at = FreshAt}) -> 0 * (Now - FreshAt);"},
         {a_disconnect_that_raises_counts, caravan_topology_core,
-            "State#state{prune = caravan_prune:not_removed(Name, is_connected(Name, State), Prune)};",
-            "_ = caravan_prune:not_removed(Name, is_connected(Name, State), Prune), State;"},
+            "State#state{prune = caravan_prune:not_removed(Name, is_map_key(Name, Unlisted), Prune)};",
+            "_ = caravan_prune:not_removed(Name, is_map_key(Name, Unlisted), Prune), State;"},
         %% Leaving.
         {who_has_left_is_tried_at_once, caravan_topology_core, "andalso not is_left_alone(Name, State).",
             "andalso (true orelse is_left_alone(Name, State))."},

@@ -91,12 +91,12 @@ due(fresh, IsConnected, {Count, Elsewhere}, Now, State) ->
 due(Suppression, IsConnected, _Others, Now, State) ->
     {[], suppress([{Name, Suppression} || Name <- overdue(IsConnected, Now, State)], State#state{in_doubt = true})}.
 
-%% The disconnect function has failed: the node, which is connected still, is due again at the next poll.
--spec not_removed(name(), IsConnected :: boolean(), state()) -> state().
-not_removed(Name, IsConnected, #state{removals = Removals, removed = Removed, absent = Absent} = State) ->
+%% The disconnect function has failed: the node, if it is connected and not listed still, is due again at the next poll.
+-spec not_removed(name(), IsAbsent :: boolean(), state()) -> state().
+not_removed(Name, IsAbsent, #state{removals = Removals, removed = Removed, absent = Absent} = State) ->
     case lists:keytake(Name, 2, Removals) of
         {value, {_At, Name, Since}, Left} ->
-            Again = maps:from_list([{Name, Since} || IsConnected]),
+            Again = maps:from_list([{Name, Since} || IsAbsent]),
             State#state{removals = Left, removed = Removed - 1, absent = maps:merge(Absent, Again)};
         false ->
             State

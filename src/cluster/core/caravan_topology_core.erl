@@ -323,8 +323,9 @@ event({attempted, Name, Result, Duration}, Now, Facts, State) ->
     attempted(Name, Result, Duration, Now, Facts, State);
 event({disconnected, _Name, ok}, _Now, _Facts, State) ->
     State;
-event({disconnected, Name, failed}, _Now, _Facts, #state{prune = Prune} = State) ->
-    State#state{prune = caravan_prune:not_removed(Name, is_connected(Name, State), Prune)};
+%% DNS may list it again by now.
+event({disconnected, Name, failed}, _Now, _Facts, #state{prune = Prune, unlisted = Unlisted} = State) ->
+    State#state{prune = caravan_prune:not_removed(Name, is_map_key(Name, Unlisted), Prune)};
 event({exclude, Name, Milliseconds}, Now, _Facts, #state{excluded = Excluded} = State) ->
     reconsider(Name, readmit(Now, State#state{excluded = Excluded#{Name => Now + Milliseconds}}));
 event({leaving, Name, Milliseconds}, Now, _Facts, #state{wanted = Wanted} = State) ->

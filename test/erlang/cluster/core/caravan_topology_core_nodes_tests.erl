@@ -236,6 +236,15 @@ one_that_could_not_be_disconnected_and_went_is_not_due_test() ->
     %% Its time begins anew when it comes back.
     ?assertEqual([], disconnects(element(1, look(answered([?B]), 6600, next({nodeup, ?A}, 6500, Gone))))).
 
+%% The end of its disconnect function comes between the answer that lists it and the list of nodes that is pruned by.
+one_that_could_not_be_disconnected_and_is_listed_again_stays_test() ->
+    Up = all([{listed, [?A, ?B]}, {listed, [?A, ?B]}], 0, listing([?A, ?B], function(pruning(#{})))),
+    Absent = next({listed, [?A, ?B]}, 5000, looked(answered([?B]), 5000, Up)),
+    {Due, Pruned} = step({listed, [?A, ?B]}, 6000, looked(answered([?B]), 6000, Absent)),
+    ?assertEqual([?A], disconnects(Due)),
+    Listed = next({disconnected, ?A, failed}, 7001, looked(answered([?A, ?B]), 7000, Pruned)),
+    ?assertEqual([], disconnects(element(1, step({listed, [?A, ?B]}, 7002, Listed)))).
+
 the_time_of_one_that_was_gone_at_a_look_begins_anew_test() ->
     Gone = looked(answered([?B]), 5500, next({nodedown, ?A, net_tick_timeout}, 5100, absent(#{}))),
     Back = next({nodeup, ?A}, 5800, Gone),
