@@ -409,9 +409,13 @@ answers_hold(Outcomes, Now, #state{sources = Sources} = State) ->
             IsFresh = caravan_sources:last_lookup(Query, Sources) =:= fresh,
             holds_if(HasAnswer andalso not IsFresh, {unanswered, Query}, Now, holds_if(not HasAnswer, {never_answered, Query}, Now, Next))
         end,
-        self_listed(caravan_sources:self_listed(State#state.own, State#state.options, Sources), Now, State),
+        self_listed(is_self_listed(Now, State), Now, State),
         Outcomes
     ).
+
+%% A node that has left may be listed no more, as it is meant to be.
+is_self_listed(Now, #state{own = Own, options = Options, sources = Sources, leavers = Leavers}) ->
+    caravan_leavers:is_away(Now, Leavers) orelse caravan_sources:self_listed(Own, Options, Sources).
 
 %% Only a complete answer says that this node is not listed, and a node that has no name cannot be.
 self_listed(true, _Now, State) -> ends(not_self_listed, State);

@@ -121,6 +121,36 @@ blue_and_green() ->
     State = connected([<<"a@y">>], #{listener => fun(Name) -> binary:last(Name) end}),
     looked({polled, [{q, caravan_test_core:answer([<<"a@y">>, <<"b@y">>])}], 0}, ?LATER, State).
 
+%% The last one of a cluster, too.
+nobody_is_alone_for_those_that_have_left_test() ->
+    Gone = all([{leaving, ?A, 100000}, {leaving, ?B, 100000}] ++ [{nodedown, Name, closed} || Name <- [?A, ?B]], ?LATER, connected([?A, ?B], #{})),
+    ?assertEqual([], alone(?LATER + 90000, Gone)),
+    ?assertMatch([{alone, 2, _, _}], alone(?LATER + 160000, next(wake, ?LATER + 100000, next(wake, ?LATER + 500, Gone)))).
+
+alone(Now, State) -> [Alone || {report, {alone, _, _, _} = Alone} <- element(1, step(wake, Now, State))].
+
+gauges_tell_who_has_left_and_who_is_missing_test() ->
+    State = connected([?A, ?B, ?C], #{}),
+    Left = all([{leaving, ?A, 60000}, {nodedown, ?A, closed}, {exclude, ?B, 60000}, {nodedown, ?B, closed}], ?LATER, State),
+    ?assertEqual(#{wanted => 3, connected => 1, missing => 0, left => 1, leaving => 0}, gauges(?LATER, Left)),
+    Lost = next({nodedown, ?C, closed}, ?LATER, Left),
+    ?assertEqual(#{wanted => 3, connected => 0, missing => 1, left => 1, leaving => 0}, gauges(?LATER, Lost)),
+    %% A node that has left misses nobody.
+    Away = all([{leave, 60000} | [{nodedown, Name, disconnect} || Name <- [?A, ?B, ?C]]], ?LATER, State),
+    ?assertEqual(#{wanted => 3, connected => 0, missing => 0, left => 0, leaving => 1}, gauges(?LATER, Away)),
+    ?assertMatch(#{missing := 3, leaving := 0}, gauges(?LATER + 60000, next(wake, ?LATER + 60000, Away))).
+
+gauges(Now, State) -> maps:with([wanted, connected, missing, left, leaving], caravan_topology_core:gauges(Now, State)).
+
+%% As a node that is drained is taken out of the service.
+a_node_that_has_left_need_not_be_listed_test() ->
+    Own = <<"m@x">>,
+    Said = fun(State) -> [Own || {report, {not_self_listed, _, _}} <- element(1, step(wake, ?LATER + 70000, State))] end,
+    Unlisted = fun(State) -> next(wake, ?LATER + 500, looked(answered([?A]), ?LATER + 1, State)) end,
+    State = connected([?A, Own], #{}),
+    ?assertEqual([Own], Said(Unlisted(State))),
+    ?assertEqual([], Said(Unlisted(next({leave, 100000}, ?LATER, State)))).
+
 %% This node
 
 who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
