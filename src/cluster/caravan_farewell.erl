@@ -18,15 +18,22 @@
 -define(MAX_MS, 86400000).
 -define(MAX_TOPOLOGIES, 1000).
 
-%% Says to these nodes that this one leaves, and is to be left alone for so many milliseconds. It connects to none of them, and waits
-%% for none that reads nothing.
--spec say([node()], Milliseconds :: pos_integer(), topologies()) -> ok.
+%% Says to those of these nodes that may have topologies that this one leaves, and is to be left alone for so many milliseconds. Returns
+%% the nodes that it has said it to. It connects to none of them, and waits for none that reads nothing.
+-spec say([node()], Milliseconds :: pos_integer(), topologies()) -> [node()].
 say(Nodes, Milliseconds, Topologies) ->
     Message = {caravan_leaving, ?VERSION, self(), Milliseconds, Topologies},
-    lists:foreach(fun(Node) -> _ = erlang:send({?RECEIVER, Node}, Message, [noconnect, nosuspend]) end, Nodes).
+    Told = Nodes -- tools(),
+    lists:foreach(fun(Node) -> _ = erlang:send({?RECEIVER, Node}, Message, [noconnect, nosuspend]) end, Told),
+    Told.
+
+%% Hidden nodes that no topology lists are tools: erl_call, with which the script of a relx release calls `leave', takes any message for
+%% the answer that it waits for.
+tools() ->
+    nodes(hidden) -- caravan_topology_registry:listed().
 
 %% Waits until these nodes have heard what the caller has said, or until the deadline.
--spec await([node()], Deadline :: integer()) -> ok.
+-spec await(Told :: [node()], Deadline :: integer()) -> ok.
 await([], _Deadline) ->
     ok;
 await(Nodes, Deadline) ->

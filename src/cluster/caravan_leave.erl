@@ -41,7 +41,7 @@ say_until_the_end() ->
 
 say_to_newcomers() ->
     receive
-        {nodeup, Node} -> caravan_farewell:say([Node], ?STOPPED_MS, all);
+        {nodeup, Node} -> _ = caravan_farewell:say([Node], ?STOPPED_MS, all);
         _ -> ok
     end,
     say_to_newcomers().
@@ -88,9 +88,8 @@ await_newcomers(Milliseconds, Deadline) ->
     end.
 
 say(Topologies, Milliseconds, Deadline) ->
-    Nodes = nodes(connected),
-    ok = caravan_farewell:say(Nodes, Milliseconds, Topologies),
-    caravan_farewell:await(Nodes, min(Deadline, now_ms() + ?HEARD_WITHIN_MS)).
+    Told = caravan_farewell:say(nodes(connected), Milliseconds, Topologies),
+    caravan_farewell:await(Told, min(Deadline, now_ms() + ?HEARD_WITHIN_MS)).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

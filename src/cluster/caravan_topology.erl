@@ -318,7 +318,7 @@ act({disconnect, Name, AbsentMs}, #state{disconnects = Disconnects, options = Op
 act(list_nodes, #state{options = Options} = State) ->
     list_nodes(caravan_node_list:is_of_otp(Options), State);
 act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
-    ok = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
+    _ = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
     State;
 act({publish, Names}, #state{options = #{name := Topology}} = State) ->
     ok = caravan_topology_registry:publish(Topology, nodes_of(Names)),

@@ -18,6 +18,7 @@ leaving_test_() ->
             {5, fun one_of_five_leaves_and_comes_back/1},
             {3, fun it_comes_back_when_the_time_is_over/1},
             {3, fun a_node_that_is_stopped_leaves/1},
+            {2, fun a_tool_that_has_a_node_leave_gets_its_answer/1},
             {3, fun a_node_that_gets_sigterm_leaves/1},
             {3, fun a_node_may_be_told_not_to_leave/1},
             {3, fun a_node_that_stops_the_application_stays/1},
@@ -83,6 +84,21 @@ it_comes_back_when_the_time_is_over([{Leaver, Leaving} | Others] = Mesh) ->
     await_mesh(Mesh),
     [?assertEqual([{down, Leaver}, {up, Leaver}], changes(Node)) || {_, Node} <- Others],
     assert_no_warnings(Mesh).
+
+%% As the script of a relx release does it, and its other commands while the node is away.
+a_tool_that_has_a_node_leave_gets_its_answer([{Leaver, Leaving}, {_, Other}]) ->
+    case os:find_executable("erl_call") of
+        false ->
+            io:format(user, "SKIP: there is no erl_call~n", []);
+        Tool ->
+            Address = lists:concat(["127.0.0.1:", caravan_epmd:dist_port(Leaver)]),
+            Cookie = atom_to_list(call(Leaving, erlang, get_cookie, [])),
+            Words = fun(Call) -> [Tool, "-c", Cookie, "-R", "-address", Address, "-a", "'" ++ Call ++ "'", "; echo \" status $?\""] end,
+            Ask = fun(Call) -> string:trim(os:cmd(lists:flatten(lists:join(" ", Words(Call))))) end,
+            ?assertEqual("ok status 0", Ask("caravan_cluster leave")),
+            _ = await(Other, left),
+            ?assertMatch({match, _}, re:run(Ask("erlang node"), lists:concat([Leaver, ".* status 0$"])))
+    end.
 
 a_node_that_is_stopped_leaves(Mesh) ->
     leaves(Mesh, fun(Node) -> ok = call(Node, init, stop, []) end).
