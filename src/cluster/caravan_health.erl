@@ -27,7 +27,9 @@
 %% ```
 %% {200, <<"text/plain; charset=utf-8">>, Body} = caravan_health:response(<<"/ready">>).
 %% '''
--spec response(Path :: binary()) -> {Status :: 200 | 404 | 503, ContentType :: binary(), Body :: binary()}.
+-spec response(Path :: binary() | string()) -> {Status :: 200 | 404 | 503, ContentType :: binary(), Body :: binary()}.
+response(Path) when is_list(Path) ->
+    response(unicode:characters_to_binary(Path));
 response(Path) ->
     {Status, ContentType, Body} = caravan_health_page:response(Path),
     {Status, ContentType, iolist_to_binary(Body)}.

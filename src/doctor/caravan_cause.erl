@@ -21,7 +21,7 @@ advice(configuration) -> "correct that value";
 advice(epmd_here) -> ["add ", caravan_tool:flags(caravan_tool:tool())];
 advice(epmd_twice) -> "set epmd_module in one place only: OTP ends the boot where both the flag and the kernel parameter say it";
 advice(epmd_there) -> "start that node with -start_epmd false and -epmd_module caravan_epmd, too";
-advice(port_taken) -> "give each node of this machine a port of its own, at the end of its name";
+advice(port_taken) -> "stop that, or give the node another port, at the end of its name";
 advice(spelling) -> "start the node under the name as DNS spells it: lower case, and no dot at the end";
 advice(dns_down) -> "see whether the nameserver runs and whether this machine may reach it, over UDP and over TCP";
 advice(dns_udp_only) -> "open TCP to the nameserver's port: answers over UDP are not known to be complete";
@@ -30,7 +30,7 @@ advice(no_records) -> "see whether the instances are registered and healthy, and
 advice(names) -> "see that node_name and node_basename give names of nodes for these records";
 advice(node_name) -> "set node_name of the topology to that, or start the nodes under the names that it gives now";
 advice(not_listed) -> "see under which port and address this node is registered: it must be those of its name";
-advice(basename) -> "set node_basename of the topology to what stands before the port in the names of the nodes";
+advice(basename) -> "give nodes of one service the same name before the port: rename the node, or set node_basename of the topology to all basenames";
 advice(other_name) -> "see under which port and address that node is registered";
 advice(this_node) -> "see under which port and address that node is registered: they are those of this node";
 advice(cookie) -> "give all nodes the same cookie (-setcookie, ~/.erlang.cookie, RELEASE_COOKIE)";
@@ -45,7 +45,9 @@ advice(no_node) -> "see which server listens there, and which port the node is r
 advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
 advice(silent) -> "see whether that node's VM hangs or is stopped";
 advice(not_allowed_here) -> "let this node allow that one (net_kernel:allow/1)";
-advice(left) -> "wait, or call caravan_cluster:reconnect/1";
+advice(left) -> "wait, or call caravan_cluster:reconnect/1 on this node";
+advice(others_left) -> "wait, or call caravan_cluster:reconnect/1 on the nodes that have left";
+advice(down) -> "start the node, and see what its boot says";
 advice(not_started) -> "start the application caravan: make it an application of the release that depends on it";
 advice(not_running) -> "see the log of the start of the node, and correct the options of those topologies";
 advice(not_connected) -> "wait for the next attempt, or call caravan_cluster:reconnect/1, and see what the log says of them";
@@ -82,10 +84,11 @@ part_of_host(Name) ->
 
 %% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. A node that
 %% DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
-%% under a wrong port.
+%% under a wrong port. That the node itself does not run counts where nothing else is wrong.
 -spec main([caravan_check:check()]) -> cause() | none.
 main(Checks) ->
-    main_of([{Step, Cause} || #{step := Step, cause := Cause} <- Checks]).
+    {Down, Others} = lists:partition(fun({_Step, #{name := Name}}) -> Name =:= down end, [{Step, Cause} || #{step := Step, cause := Cause} <- Checks]),
+    main_of(Others ++ Down).
 
 main_of([]) -> none;
 main_of([{_, _} | Faults] = All) when Faults =/= [] ->
@@ -97,7 +100,8 @@ main_of(All) ->
     first(All).
 
 first([{peer, _} | _] = Faults) -> most_frequent(of_peers(Faults));
-first([{self, #{name := not_listed} = Cause} | Others]) -> first_of([Peer || #{name := Name} = Peer <- of_peers(Others), Name =/= nothing_listens], Cause);
+first([{self, #{name := not_listed} = Cause} | Others]) ->
+    first_of([Peer || #{name := Name} = Peer <- of_peers(Others), Name =/= nothing_listens, Name =/= this_node], Cause);
 first([{_Step, Cause} | _]) -> Cause.
 
 of_peers(Faults) -> [Cause || {peer, Cause} <- Faults].

@@ -82,4 +82,4 @@ type_of(Ip) when tuple_size(Ip) =:= 8 -> "AAAA".
 word(Type) -> string:uppercase(atom_to_list(Type)).
 
 complete(true) -> "complete";
-complete(false) -> "incomplete".
+complete(false) -> "not known to be complete".

@@ -55,6 +55,8 @@
     handshake := boolean(),
     cookie := {ok, caravan_doctor_cookie:cookie()} | {error, unicode:chardata()},
     method := caravan_diagnosis:method(),
+    %% Whether the node itself runs with another cookie than that one.
+    own_refuses := boolean(),
     %% Keys of the configuration in whose place the options stand.
     given := [caravan_config:key()],
     deadline := integer(),
@@ -115,7 +117,7 @@ options() ->
         {query, {default, none}, caravan_option:text()},
         {node_basename, {default, default}, Passed},
         {node_name, {default, default}, Passed},
-        {record, {default, srv}, caravan_option:one_of([srv, a, aaaa, addresses])},
+        {record, {default, default}, caravan_option:or_default(caravan_option:one_of([srv, a, aaaa, addresses]))},
         {nameservers, {default, default}, Passed},
         {handshake, {default, true}, caravan_option:boolean()},
         {cookie_file, {default, none}, caravan_option:text()},
@@ -157,7 +159,7 @@ status(_Cause, _Checks) ->
     fault.
 
 peers([]) -> true;
-peers(States) -> lists:any(fun(State) -> State =/= not_looked_at end, States).
+peers(States) -> not lists:member(unknown, States) andalso lists:any(fun(State) -> State =/= not_looked_at end, States).
 
 %% Without the library nobody knows what a name stands for.
 rest(false, _Options, _Deadline, Library) ->
@@ -165,13 +167,13 @@ rest(false, _Options, _Deadline, Library) ->
 rest(true, Options, Deadline, Library) ->
     ok = start_tls(caravan_tls_probe:is_used() andalso not is_alive()),
     Context = context(Options, Deadline),
-    {Cookie, Method} = step_with(cookie, fun caravan_doctor_cookie:look/1, challenge, Context, Deadline),
+    {Cookie, Found} = step_with(cookie, fun caravan_doctor_cookie:look/1, #{}, Context, Deadline),
     lists:append([
         Library,
         step(flags, fun caravan_doctor_local:flags/1, Context, Deadline),
         step(node, fun caravan_doctor_local:node/1, Context, Deadline),
         Cookie,
-        of_topologies(Context#{method => Method}, Deadline)
+        of_topologies(maps:merge(Context, Found), Deadline)
     ]).
 
 of_topologies(#{topologies := {error, Error}}, _Deadline) ->
@@ -216,6 +218,7 @@ context(#{handshake := Handshake, cookie_file := CookieFile} = Options, Deadline
         handshake => Handshake,
         cookie => caravan_doctor_cookie:find(Mode, CookieFile),
         method => challenge,
+        own_refuses => false,
         given => given(Options),
         deadline => Deadline,
         answers => [],
@@ -256,9 +259,28 @@ first_name([]) ->
 topologies(#{query := none}) -> running_or_configured(caravan_topology_registry:names());
 topologies(#{query := Query} = Options) -> checked([{doctor, asked(Query, Options)}]).
 
+%% A topology of the configuration with this query has options that are no others here, unless they are given.
 asked(Query, Options) ->
     Given = maps:filter(fun(_Key, Value) -> Value =/= default end, maps:with([node_basename, node_name, record, nameservers], Options)),
-    maps:to_list(Given#{query => Query}).
+    maps:to_list(maps:merge(of_same_query(Query, caravan_config:value(topologies)), Given#{query => Query})).
+
+of_same_query(Query, {ok, Topologies}) ->
+    Keys = [node_basename, node_name, record, nameservers, transport],
+    case [maps:with(Keys, maps:from_list(as_list(Configured))) || {_Name, Configured} <- Topologies, is_of_query(Query, Configured)] of
+        [Same | _] -> Same;
+        [] -> #{}
+    end;
+of_same_query(_Query, {error, _}) ->
+    #{}.
+
+is_of_query(Query, Configured) ->
+    case caravan_cluster:check_options(caravan_topology_options:with_name(doctor, Configured)) of
+        {ok, #{queries := Queries}} -> lists:keymember(Query, 1, Queries);
+        _ -> false
+    end.
+
+as_list(Options) when is_map(Options) -> maps:to_list(Options);
+as_list(Options) -> Options.
 
 running_or_configured([]) -> configured(caravan_config:value(topologies));
 %% The step `topology' tells of one that does not answer.

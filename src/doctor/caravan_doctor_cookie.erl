@@ -34,10 +34,12 @@ first([]) -> guessed(lists:dropwhile(fun({_, Cookie}) -> Cookie =:= nocookie end
 guessed([{File, Cookie} | _]) -> #{cookie => Cookie, source => {file, File}, certainty => guess};
 guessed([]) -> #{cookie => nocookie, source => none, certainty => guess}.
 
-%% The second one is read from OTP 24 on.
+%% The second one is read from OTP 24 on. Without a home there is neither.
 files_of_otp() ->
-    [filename:join(Home, ".erlang.cookie") || {ok, [[Home | _] | _]} <- [init:get_argument(home)]]
-        ++ [filename:join(filename:basedir(user_config, "erlang"), ".erlang.cookie")].
+    [
+        filename:join(Directory, ".erlang.cookie")
+     || {ok, [[Home | _] | _]} <- [init:get_argument(home)], Directory <- [Home, filename:basedir(user_config, "erlang")]
+    ].
 
 %% `-setcookie Node Cookie' is that of one node.
 of_flag({ok, Flags}) -> hd([as_cookie(Cookie) || [Cookie] <- Flags] ++ [nocookie]);
@@ -62,42 +64,47 @@ as_cookie(_Text) -> nocookie.
 
 %% What there is to say of the cookie, and the method to go on with. From outside the node is asked first, where it runs: whether it
 %% accepts the cookie is known of nothing else.
--spec look(caravan_doctor:context()) -> {[caravan_check:check()], caravan_diagnosis:method()}.
+-spec look(caravan_doctor:context()) -> {[caravan_check:check()], #{method := caravan_diagnosis:method(), own_refuses => boolean()}}.
 look(#{handshake := false}) ->
-    {[caravan_check:note(cookie, "", "handshakes are not finished (--no-handshake): whether the cookie is the same stays unknown", [])], challenge};
+    {[caravan_check:note(cookie, "", "it is not compared (--no-handshake)", [])], #{method => challenge}};
 look(#{cookie := {error, Text}}) ->
-    {[caravan_check:unknown(cookie, "", "~ts", [Text])], challenge};
+    {[caravan_check:unknown(cookie, "", "~ts", [Text])], #{method => challenge}};
 look(#{cookie := {ok, #{cookie := nocookie}}}) ->
-    {[caravan_check:unknown(cookie, "", "none is known: give --cookie-file FILE", [])], challenge};
+    {[caravan_check:unknown(cookie, "", "none is known: give --cookie-file FILE", [])], #{method => challenge}};
 look(#{mode := inside, own := Own, cookie := {ok, #{cookie := Cookie}}}) ->
-    {[], caravan_diagnosis:whole_handshake(Own, Cookie)};
-look(#{mode := outside, own := none, cookie := {ok, #{cookie := Cookie} = Found}}) ->
-    {[taken(Found)], caravan_diagnosis:whole_handshake(<<"node@localhost">>, Cookie)};
+    {[], #{method => caravan_diagnosis:whole_handshake(Own, Cookie)}};
+look(#{mode := outside, own := none, cookie := {ok, Found}}) ->
+    {[taken(Found)], #{method => method(<<"node@localhost">>, Found)}};
 look(#{mode := outside, own := Own, cookie := {ok, #{cookie := Cookie} = Found}}) ->
-    Method = caravan_diagnosis:whole_handshake(Own, Cookie),
-    of_own(own_result(Own, Method), Own, Found, Method).
+    of_own(own_result(Own, caravan_diagnosis:whole_handshake(Own, Cookie)), Own, Found).
+
+%% What may be the cookie of somebody else is not shown to other nodes: that they refuse it would tell nothing, and they log an error.
+method(_Own, #{certainty := guess}) -> challenge;
+method(Own, #{cookie := Cookie}) -> caravan_diagnosis:whole_handshake(Own, Cookie).
 
 own_result(Own, Method) ->
     Deadline = erlang:monotonic_time(millisecond) + ?ANSWER_MS,
     case caravan_task:call(fun() -> caravan_diagnosis:examine(Own, Method) end, Deadline) of
         {ok, #{result := Result}} -> Result;
-        _TimeoutOrRaised -> unknown
+        timeout -> timeout;
+        _Raised -> unknown
     end.
 
-of_own(proven, Own, #{source := Source}, Method) ->
-    {[caravan_check:ok(cookie, "", "that of ~ts, and ~ts has it", [format(Source), Own])], Method};
-%% A wrong cookie proves nothing of others, and each of them would log a line.
-of_own(cookie, Own, #{source := Source}, _Method) ->
-    {[caravan_check:unknown(cookie, "", "~ts is running with another cookie than that of ~ts: give its own with --cookie-file FILE", [
-        Own, format(Source)
-    ])], challenge};
-of_own(_NotKnown, _Own, Found, Method) ->
-    {[taken(Found)], Method}.
+of_own(proven, Own, #{source := Source, cookie := Cookie}) ->
+    {[caravan_check:ok(cookie, "", "that of ~ts, and ~ts has it", [format(Source), Own])], #{method => caravan_diagnosis:whole_handshake(Own, Cookie)}};
+%% Whose cookie is the odd one the others tell.
+of_own(cookie, Own, #{source := Source} = Found) ->
+    {[caravan_check:unknown(cookie, Own, "it runs with another cookie than that of ~ts", [format(Source)])], #{method => method(Own, Found), own_refuses => true}};
+of_own(timeout, Own, Found) ->
+    Text = [Own, " accepts connections, and does not answer"],
+    {[taken(Found), caravan_check:fault(cookie, Own, "it accepts connections, and does not answer", caravan_cause:new(silent, Text))], #{method => method(Own, Found)}};
+of_own(_NotKnown, Own, Found) ->
+    {[taken(Found)], #{method => method(Own, Found)}}.
 
 taken(#{source := Source, certainty := certain}) ->
     caravan_check:ok(cookie, "", "that of ~ts", [format(Source)]);
 taken(#{source := Source, certainty := guess}) ->
-    caravan_check:note(cookie, "", "that of ~ts, as nothing says another one; --cookie-file FILE gives that of the node", [format(Source)]).
+    caravan_check:note(cookie, "", "that of ~ts is not compared, as the node may have another one (--cookie-file FILE)", [format(Source)]).
 
 format(this_node) -> "this node";
 format(setcookie) -> "-setcookie";

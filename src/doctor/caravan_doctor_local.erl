@@ -194,7 +194,16 @@ held(Own, Port, {ok, #{command := _} = Holder}) ->
         _AnotherServer -> taken(Own, Port, {ok, Holder})
     end;
 held(Own, Port, _Unknown) ->
-    caravan_check:note(node, Own, "nothing is seen to listen on ~b on this machine", [Port]).
+    unless_answers(caravan_diagnosis:examine(Own, challenge), Own, Port).
+
+%% Of another user, or of another process namespace.
+unless_answers(#{result := {unreachable, econnrefused, _}}, Own, Port) ->
+    Text = io_lib:format("~ts does not run: nothing listens on port ~b of this machine", [Own, Port]),
+    caravan_check:fault(node, Own, io_lib:format("it does not run: nothing listens on ~b on this machine", [Port]), caravan_cause:new(down, Text));
+unless_answers(#{result := reachable}, Own, Port) ->
+    caravan_check:ok(node, Own, "it answers on ~b", [Port]);
+unless_answers(_Other, Own, Port) ->
+    caravan_check:note(node, Own, "nobody is seen to listen on ~b on this machine", [Port]).
 
 taken(Own, Port, Holder) ->
     Text = io_lib:format("port ~b of ~ts is taken: ~ts listens there", [Port, Own, caravan_port_holder:format(Holder)]),

@@ -75,11 +75,18 @@ listed(false, [], Own, Names, #{topologies := Topologies}) ->
     unlisted(template_of_own(Own, Topologies), Own, Names).
 
 unlisted(none, Own, Names) ->
-    Instead = instead([Name || Name <- Names, host(Name) =:= host(Own)]),
-    [caravan_check:fault(self, Own, ["DNS does not list it", Instead], caravan_cause:new(not_listed, ["DNS does not list this node, ", Own, Instead]))];
+    unlisted_here([Name || Name <- Names, host(Name) =:= host(Own), caravan_nif:dist_port(Name) =:= caravan_nif:dist_port(Own)], Own, Names);
 unlisted(Template, Own, _Names) ->
     Text = ["the records of DNS give the name of this node, ", Own, ", with node_name ", $", Template, $", ", and other names with what is set"],
     [caravan_check:fault(self, Own, Text, caravan_cause:new(node_name, Text))].
+
+%% Its place under another basename.
+unlisted_here([Name | _], Own, _Names) ->
+    Text = ["the node at the address and port of ", Name, " is this one, which is called ", Own],
+    [caravan_check:fault(self, Own, Text, caravan_cause:new(basename, Text))];
+unlisted_here([], Own, Names) ->
+    Instead = instead([Name || Name <- Names, host(Name) =:= host(Own)]),
+    [caravan_check:fault(self, Own, ["DNS does not list it", Instead], caravan_cause:new(not_listed, ["DNS does not list this node, ", Own, Instead]))].
 
 %% The template, of those that are usual, which makes the name of this node of what DNS says.
 template_of_own(Own, Topologies) ->

@@ -12,7 +12,7 @@
 -define(MAX_ASKED, 16).
 
 -spec peers(caravan_doctor:context()) -> [caravan_check:check()].
-peers(#{mode := Mode, names := Names, own := Own, cookie := Cookie, deadline := Deadline, method := Method}) ->
+peers(#{mode := Mode, names := Names, own := Own, own_refuses := OwnRefuses, deadline := Deadline, method := Method}) ->
     Connected = [atom_to_binary(Node) || Node <- nodes(connected)],
     Others = [Name || Name <- Names, Own =:= none orelse not caravan_discovery:is_own_name(Name, Own)],
     {Up, NotUp} = lists:partition(fun(Name) -> lists:member(Name, Connected) end, Others),
@@ -20,17 +20,26 @@ peers(#{mode := Mode, names := Names, own := Own, cookie := Cookie, deadline := 
     {Missing, Out} = lists:partition(fun({_Name, KeptOut}) -> KeptOut =:= none end, [{Name, caravan_why:kept_out(Name, Statuses)} || Name <- NotUp]),
     [caravan_check:ok(peer, Name, "connected", []) || Name <- Up]
         ++ [caravan_check:note(peer, Name, "~ts", [caravan_diagnosis:format(KeptOut)]) || {Name, KeptOut} <- Out]
-        ++ of_guess(Cookie, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names)).
+        ++ of_odd_one(OwnRefuses, Own, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names)).
 
-%% That a node refuses what may be the cookie of somebody else is no fault of it.
-of_guess({ok, #{certainty := guess}}, Checks) -> [of_guess(Check) || Check <- Checks];
-of_guess(_Certain, Checks) -> Checks.
+%% The node itself refuses the cookie that it should have. Where others have it, the node is the odd one; where all refuse it, it is the
+%% wrong one, and that of somebody else.
+of_odd_one(false, _Own, Checks) ->
+    Checks;
+of_odd_one(true, Own, Checks) ->
+    case [Proven || #{state := ok, facts := #{cookie := _}} = Proven <- Checks] of
+        [] -> [refuses_too(Check) || Check <- Checks];
+        [_ | _] = Proven -> Checks ++ [odd_one(Own, length(Proven))]
+    end.
 
-of_guess(#{cause := #{name := cookie}, subject := Name} = Check) ->
-    (caravan_check:unknown(peer, Name, "it answers under that name, and refuses the cookie that the doctor has found, which may be another one than that of "
-        "the node", []))#{facts => maps:get(facts, Check)};
-of_guess(Check) ->
+refuses_too(#{cause := #{name := cookie}, subject := Name, facts := Facts}) ->
+    (caravan_check:unknown(peer, Name, "it answers under that name, and refuses that cookie, too", []))#{facts => Facts};
+refuses_too(Check) ->
     Check.
+
+odd_one(Own, Count) ->
+    Text = io_lib:format("~ts runs with another cookie than it should have by its files; ~b other nodes have that one", [Own, Count]),
+    caravan_check:fault(peer, Own, Text, caravan_cause:new(cookie, Text)).
 
 statuses(outside) -> [];
 statuses(inside) -> caravan_why:statuses().
@@ -79,7 +88,7 @@ cookie_for(Name) ->
 
 seen(Name, {ok, {#{result := Result} = Examination, _Hint}}) when Result =:= proven; Result =:= reachable ->
     Check = caravan_check:ok(peer, Name, "~ts~ts", [place(Examination), caravan_diagnosis:format(Result)]),
-    Check#{facts => facts(Examination)};
+    Check#{facts => cookie(Result, facts(Examination))};
 seen(Name, {ok, {#{result := Reason} = Examination, {Cause, Hint}}}) ->
     Text = [caravan_diagnosis:format(Reason), "; ", Hint],
     (caravan_check:fault(peer, Name, Text, caravan_cause:new(Cause, [Name, ": ", Text])))#{facts => facts(Examination)};
@@ -92,6 +101,9 @@ seen(Name, Failure) ->
     caravan_check:unknown(peer, Name, "~0tp", [Failure]).
 
 place(#{address := Ip, port := Port}) -> io_lib:format("~ts, port ~b: ", [inet:ntoa(Ip), Port]).
+
+cookie(proven, Facts) -> Facts#{cookie => <<"same">>};
+cookie(reachable, Facts) -> Facts.
 
 facts(Examination) ->
     maps:map(fun fact/2, maps:with([address, port, name_there, flags], Examination)).

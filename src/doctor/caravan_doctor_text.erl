@@ -76,20 +76,23 @@ code(_NotKnown) -> "2".
 last_line(#{cause := #{text := Text, advice := Advice}}, Form) ->
     [paint(fault, "cause:", Form), " ", one_line(Text), "\n   do: ", one_line(Advice)];
 last_line(#{status := unknown, checks := Checks}, _Form) ->
-    nothing(not_looked_at(Checks));
+    not_known(length([Check || #{step := peer, state := unknown} = Check <- Checks]), not_looked_at(Checks));
 last_line(#{status := ok, checks := Checks}, Form) ->
-    [paint(ok, "no fault found", Form), unproven([Check || #{step := peer, state := State} = Check <- Checks, State =:= unknown]), left(not_looked_at(Checks))].
+    [paint(ok, "no fault found", Form), uncompared(Checks), left(not_looked_at(Checks))].
 
 not_looked_at(Checks) ->
     length([Check || #{state := not_looked_at} = Check <- Checks]).
 
+not_known(0, NotLookedAt) -> nothing(NotLookedAt);
+not_known(1, _NotLookedAt) -> "no fault found, but one node could not be judged";
+not_known(Count, _NotLookedAt) -> io_lib:format("no fault found, but ~b nodes could not be judged", [Count]).
+
 nothing(0) -> "nothing to look at: give --query NAME, or the sys.config of the node";
 nothing(_Some) -> "could not look: there was no time; --timeout MS gives more".
 
-%% A cookie by guess that a node refuses is a fault of the guess, or one of the node.
-unproven([]) -> "";
-unproven([_]) -> ", but one node could not be judged";
-unproven(Unknown) -> io_lib:format(", but ~b nodes could not be judged", [length(Unknown)]).
+%% It is the most frequent cause, and was not looked at.
+uncompared(Checks) ->
+    [", but the cookie was not compared" || [note] =:= [State || #{step := cookie, state := State} <- Checks]].
 
 left(0) -> "";
 left(Count) -> io_lib:format("; ~b not looked at, as there was no time (--timeout MS)", [Count]).

@@ -85,7 +85,7 @@ alone(_Status) ->
 
 why_alone([], Wanted, Left, _Failing) ->
     Seconds = lists:max([maps:get(Node, Left) || Node <- Wanted]) div 1000,
-    {left, io_lib:format("the other nodes have left the cluster, for ~b s more: ~ts", [Seconds, lists:join(", ", [atom_to_binary(Node) || Node <- Wanted])])};
+    {others_left, io_lib:format("the other nodes have left the cluster, for ~b s more: ~ts", [Seconds, lists:join(", ", [atom_to_binary(Node) || Node <- Wanted])])};
 why_alone(_NotLeft, Wanted, _Left, Failing) ->
     {not_connected, [io_lib:format("none of the wanted nodes is connected, of which there are ~b", [length(Wanted)]) | a_failure(lists:sort(maps:to_list(Failing)))]}.
 

@@ -24,5 +24,9 @@ the_script_looks_a_name_up_test_() ->
         ?assertMatch({0, <<"_app._tcp.test 30 IN SRV 1 1 4370 127.0.0.1", _/binary>>}, caravan_test_setups:command(Arguments)),
         ?assertMatch({2, <<"usage: caravan doctor", _/binary>>}, caravan_test_setups:command([])),
         ?assertMatch({2, _}, caravan_test_setups:command(["doctor", "--vm-args", "/nowhere"])),
+        caravan_test_directory:with(fun(Directory) ->
+            Template = caravan_test_directory:write(filename:join(Directory, "vm.args.src"), "## ${A}\n-name app-${PORT}@127.0.0.1\n"),
+            ?assertMatch({2, <<"caravan: ", _/binary>>}, caravan_test_setups:command(["doctor", "--vm-args", Template]))
+        end),
         ok = caravan_dns_server:stop(Server)
     end}.
