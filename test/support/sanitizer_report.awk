@@ -1,5 +1,6 @@
 # Reads what AddressSanitizer has written in VMs, and prints what is wrong with us: an error, whoever made it, and leaks with one of our
-# frames. Exits with 1 if there is any. A report of leaks has an empty line after each of them.
+# frames. Exits with 1 if there is any, or no report at all: each VM has leaks of its own, so that then none had the sanitizer. A report of
+# leaks has an empty line after each of them.
 /ERROR: AddressSanitizer|runtime error:|AddressSanitizer: CHECK failed/ { is_error = 1 }
 /ERROR: LeakSanitizer/ { reports++; is_error = 0 }
 is_error { print; bad = 1; next }
@@ -14,6 +15,10 @@ is_block && /^$/ {
   }
 }
 END {
+  if (!reports) {
+    print "no VM has run under AddressSanitizer"
+    exit 1
+  }
   printf "%d processes with leaks, %d leaks%s\n", reports, leaks, bad ? ", and those or errors above are ours" : ", none of them ours"
   exit bad
 }
