@@ -25,6 +25,11 @@ every_event_has_a_line_that_names_its_facts_test_() ->
         ]
     ].
 
+it_starts_with_what_it_needs_test() ->
+    ?assertEqual({ok, [caravan]}, caravan:start()),
+    ?assertEqual({ok, []}, caravan:start()),
+    ok = application:stop(caravan).
+
 %% As when a filter of a handler has taken keys out.
 a_report_without_its_facts_has_a_line_test_() ->
     [

@@ -78,3 +78,8 @@ an_exit_reason_from_outside_is_no_result_test() ->
     ?assertEqual({exit, {caravan_task, {ok, forged}}}, caravan_task:call(Forge, in(?GUARD_MS))),
     Task = caravan_task:start(Forge, ?GUARD_MS),
     ?assertEqual({exit, {caravan_task, {ok, forged}}}, next_result(#{caravan_task:reference(Task) => Task})).
+
+%% What is raised by hand may have any stack.
+an_undefined_function_has_its_name_where_the_stack_says_it_test() ->
+    [?assertEqual({raised, {error, Expected}}, caravan_task:call(fun() -> erlang:raise(error, undef, Stack) end, in(?GUARD_MS)))
+     || {Expected, Stack} <- [{{undef, {m, f, 2}}, [{m, f, 2, []}]}, {{undef, {m, f, 1}}, [{m, f, [a], []}]}, {undef, []}]].

@@ -313,7 +313,20 @@ every_event_has_a_line_test_() ->
             {health_not_listening, #{reason => eaddrinuse, holder => {ok, #{os_pid => "12", command => "nginx"}}}, ["nginx", "12"]},
             {health_crashed, #{reason => killed}, [killed]}
         ]
-    ] ++ [?_assertMatch({"caravan" ++ _, [_]}, caravan_health:format(#{event => health_listening}))].
+    ] ++ [?_assertMatch({"caravan" ++ _, [_]}, caravan_health:format(#{event => health_listening})),
+          ?_assertEqual("caravan: the health of this node is told at nonsense port 1 (health)", lists:flatten(told(nonsense))),
+          ?_assertEqual("caravan: the health of this node is told at ::1 port 1 (health)", lists:flatten(told({0, 0, 0, 0, 0, 0, 0, 1})))].
+
+told(Ip) ->
+    {Format, Arguments} = caravan_health:format(#{event => health_listening, ip => Ip, port => 1}),
+    io_lib:format(Format, Arguments).
+
+what_is_unknown_crashes_nothing_test() ->
+    {ok, Pid} = caravan_health:start_link(),
+    ok = gen_server:cast(Pid, unknown),
+    Pid ! unknown,
+    ?assertEqual({error, unknown_request}, gen_server:call(Pid, unknown)),
+    ok = gen_server:stop(Pid).
 
 bad_values_test_() ->
     [

@@ -117,3 +117,42 @@ the_ttl_of_an_address_that_is_looked_up_counts(_Server) ->
     ok = caravan_dns_server:put(Server, "n2.test", a, [{a, 60, {10, 0, 0, 3}}]),
     ?assertMatch(#{endpoints := [_, _], ttl := 3, complete := true}, poll(Server, #{})),
     ok = caravan_dns_server:stop(Server).
+
+what_the_default_resolver_is_asked_over_test_() ->
+    [{lists:flatten(io_lib:format("~0p", [Value])), fun() ->
+        with_key(resolver, Value, fun() ->
+            ?assertEqual(Expected, caravan_poll:transports(#{transport => default, record => srv, resolver => default}))
+        end)
+     end}
+     || {Expected, Value} <- [{[tcp], #{transport => tcp}}, {[udp], [{transport, udp}]}, {[udp, tcp], #{}}, {unknown, nonsense}]].
+
+a_value_that_is_not_allowed_says_no_nameserver_test() ->
+    with_key(nameservers, nonsense, fun() ->
+        ?assertMatch({none, _}, caravan_poll:nameservers(#{queries => [<<"a.test">>], dns_client => default, nameservers => default, resolver => default}))
+    end).
+
+with_key(Key, Value, Test) ->
+    ok = application:set_env(caravan, Key, Value),
+    try
+        Test()
+    after
+        ok = application:unset_env(caravan, Key)
+    end.
+
+%% A client of the user's that is ended hears nothing of it, and other messages are none of the poll's.
+a_client_that_is_not_waited_for_any_more_test() ->
+    Test = self(),
+    {module, poll_client} = code:load_binary(poll_client, "", client()),
+    Poll = caravan_poll:start(#{dns_client => poll_client, query => Test, timeout => default}),
+    Client = receive {asked, Pid} -> Pid after ?HANG_GUARD -> error(not_asked) end,
+    Monitor = monitor(process, Client),
+    ?assertEqual(ignore, caravan_poll:handle_info({make_ref(), another}, Poll)),
+    ok = caravan_poll:cancel(Poll),
+    receive {'DOWN', Monitor, process, Client, _} -> ok after ?HANG_GUARD -> error(still_there) end,
+    true = code:delete(poll_client).
+
+client() ->
+    Lines = ["-module(poll_client).", "-export([get_nodes/1]).", "get_nodes(Test) -> Test ! {asked, self()}, receive after infinity -> ok end."],
+    Forms = [begin {ok, Tokens, _} = erl_scan:string(Line), {ok, Form} = erl_parse:parse_form(Tokens), Form end || Line <- Lines],
+    {ok, poll_client, Binary} = compile:forms(Forms),
+    Binary.

@@ -235,7 +235,7 @@ unknown_calls_and_casts_crash_nothing(Server) ->
         begin
             ?assertEqual({error, unknown_request}, gen_server:call(Process, unknown)),
             ok = gen_server:cast(Process, unknown),
-            Process ! unknown,
+            _ = [Process ! Message || Message <- [unknown, {'DOWN', make_ref(), process, self(), crashed}, {timeout, make_ref(), {restart, nobody}}]],
             ?assertEqual({error, unknown_request}, gen_server:call(Process, unknown))
         end
      || Process <- [Pid, caravan_topologies]

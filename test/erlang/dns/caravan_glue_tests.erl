@@ -73,4 +73,5 @@ target(Answer, N) ->
 without_the_table_nothing_is_known_and_nothing_fails() ->
     ?assertEqual(undefined, ets:whereis(caravan_glue)),
     ok = caravan_glue:learn(answer(#{<<"n1.test">> => [{10, 0, 0, 1}]})),
-    ?assertEqual([], caravan_glue:addresses("n1.test", inet)).
+    ?assertEqual([], caravan_glue:addresses("n1.test", inet)),
+    ?assertNot(caravan_glue:lacks("n1.test", inet)).

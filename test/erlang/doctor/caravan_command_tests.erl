@@ -91,6 +91,49 @@ the_nodes_of_another_machine_say_their_names_test_() ->
         end)
     end}.
 
+%% What others than nodes answer, each on a port of its own.
+others_than_nodes_are_told_apart_test_() ->
+    {timeout, 60, [{Expected, fun() ->
+        ok = caravan_nif:load(),
+        {ok, Listen} = gen_tcp:listen(0, [binary, {active, false}, {ip, {127, 0, 0, 1}}]),
+        {ok, Port} = inet:port(Listen),
+        Server = spawn_link(fun() ->
+            {ok, Socket} = gen_tcp:accept(Listen),
+            {ok, _} = gen_tcp:recv(Socket, 2),
+            ok = gen_tcp:send(Socket, Said),
+            receive stop -> ok end
+        end),
+        Arguments = ["names", "127.0.0.1", "--ports", integer_to_list(Port)],
+        {Status, Text} = run(Arguments ++ Json),
+        ?assertEqual({1, {match, Expected}}, {Status, match_of(re:run(Text, Expected), Expected)}),
+        Server ! stop,
+        ok = gen_tcp:close(Listen)
+     end}
+     || {Expected, Said, Json} <- [
+            {"it speaks TLS, and says no name", <<21, 3, 3, 2:16, 2, 10>>, []},
+            {"no Erlang node", <<"HTTP/1.1 400 Bad Request\r\n">>, []},
+            {"it accepts, and says nothing", <<12:16, "snot_allowed">>, []},
+            {"\"name\":null", <<"HTTP/1.1 400 Bad Request\r\n">>, ["--json"]}
+        ]]}.
+
+match_of({match, _}, Expected) -> {match, Expected};
+match_of(nomatch, _Expected) -> nomatch.
+
+addresses_of_both_families_and_no_records_are_printed_test() ->
+    with_server(fun(Server, Nameserver) ->
+        ok = caravan_dns_server:put(Server, "a.test", aaaa, [{aaaa, 20, {16#fd00, 0, 0, 0, 0, 0, 0, 1}}]),
+        {0, Text} = run(["dig", "a.test", "aaaa", "--nameserver", Nameserver]),
+        ?assertMatch(<<"a.test 20 IN AAAA fd00::1\n", _/binary>>, Text),
+        {0, Json} = run(["dig", "a.test", "aaaa", "--nameserver", Nameserver, "--json"]),
+        ?assertMatch({_, _}, binary:match(Json, <<"\"address\":\"fd00::1\"">>)),
+        {1, None} = run(["dig", "none.test", "a", "--nameserver", Nameserver, "--json"]),
+        ?assertMatch({_, _}, binary:match(None, <<"\"error\":\"nxdomain\"">>)),
+        ok = application:set_env(caravan, nameservers, [Nameserver]),
+        {1, Asked} = run(["dig", "none.test", "a"]),
+        ok = application:unset_env(caravan, nameservers),
+        ?assertMatch({_, _}, binary:match(Asked, list_to_binary(["asked: ", Nameserver])))
+    end).
+
 records_that_give_no_name_are_named_test() ->
     with_server(fun(Server, Nameserver) ->
         ok = caravan_dns_server:put(Server, "_app._tcp.test", srv, [

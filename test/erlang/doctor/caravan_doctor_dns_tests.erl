@@ -17,7 +17,8 @@ each_code_has_its_name(Server) ->
         end
      || {Expected, Reply} <- [
             {<<"NOERROR, 1 records, ">>, [{a, 1, {10, 0, 0, 1}}]}, {<<"FORMERR, ">>, formerr}, {<<"SERVFAIL, ">>, servfail}, {<<"NXDOMAIN, ">>, nxdomain},
-            {<<"NOTIMP, ">>, notimp}, {<<"REFUSED, ">>, refused}
+            {<<"NOTIMP, ">>, notimp}, {<<"REFUSED, ">>, refused},
+            {<<"RCODE 9, ">>, {raw, fun(<<Id:2/binary, _:2/binary, Rest/binary>>) -> <<Id/binary, 16#8189:16, Rest/binary>> end}}
         ]
     ].
 
@@ -81,6 +82,22 @@ several_topologies(Server) ->
                   #{state := fault, cause := #{name := no_records}}, #{state := fault, cause := #{name := dns_error}}], Checks),
     ?assertEqual([<<"no A records (nxdomain)", Asked/binary>>, <<"its A records cannot be looked up: servfail", Asked/binary>>],
                  [Seen || #{state := fault, seen := Seen} <- Checks]).
+
+who_was_asked_is_said_test_() ->
+    {setup, fun caravan_nif:load/0, [
+        {Expected, fun() ->
+            {ok, Default} = caravan_cluster:check_options(#{name => main, query => "a.test", node_basename => "app"}),
+            {ok, Closed} = caravan_dns:open(#{}),
+            ok = caravan_dns:close(Closed),
+            Options = case Changed of closed_resolver -> #{resolver => Closed, nameservers => default}; #{} -> Changed end,
+            {[#{seen := Seen}], _} = caravan_doctor_dns:answers(#{topologies => [{main, maps:merge(Default, Options)}]}),
+            ?assertMatch({match, _}, re:run(Seen, Expected))
+         end}
+     || {Expected, Changed} <- [
+            {"cannot be looked up: .*, asked: no_such_client$", #{dns_client => no_such_client}},
+            {"cannot be looked up: closed$", closed_resolver}
+        ]
+    ]}.
 
 poll_options(Server, Query) ->
     {ok, Options} = caravan_cluster:check_options(#{

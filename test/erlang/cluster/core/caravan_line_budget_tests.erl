@@ -43,3 +43,10 @@ one_more_comes_each_minute_and_twenty_at_most_test() ->
 without_an_event_nothing_is_due_test() ->
     ?assertEqual(none, caravan_line_budget:due_at(caravan_line_budget:new(0))),
     ?assertMatch({none, _}, caravan_line_budget:summary(?REFILL_MS, spent())).
+
+%% It is overdue when nobody has asked for it while the lines came back.
+a_summary_that_has_a_line_is_due_at_once_test() ->
+    {[false], State} = spend(1, 0, spent()),
+    {false, Filled} = caravan_line_budget:spend(kind, 3 * ?REFILL_MS, State),
+    ?assert(caravan_line_budget:due_at(Filled) =< 3 * ?REFILL_MS),
+    ?assertMatch({#{kind := 2}, _}, caravan_line_budget:summary(3 * ?REFILL_MS, Filled)).
