@@ -5,7 +5,8 @@
 
 -export_type([world/0, nodes/0]).
 
--type world() :: #{network := caravan_test_network:network(), server := pid()}.
+%% `topology': more options of the topologies.
+-type world() :: #{network := caravan_test_network:network(), server := pid(), topology => [{atom(), term()}]}.
 -type nodes() :: [{node(), Node :: pid()}].
 
 -define(HOST, "n.test").
@@ -41,10 +42,11 @@ boot_all(#{server := Server} = World, Names) ->
 
 %% @doc The same, where nodes know the DNS server by another address.
 -spec boot_all(world(), Nameserver :: string(), [node()]) -> nodes().
-boot_all(#{network := Network}, Nameserver, Names) ->
+boot_all(#{network := Network} = World, Nameserver, Names) ->
+    Topology = [{query, caravan_test_mesh:query()}, {node_basename, "app"} | maps:get(topology, World, [])],
     Flags = [
         "-caravan", "nameservers", term([Nameserver]),
-        "topologies", term([{app, [{query, caravan_test_mesh:query()}, {node_basename, "app"}]}]),
+        "topologies", term([{app, Topology}]),
         %% Several nodes share the machine.
         "+S", "1:1", "+SDcpu", "1:1", "+SDio", "1", "+A", "1", "+sbwt", "none"
     ],
