@@ -2,7 +2,7 @@
 %% are milliseconds since the schedule's start. Nodes are numbers from 1 on.
 -module(caravan_network_faults).
 
--export([draw/4, moments/1, active/2, link/2, answers/1, text/1, is_bystander/2, disturbs/1]).
+-export([draw/4, moments/1, active/2, link/2, answers/1, text/1, is_bystander/2, disturbs/1, silences/1]).
 
 -export_type([scheduled/0, fault/0, link/0, rule/0]).
 
@@ -143,6 +143,11 @@ is_bystander(_Place, _Fault) -> false.
 -spec disturbs(fault()) -> boolean().
 disturbs(Fault) ->
     not lists:member(element(1, Fault), [no_nameserver, answers, mtu, delay]).
+
+%% @doc Whether nothing may come over a connection, and nobody is told so.
+-spec silences(fault()) -> boolean().
+silences({refused, _, _}) -> false;
+silences(Fault) -> disturbs(Fault).
 
 %% @doc A fault in words.
 -spec text(fault()) -> iodata().
