@@ -185,7 +185,7 @@ defmodule Caravan.Cluster do
   port and address to the end of the handshake, and says which of them fails.
 
   It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of a
-  hidden node, whose name begins with `caravan-doctor`, with the default cookie, closed at once; where the
+  hidden node, whose name begins with `0-caravan-doctor`, with the default cookie, closed at once; where the
   cookie differs, the other node logs that. Any node may be asked for, of a topology or not.
 
   Returns a map with `:node`, `:result`, `:explanation` and, as far as they are known, `:address`,

@@ -328,7 +328,7 @@ status_of(_Pid, Name) -> call(Name, status).
 %% of them fails.
 %%
 %% It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of a hidden node, whose name begins
-%% with `caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that. Any node may be
+%% with `0-caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that. Any node may be
 %% asked for, of a topology or not. Error: the argument is no name of a node.
 %%
 %% `result' is `connected'; `proven': a node of that name with the same cookie answers, and is not connected; `reachable': a node of that
@@ -483,8 +483,8 @@ leave() ->
 leave(Name) ->
     ok = leave(Name, ?LEAVE_MS).
 
-%% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000. It says to all nodes that are connected that it
-%% goes, its topology connects to nobody, and it disconnects, within a second. The topologies of the others do not connect to this node
+%% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000, and for a second at least. It says to all nodes that are connected that it
+%% goes, its topology connects to nobody, and it disconnects, within a second, and again where a node connects that has not heard. The topologies of the others do not connect to this node
 %% until the time is over or it comes back by itself, and log one line at notice. This node connects again when the time is over, and
 %% after {@link reconnect/1}. Another call replaces the time. Exits with `noproc' if no topology of that name runs.
 %%

@@ -51,8 +51,8 @@
 -define(MAX_OWN_BYTES, 240).
 -define(CONNECT_TIMEOUT_MS, 1000).
 -define(ANSWER_TIMEOUT_MS, 2000).
-%% How often a node is asked that hangs up, and the longest pause before it is asked again.
--define(TRIES, 6).
+%% For how long a node is asked again that hangs up, and the longest pause before that.
+-define(TRIES_MS, 1000).
 -define(PAUSE_MS, 200).
 
 %% This name is an atom in every VM and no node's, so that asking under it makes no atom there, and takes the place of no connection that
@@ -211,17 +211,18 @@ connect(Ip, Port) ->
 
 %% A node takes one connection of a name at a time and hangs up on others, as on those of two nodes that ask it under the same name.
 shake_hands(IsTls, Socket, Seen, Host, Method) ->
-    again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, ?TRIES).
+    LastTry = erlang:monotonic_time(millisecond) + ?TRIES_MS,
+    again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, LastTry).
 
-again(#{result := {hung_up, Refusal}} = Result, _IsTls, Seen, _Host, _Method, 1) ->
-    Result#{result => refusal(Refusal, Seen)};
-again(#{result := {hung_up, _}}, IsTls, #{address := Ip, port := Port} = Seen, Host, Method, Tries) ->
+%% What listens there may take its time to hang up.
+again(#{result := {hung_up, Refusal}} = Result, IsTls, #{address := Ip, port := Port} = Seen, Host, Method, LastTry) ->
     timer:sleep(rand:uniform(?PAUSE_MS)),
-    case connect(Ip, Port) of
-        {ok, Socket} -> again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, Tries - 1);
+    case caravan_task:remaining(LastTry) > 0 andalso connect(Ip, Port) of
+        false -> Result#{result => refusal(Refusal, Seen)};
+        {ok, Socket} -> again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, LastTry);
         {error, Posix} -> Seen#{result => {unreachable, Posix, {Ip, Port}}}
     end;
-again(Result, _IsTls, _Seen, _Host, _Method, _Tries) ->
+again(Result, _IsTls, _Seen, _Host, _Method, _LastTry) ->
     Result.
 
 shake_hands_once(false, Socket, Seen, _Host, Method) ->
@@ -275,11 +276,13 @@ introduced(Connection, Seen, Method) ->
 
 %% The method that finishes the handshake: under a name that is the same each time that this node asks, so that the other node makes
 %% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see. `Own' is the name of the node
-%% that asks.
+%% that asks. Of two connections of one name that are being set up, net_kernel ends the first one where that name is not less than its own
+%% (`accept_pending'), and refuses the second one where it is: so a name that is less than those of nodes has the proof of the first asker
+%% never cut off, which would look like another cookie, and the second one told to come again.
 -spec whole_handshake(Own :: binary(), DefaultCookie :: atom()) -> method().
 whole_handshake(_Own, nocookie) -> challenge;
 whole_handshake(Own, Cookie) when byte_size(Own) > ?MAX_OWN_BYTES -> whole_handshake(<<"node@localhost">>, Cookie);
-whole_handshake(Own, Cookie) -> {prove, Cookie, <<"caravan-doctor-", Own/binary>>}.
+whole_handshake(Own, Cookie) -> {prove, Cookie, <<"0-caravan-doctor-", Own/binary>>}.
 
 asked_by(challenge) -> ?NOBODY;
 asked_by({challenge, AskedBy}) -> AskedBy;
@@ -340,7 +343,7 @@ format(this_node) -> "its address and port are those of this node, which has ano
 format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
 format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
 format(not_distributed) -> "this node is not distributed";
-format(not_listed) -> "it was connected, and the configured list_nodes does not have it";
+format(not_listed) -> "it was connected, and list_nodes does not have it";
 format(lost_soon) -> "its connections do not last";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);

@@ -75,12 +75,17 @@ challenge(Refusal) ->
 
 %% The name comes from the network, and is printed.
 introduced([_ | _] = Characters, Introduction) ->
-    case io_lib:printable_unicode_list(Characters) andalso lists:min(Characters) > $\s of
+    case io_lib:printable_unicode_list(Characters) andalso not lists:any(fun misleads/1, Characters) of
         true -> {ok, Introduction};
         false -> no_node
     end;
 introduced(_NoText, _Introduction) ->
     no_node.
+
+%% Spaces, and what turns the direction of the text around it (Unicode Standard Annex 9, section 2).
+misleads(Character) ->
+    Character =< $\s orelse Character =:= 16#61C orelse (Character >= 16#200B andalso Character =< 16#200F) orelse
+        (Character >= 16#2028 andalso Character =< 16#202E) orelse (Character >= 16#2066 andalso Character =< 16#2069).
 
 %% Finishes the handshake that ask/3 has begun. The node counts the one that asks as connected then, until the connection is closed. It
 %% logs a proof that is wrong.

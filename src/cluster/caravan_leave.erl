@@ -8,20 +8,16 @@
 %% For all of it.
 -define(WITHIN_MS, 1000).
 
-%% For the others to hear of it. Nodes without Caravan do not answer.
--define(HEARD_WITHIN_MS, 300).
-
-%% A message that somebody sends to this node connects it again, as those of `global' do where it is about to get to know a node. Who
-%% does so within this time is disconnected once more.
--define(SETTLED_AFTER_MS, 250).
-
 %% For how long the others leave a node alone that is stopped.
 -define(STOPPED_MS, 60000).
+
+%% Of a shorter time the others would hear when it is over.
+-define(AT_LEAST_MS, 1000).
 
 %% Leaves the clusters of all topologies of this node, or of one of them.
 -spec leave(all | atom(), Milliseconds :: pos_integer()) -> ok.
 leave(Topology, Milliseconds) ->
-    within_bound(fun(Deadline) -> go(Topology, Milliseconds, Deadline) end).
+    within_bound(fun(Deadline) -> go(Topology, max(?AT_LEAST_MS, Milliseconds), Deadline) end).
 
 %% Called when the application ends. Leaves when the node ends as well.
 -spec at_stop() -> ok.
@@ -54,42 +50,17 @@ within_bound(Fun) ->
 %% The topologies of this node first, so that none of them connects again.
 go(all, Milliseconds, Deadline) ->
     ok = caravan_topology:tell(all, {leave, Milliseconds, all}),
-    say_and_disconnect(Milliseconds, Deadline);
+    caravan_disconnect:all(Milliseconds, Deadline);
 go(Topology, Milliseconds, Deadline) ->
     Kept = caravan_topology_registry:listed_beside(Topology),
     case [Node || Node <- nodes(connected), lists:member(Node, Kept)] of
         [] ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, all}),
-            say_and_disconnect(Milliseconds, Deadline);
+            caravan_disconnect:all(Milliseconds, Deadline);
         _ ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, [Topology]}),
-            say([Topology], Milliseconds, Deadline)
+            caravan_disconnect:say([Topology], Milliseconds, Deadline)
     end.
-
-say_and_disconnect(Milliseconds, Deadline) ->
-    _ = net_kernel:monitor_nodes(true),
-    say_and_disconnect(erlang:function_exported(global, disconnect, 0), Milliseconds, Deadline).
-
-%% With one disconnect_node/1 after the other, `global' would tell each of them of the others that are lost, and they would
-%% disconnect from one another (prevent_overlapping_partitions).
-say_and_disconnect(true, Milliseconds, Deadline) ->
-    ok = say(all, Milliseconds, Deadline),
-    case apply(global, disconnect, []) of
-        [] -> ok;
-        [_ | _] -> await_newcomers(Milliseconds, Deadline)
-    end;
-say_and_disconnect(false, Milliseconds, Deadline) ->
-    say(all, Milliseconds, Deadline).
-
-await_newcomers(Milliseconds, Deadline) ->
-    receive
-        {nodeup, _} -> say_and_disconnect(true, Milliseconds, Deadline)
-    after min(?SETTLED_AFTER_MS, caravan_task:remaining(Deadline)) -> ok
-    end.
-
-say(Topologies, Milliseconds, Deadline) ->
-    Told = caravan_farewell:say(nodes(connected), Milliseconds, Topologies),
-    caravan_farewell:await(Told, min(Deadline, now_ms() + ?HEARD_WITHIN_MS)).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

@@ -320,6 +320,12 @@ act(list_nodes, #state{options = Options} = State) ->
 act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
     _ = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
     State;
+%% The connections of another topology stay.
+act({disconnect_again, Milliseconds}, #state{leaves = all} = State) ->
+    ok = caravan_disconnect:again(Milliseconds),
+    State;
+act({disconnect_again, _Milliseconds}, State) ->
+    State;
 act({publish, Names}, #state{options = #{name := Topology}} = State) ->
     ok = caravan_topology_registry:publish(Topology, nodes_of(Names)),
     State;

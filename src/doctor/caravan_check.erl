@@ -2,7 +2,7 @@
 %% What one step of the doctor has seen.
 -module(caravan_check).
 
--export([ok/4, note/4, fault/4, unknown/4, not_looked_at/2]).
+-export([ok/4, note/4, fault/4, unknown/4, not_looked_at/2, count/2]).
 
 -export_type([check/0, state/0, step/0]).
 
@@ -36,6 +36,11 @@ not_looked_at(Step, Subject) -> new(Step, not_looked_at, Subject, "not looked at
 
 -spec fault(step(), Subject :: unicode:chardata() | term(), Seen :: unicode:chardata(), caravan_cause:cause()) -> check().
 fault(Step, Subject, Seen, Cause) -> (new(Step, fault, Subject, "~ts", [Seen]))#{cause => Cause}.
+
+%% So many of what the word names.
+-spec count(non_neg_integer(), Word :: string()) -> iodata().
+count(1, Word) -> ["1 ", Word];
+count(Count, Word) -> [integer_to_list(Count), $\s, Word, $s].
 
 new(Step, State, Subject, Format, Arguments) ->
     #{step => Step, state => State, subject => text("~ts", [Subject]), seen => text(Format, Arguments)}.

@@ -49,8 +49,8 @@ answer(#{records := Records, addresses := Addresses, ttl := Ttl, complete := Com
         [record(Name, Record) || Record <- Records],
         [io_lib:format("~n;; addresses that came along~n", []) || map_size(Addresses) > 0],
         [address(Target, maps:get(Target, Ttls, 0), Ip) || {Target, Ips} <- lists:sort(maps:to_list(Addresses)), Ip <- Ips],
-        io_lib:format("~n;; ~ts ~ts: ~b records, ~ts, TTL ~b s, ~.1f ms~n", [
-            Name, word(Type), length(Records), complete(Complete), Ttl, Took / 1000
+        io_lib:format("~n;; ~ts ~ts: ~ts, ~ts, TTL ~b s, ~.1f ms~n", [
+            Name, word(Type), caravan_check:count(length(Records), "record"), complete(Complete), Ttl, Took / 1000
         ])
     ].
 

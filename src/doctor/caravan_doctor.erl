@@ -10,7 +10,7 @@
 %% From outside there are `scripts/caravan doctor', `mix caravan.doctor' and a release's `eval' (docs/doctor.md).
 %%
 %% It prints and returns; it changes nothing, never prints a cookie, and is over in five seconds whatever hangs. The handshake with a node
-%% that is not connected is finished under the name of a hidden node, `caravan-doctor-' and the name of this one, and closed at once:
+%% that is not connected is finished under the name of a hidden node, `0-caravan-doctor-' and the name of this one, and closed at once:
 %% where the cookie differs, that node logs a line. `handshake => false' leaves that out.
 -module(caravan_doctor).
 
@@ -67,6 +67,8 @@
 -define(TIMEOUT_MS, 5000).
 %% For a topology to answer.
 -define(ANSWER_MS, 500).
+%% To find out who holds the port, of machines with thousands of processes.
+-define(NODE_MS, 1500).
 %% To print.
 -define(RESERVE_MS, 200).
 
@@ -149,17 +151,20 @@ look(#{timeout := Timeout} = Options) ->
 is_loaded() ->
     caravan_nif:module_info(nifs) =/= [].
 
-%% Of nodes one at least is to be seen.
+%% What was not seen is not well: of the other nodes one at least is to be seen, or this one alone.
 status(none, Checks) ->
-    case [unknown || #{step := answer, state := unknown} <- Checks] =:= [] andalso peers([State || #{step := peer, state := State} <- Checks]) of
+    case states(answer, unknown, Checks) =:= [] andalso peers([State || #{step := peer, state := State} <- Checks], Checks) of
         true -> ok;
         false -> unknown
     end;
 status(_Cause, _Checks) ->
     fault.
 
-peers([]) -> true;
-peers(States) -> not lists:member(unknown, States) andalso lists:any(fun(State) -> State =/= not_looked_at end, States).
+peers([], Checks) -> states(self, ok, Checks) =/= [];
+peers(States, _Checks) -> not lists:member(unknown, States) andalso lists:any(fun(State) -> State =/= not_looked_at end, States).
+
+states(Step, State, Checks) ->
+    [Seen || #{step := OfStep, state := Seen} <- Checks, OfStep =:= Step, Seen =:= State].
 
 %% Without the library nobody knows what a name stands for.
 rest(false, _Options, _Deadline, Library) ->
@@ -171,7 +176,7 @@ rest(true, Options, Deadline, Library) ->
     lists:append([
         Library,
         step(flags, fun caravan_doctor_local:flags/1, Context, Deadline),
-        step(node, fun caravan_doctor_local:node/1, Context, Deadline),
+        step(node, fun caravan_doctor_local:node/1, Context, min(Deadline, erlang:monotonic_time(millisecond) + ?NODE_MS)),
         Cookie,
         of_topologies(maps:merge(Context, Found), Deadline)
     ]).

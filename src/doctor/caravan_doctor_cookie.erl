@@ -41,9 +41,12 @@ files_of_otp() ->
      || {ok, [[Home | _] | _]} <- [init:get_argument(home)], Directory <- [Home, filename:basedir(user_config, "erlang")]
     ].
 
-%% `-setcookie Node Cookie' is that of one node.
-of_flag({ok, Flags}) -> hd([as_cookie(Cookie) || [Cookie] <- Flags] ++ [nocookie]);
+%% As OTP's `auth' reads it: a flag that is there twice counts for nothing, and `-setcookie Node Cookie' is that of one node.
+of_flag({ok, Flags}) -> of_own_flag([Cookie || [Cookie] <- Flags]);
 of_flag(error) -> nocookie.
+
+of_own_flag([Cookie]) -> as_cookie(Cookie);
+of_own_flag(_NoneOrSeveral) -> nocookie.
 
 of_variable(Text) when Text =:= false; Text =:= "" -> nocookie;
 of_variable(Text) -> as_cookie(Text).

@@ -45,7 +45,7 @@ shortened(Names) -> [lists:join(", ", lists:sublist(Names, 10)), io_lib:format("
 refused(_Text, []) ->
     [];
 refused(Text, Refusals) ->
-    What = io_lib:format("~b records of ~ts give no name of a node", [length(Refusals), Text]),
+    What = io_lib:format("~ts of ~ts without a name of a node", [caravan_check:count(length(Refusals), "record"), Text]),
     Shown = [caravan_check:note(names, Text, "~ts", [refusal(Refusal)]) || Refusal <- lists:sublist(Refusals, ?MAX_REFUSED)],
     [caravan_check:fault(names, Text, What, caravan_cause:new(names, [What, "; one of them: ", refusal(hd(Refusals))])) | Shown].
 
@@ -72,6 +72,12 @@ listed(false, [Alias | _], Own, _Names, _Context) ->
     What = io_lib:format("DNS lists this node, ~ts, as ~ts, and OTP connects names that are equal to the letter", [Own, Alias]),
     [caravan_check:fault(self, Own, What, caravan_cause:new(spelling, What))];
 listed(false, [], Own, Names, #{topologies := Topologies}) ->
+    unless_silent(init:get_argument(dist_listen), Topologies, Own, Names).
+
+%% A node that nobody can connect to is nothing to list.
+unless_silent({ok, [["false"] | _]}, _Topologies, Own, _Names) ->
+    [caravan_check:ok(self, Own, "it is not listed, and does not listen (-dist_listen false)", [])];
+unless_silent(_Listens, Topologies, Own, Names) ->
     unlisted(template_of_own(Own, Topologies), Own, Names).
 
 unlisted(none, Own, Names) ->

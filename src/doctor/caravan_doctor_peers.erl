@@ -38,7 +38,7 @@ refuses_too(Check) ->
     Check.
 
 odd_one(Own, Count) ->
-    Text = io_lib:format("~ts runs with another cookie than it should have by its files; ~b other nodes have that one", [Own, Count]),
+    Text = io_lib:format("~ts runs with another cookie than it should have by its files; ~ts with that one", [Own, caravan_check:count(Count, "other node")]),
     caravan_check:fault(peer, Own, Text, caravan_cause:new(cookie, Text)).
 
 statuses(outside) -> [];
@@ -95,8 +95,10 @@ seen(Name, {ok, {#{result := Reason} = Examination, {Cause, Hint}}}) ->
 seen(Name, {ok, {#{result := Reason} = Examination, none}}) ->
     Check = caravan_check:fault(peer, Name, caravan_diagnosis:format(Reason), caravan_cause:of_reason(Reason, Name)),
     Check#{facts => facts(Examination)};
-seen(Name, NoTime) when NoTime =:= timeout; NoTime =:= not_called ->
+seen(Name, not_called) ->
     caravan_check:not_looked_at(peer, Name);
+seen(Name, timeout) ->
+    caravan_check:unknown(peer, Name, "what listens there had not answered when the time was over", []);
 seen(Name, Failure) ->
     caravan_check:unknown(peer, Name, "~0tp", [Failure]).
 
@@ -168,7 +170,7 @@ compared([], _Own) ->
 compared(Ranges, Own) ->
     case [Other || {_, Range} = Other <- Ranges, Range =/= Own] of
         [] ->
-            [caravan_check:ok(helper_ports, helper_ports, "equal on ~b connected nodes", [length(Ranges)])];
+            [caravan_check:ok(helper_ports, helper_ports, "equal on ~ts", [caravan_check:count(length(Ranges), "connected node")])];
         [{Node, {First, Last}} | _] ->
             {OwnFirst, OwnLast} = Own,
             Text = io_lib:format("helper_ports is ~b-~b here and ~b-~b on ~ts: helpers of the one do not reach the other", [

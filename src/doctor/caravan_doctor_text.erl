@@ -76,19 +76,22 @@ code(_NotKnown) -> "2".
 last_line(#{cause := #{text := Text, advice := Advice}}, Form) ->
     [paint(fault, "cause:", Form), " ", one_line(Text), "\n   do: ", one_line(Advice)];
 last_line(#{status := unknown, checks := Checks}, _Form) ->
-    not_known(length([Check || #{step := peer, state := unknown} = Check <- Checks]), not_looked_at(Checks));
+    not_known(length([Check || #{step := peer, state := unknown} = Check <- Checks]), not_looked_at(Checks), has_answer(Checks));
 last_line(#{status := ok, checks := Checks}, Form) ->
     [paint(ok, "no fault found", Form), uncompared(Checks), left(not_looked_at(Checks))].
 
 not_looked_at(Checks) ->
     length([Check || #{state := not_looked_at} = Check <- Checks]).
 
-not_known(0, NotLookedAt) -> nothing(NotLookedAt);
-not_known(1, _NotLookedAt) -> "no fault found, but one node could not be judged";
-not_known(Count, _NotLookedAt) -> io_lib:format("no fault found, but ~b nodes could not be judged", [Count]).
+has_answer(Checks) ->
+    [Check || #{step := answer, state := State} = Check <- Checks, State =:= ok orelse State =:= note] =/= [].
 
-nothing(0) -> "nothing to look at: give --query NAME, or the sys.config of the node";
-nothing(_Some) -> "could not look: there was no time; --timeout MS gives more".
+not_known(0, NotLookedAt, HasAnswer) -> nothing(NotLookedAt, HasAnswer);
+not_known(Count, _NotLookedAt, _HasAnswer) -> ["no fault found, but ", caravan_check:count(Count, "node"), " could not be judged"].
+
+nothing(0, false) -> "nothing to look at: give --query NAME, or the sys.config of the node";
+nothing(0, true) -> "no node to look at: give --node NAME, or the vm.args of the node";
+nothing(_Some, _HasAnswer) -> "could not look: there was no time; --timeout MS gives more".
 
 %% It is the most frequent cause, and was not looked at.
 uncompared(Checks) ->

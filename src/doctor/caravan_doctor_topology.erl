@@ -53,7 +53,7 @@ leaving(#{name := Name, leaving := Left}) ->
     [caravan_check:fault(topology, Name, Text, caravan_cause:new(left, Text))].
 
 of_status(#{name := Name, wanted := Wanted, connected := Connected, failing := Failing} = Status) ->
-    Text = io_lib:format("~b of ~b wanted nodes are connected; ~ts, ~ts", [length(Connected), length(Wanted), lookup(Status), age(Status)]),
+    Text = io_lib:format("of ~ts ~b connected; ~ts, ~ts", [caravan_check:count(length(Wanted), "wanted node"), length(Connected), lookup(Status), age(Status)]),
     [seen(Name, Text, is_well(Status)) | [failing(Name, Node, Failure) || {Node, Failure} <- lists:sort(maps:to_list(Failing))]].
 
 is_well(#{wanted := Wanted, connected := Connected, last_lookup := Last}) ->
@@ -71,8 +71,8 @@ age(#{answer_age := none}) -> "no answer with records yet";
 age(#{answer_age := Age}) -> io_lib:format("answer of ~b s ago", [Age div 1000]).
 
 failing(Name, Node, #{count := Count, reason := Reason, retry_in := RetryIn}) ->
-    caravan_check:note(topology, Name, "~ts: ~b failures, the last one: ~ts; tried again in ~b s", [
-        Node, Count, caravan_diagnosis:format(Reason), RetryIn div 1000
+    caravan_check:note(topology, Name, "~ts: ~ts, the last one: ~ts; tried again in ~b s", [
+        Node, caravan_check:count(Count, "failure"), caravan_diagnosis:format(Reason), RetryIn div 1000
     ]).
 
 %% That no other node is connected is never well where some are wanted.

@@ -6,6 +6,8 @@
 -export([of_this_machine/1, of_host/2]).
 
 -define(TIMEOUT_MS, 5000).
+-define(MIN_TIMEOUT_MS, 1000).
+-define(MAX_TIMEOUT_MS, 60000).
 -define(AT_A_TIME, 32).
 -define(CONNECT_MS, 1000).
 -define(ANSWER_MS, 2000).
@@ -33,13 +35,15 @@ local_line(#{name := Name, ports := Ports, os_pid := Pid}) ->
 listens(true) -> "";
 listens(false) -> ", where it does not listen".
 
-%% `none' when no node says its name on the ports. Error: the host has no address, or the ports are no range.
+%% `none' when no node says its name on the ports. Error: the host has no address, or the ports are no range, or the time is not allowed.
 -spec of_host(Host :: string(), map()) -> ok | none | {error, Line :: unicode:chardata()}.
 of_host(Host, Options) ->
-    case {ports(Options), address(Host, caravan_listen:families())} of
-        {{ok, Ports}, {ok, Ip}} -> printed(look(Host, Ip, Ports, maps:get(timeout, Options, ?TIMEOUT_MS)), Host, Ip, Ports, Options);
-        {error, _} -> {error, io_lib:format("--ports is a port or a range such as 4370-4399, of at most ~b ports", [?MAX_PORTS])};
-        {_, error} -> {error, [Host, " has no address"]}
+    case {ports(Options), maps:get(timeout, Options, ?TIMEOUT_MS), address(Host)} of
+        {_, Timeout, _} when Timeout < ?MIN_TIMEOUT_MS; Timeout > ?MAX_TIMEOUT_MS ->
+            {error, io_lib:format("--timeout is milliseconds, ~b to ~b", [?MIN_TIMEOUT_MS, ?MAX_TIMEOUT_MS])};
+        {{ok, Ports}, Timeout, {ok, Ip}} -> printed(look(Host, Ip, Ports, Timeout), Host, Ip, Ports, Options);
+        {error, _, _} -> {error, io_lib:format("--ports is a port or a range such as 4370-4399, of at most ~b ports", [?MAX_PORTS])};
+        {_, _, error} -> {error, [Host, " has no address"]}
     end.
 
 ports(#{ports := Text}) -> range([string:to_integer(Part) || Part <- string:split(Text, "-")]);
@@ -48,6 +52,13 @@ ports(#{}) -> {ok, First} = caravan_config:value(default_port), {ok, lists:seq(F
 range([{Port, ""}]) -> range([{Port, ""}, {Port, ""}]);
 range([{First, ""}, {Last, ""}]) when First >= 1, First =< Last, Last =< 65535, Last - First < ?MAX_PORTS -> {ok, lists:seq(First, Last)};
 range(_NoRange) -> error.
+
+%% An address is one of any family.
+address(Host) ->
+    case inet:parse_strict_address(Host) of
+        {ok, Ip} -> {ok, Ip};
+        {error, einval} -> address(Host, caravan_listen:families())
+    end.
 
 address(_Host, []) ->
     error;

@@ -41,8 +41,12 @@ nodes() ->
     Listening = maps:from_list([{"socket:[" ++ Inode ++ "]", Port} || Table <- ?TABLES, {Inode, Port} <- listeners(Table)]),
     lists:sort([
         #{name => Name, os_pid => Pid, ports => lists:usort([maps:get(Socket, Listening) || Socket <- open(Pid), is_map_key(Socket, Listening)])}
-     || Pid <- os_pids(), [_ | Arguments] <- [arguments(Pid)], is_vm(Pid), Name <- [name(Arguments)], Name =/= none
+     || Pid <- os_pids(), [_ | Arguments] <- [arguments(Pid)], is_vm(Pid), not is_command(Arguments), Name <- [name(Arguments)], Name =/= none
     ]).
+
+%% The VM of `scripts/caravan' has the arguments of the node that it looks at.
+is_command(Arguments) ->
+    lists:member("caravan_command:main()", Arguments).
 
 %% Scripts around a VM have its arguments, too.
 is_vm(Pid) ->

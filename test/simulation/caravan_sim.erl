@@ -296,6 +296,8 @@ act(list_nodes, Name, Vm, #world{scenario = #{size := Size}} = World) ->
     {Vm, in(list_takes(Size), {vm, Name, caravan_sim_vm:id(Vm), list_nodes}, World)};
 act({announce, Peer, Milliseconds}, Name, Vm, World) ->
     {Vm, hears(Peer, caravan_sim_vm:host(Vm), {leaving, Name, Milliseconds}, 0, World)};
+act({disconnect_again, _Milliseconds}, _Name, Vm, World) ->
+    {Vm, in(?HEARD_WITHIN, {op, {disconnect_all, caravan_sim_vm:host(Vm)}}, World)};
 act({publish, Names}, _Name, Vm, World) ->
     {caravan_sim_vm:publishes(Names, Vm), World};
 act(_Told, _Name, Vm, World) ->

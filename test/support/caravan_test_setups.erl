@@ -1,7 +1,7 @@
 %% @doc Set-ups in which nodes do not find each other, each broken in one way, and healthy ones; and what the doctor says of them.
 -module(caravan_test_setups).
 
--export([names/0, run/1, main/0, command/1]).
+-export([names/0, run/1, main/0, command/1, command/2]).
 -export([behind_a_firewall/0]).
 
 -import(caravan_test_network, [boot/3, free_port/0, node_name/3]).

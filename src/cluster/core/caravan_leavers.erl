@@ -3,11 +3,15 @@
 %% functional state of the deciding core. Times are milliseconds.
 -module(caravan_leavers).
 
--export([new/0, says/5, down/2, up/3, is_leaving/2, leave/2, is_away/2, away_for/2, stay/1, over/2, due_at/1, status/2]).
+-export([new/0, says/5, down/2, up/3, is_leaving/2, leave/2, returned/3, is_away/2, away_for/2, stay/1, over/2, due_at/1, status/2]).
 
 -export_type([state/0]).
 
 -type name() :: binary().
+
+-define(MAX_RETURNS, 3).
+%% Whoever disconnects later than the time is over takes a connection that is wanted again.
+-define(LEAVING_TAKES_MS, 2000).
 
 -record(state, {
     %% The connection over which a node has said so is there still, or has ended.
@@ -15,7 +19,9 @@
     %% The same, by time.
     times = gb_sets:new() :: gb_sets:set({Until :: integer(), name()}),
     %% Until when this node connects to nobody.
-    away_until = none :: none | integer()
+    away_until = none :: none | integer(),
+    %% How often a node has connected to this one meanwhile.
+    returns = #{} :: #{name() => pos_integer()}
 }).
 
 -opaque state() :: #state{}.
@@ -71,7 +77,14 @@ is_leaving(Name, #state{leaving = Leaving}) ->
 %% This node leaves.
 -spec leave(Until :: integer(), state()) -> state().
 leave(Until, State) ->
-    State#state{away_until = Until}.
+    State#state{away_until = Until, returns = #{}}.
+
+%% A node is connected while this one is away. Returns whether to disconnect again: a node that comes again and again sends messages to
+%% this one, or knows nothing of departures, and disconnecting it would only go on.
+-spec returned(name(), Now :: integer(), state()) -> {boolean(), state()}.
+returned(Name, Now, #state{returns = Returns} = State) ->
+    Count = maps:get(Name, Returns, 0) + 1,
+    {Count =< ?MAX_RETURNS andalso away_for(Now, State) > ?LEAVING_TAKES_MS, State#state{returns = Returns#{Name => Count}}}.
 
 %% Whether this node has left, and connects to nobody.
 -spec is_away(Now :: integer(), state()) -> boolean().
@@ -86,7 +99,7 @@ away_for(_Now, _State) -> none.
 %% This node does not leave, or comes back.
 -spec stay(state()) -> state().
 stay(State) ->
-    State#state{away_until = none}.
+    State#state{away_until = none, returns = #{}}.
 
 %% The nodes whose time is over.
 -spec over(Now :: integer(), state()) -> {[name()], state()}.

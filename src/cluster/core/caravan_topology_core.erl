@@ -90,6 +90,7 @@
     | list_nodes
     %% This node has left, and is connected nevertheless: the other one is to know that.
     | {announce, name(), Milliseconds :: pos_integer()}
+    | {disconnect_again, Milliseconds :: pos_integer()}
     %% What the topology wants, sorted.
     | {publish, [name()]}
     %% The topology is ready, for the first time.
@@ -551,12 +552,16 @@ up(Name, Now, #state{connected = Connected, members = Members, listeners = Liste
     },
     came(Change, Name, Now, announce(Name, Now, reconsider_alternatives(Name, Next))).
 
-%% A message that somebody sends to this node connects it.
+%% A message that somebody sends to this node connects it, and so does a topology that has not heard; `global' has the others connect
+%% then.
 announce(Name, Now, #state{leavers = Leavers} = State) ->
     case caravan_leavers:away_for(Now, Leavers) of
         none -> State;
-        Milliseconds -> act({announce, Name, Milliseconds}, State)
+        Milliseconds -> disconnect_again(caravan_leavers:returned(Name, Now, Leavers), Milliseconds, act({announce, Name, Milliseconds}, State))
     end.
+
+disconnect_again({true, Leavers}, Milliseconds, State) -> act({disconnect_again, Milliseconds}, State#state{leavers = Leavers});
+disconnect_again({false, Leavers}, _Milliseconds, State) -> State#state{leavers = Leavers}.
 
 came(same, _Name, _Now, State) ->
     State;

@@ -201,6 +201,17 @@ several_that_ask_at_once_get_the_answer_test_() ->
         ?assertEqual([reachable], lists:usort([receive {Ref, Result} -> Result end || Ref <- Refs]))
     end)).
 
+%% The node's name is less than the word `caravan'.
+several_that_finish_the_handshake_at_once_see_the_same_cookie_test_() ->
+    ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
+        {Name, Node} = boot(Network, "web"),
+        {Other, _} = boot(Network, "app"),
+        Method = caravan_diagnosis:whole_handshake(atom_to_binary(Name), call(Node, erlang, get_cookie, [])),
+        Examine = fun() -> maps:get(result, caravan_diagnosis:examine(atom_to_binary(Other), Method)) end,
+        Refs = [caravan_test_node:async(Node, Examine) || _ <- lists:seq(1, 30)],
+        ?assertEqual([proven], lists:usort([receive {Ref, Result} -> Result end || Ref <- Refs]))
+    end)).
+
 %% Of another socket option, too, and of a distribution that was started again without a port.
 what_this_node_listened_on_before_is_anybodys_test_() ->
     Flags = ["-kernel", "inet_dist_listen_options", "[{ip,{127,0,0,2}}]"],
@@ -220,7 +231,7 @@ a_finished_handshake_tells_the_cookie_test_() ->
         {_, Node} = boot(Network, "app"),
         {Other, OtherNode} = boot(Network, "other"),
         Examine = fun(Cookie) ->
-            call(Node, caravan_diagnosis, examine, [atom_to_binary(Other), {prove, Cookie, <<"caravan-doctor@n.test">>}])
+            call(Node, caravan_diagnosis, examine, [atom_to_binary(Other), {prove, Cookie, <<"0-caravan-doctor@n.test">>}])
         end,
         Name = atom_to_binary(Other),
         ?assertMatch(#{node := Name, result := proven, name_there := Name, flags := _}, Examine(call(Node, erlang, get_cookie, []))),

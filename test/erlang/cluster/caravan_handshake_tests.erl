@@ -19,6 +19,7 @@ answers_test_() ->
             {no_node, [message(<<"sok">>), message(?CHALLENGE(<<"a b">>))]},
             {no_node, [message(<<"sok">>), message(?CHALLENGE(<<"\e[2J">>))]},
             {no_node, [message(<<"sok">>), message(?CHALLENGE(<<255, 254>>))]},
+            {no_node, [message(<<"sok">>), message(?CHALLENGE(<<"a@b", 16#202E/utf8, "c">>))]},
             {closed, [message(<<"sok">>)]},
             {closed, [<<9:16, "so">>]},
             {closed, []},

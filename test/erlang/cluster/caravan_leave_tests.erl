@@ -6,7 +6,7 @@
 -import(caravan_test_network, [boot/3, free_port/0, node_name/3]).
 -import(caravan_test_node, [await_exit/1, await_peers/2, call/4]).
 
--export([record/0, recorded/0, await_report/2, log/2]).
+-export([record/0, recorded/0, await_report/2, await_up/1, log/2]).
 
 -define(LONG_MS, 3600000).
 -define(GUARD_MS, 30000).
@@ -17,6 +17,7 @@ leaving_test_() ->
      || {Count, Test} <- [
             {5, fun one_of_five_leaves_and_comes_back/1},
             {3, fun it_comes_back_when_the_time_is_over/1},
+            {3, fun a_topology_that_has_not_heard_of_it_does_not_bring_it_back/1},
             {3, fun a_node_that_is_stopped_leaves/1},
             {2, fun a_tool_that_has_a_node_leave_gets_its_answer/1},
             {3, fun a_node_that_gets_sigterm_leaves/1},
@@ -84,6 +85,17 @@ it_comes_back_when_the_time_is_over([{Leaver, Leaving} | Others] = Mesh) ->
     await_mesh(Mesh),
     [?assertEqual([{down, Leaver}, {up, Leaver}], changes(Node)) || {_, Node} <- Others],
     assert_no_warnings(Mesh).
+
+%% As a node that has been started meanwhile.
+a_topology_that_has_not_heard_of_it_does_not_bring_it_back([{Leaver, Leaving} | Others] = Mesh) ->
+    ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
+    ok = await_peers(Leaving, []),
+    {Name, Node} = lists:last(Others),
+    true = call(Node, erlang, exit, [call(Node, erlang, whereis, [caravan_topology:registered_name(app)]), kill]),
+    ok = call(Leaving, ?MODULE, await_up, [Name]),
+    ok = await_peers(Leaving, []),
+    [ok = await_peers(Other, others(Own, Mesh) -- [Leaver]) || {Own, Other} <- Others],
+    ?assertMatch(#{left := #{Leaver := _}}, status(Node)).
 
 %% As the script of a relx release does it, and its other commands while the node is away.
 a_tool_that_has_a_node_leave_gets_its_answer([{Leaver, Leaving}, {_, Other}]) ->
@@ -252,6 +264,13 @@ answered({await, Event, Asker}, Seen) ->
     case [Report || {log, _, #{event := Own} = Report} <- Seen, Own =:= Event] of
         [Report | _] -> Asker ! {logged, Report}, true;
         [] -> false
+    end.
+
+%% Since it was recorded.
+await_up(Node) ->
+    case lists:member({up, Node}, recorded()) of
+        true -> ok;
+        false -> receive after 10 -> await_up(Node) end
     end.
 
 recorded() ->

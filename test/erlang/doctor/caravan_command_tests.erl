@@ -16,6 +16,7 @@ arguments_that_are_none_print_the_usage_test_() ->
             ["doctor", "--timeout", "1"], ["doctor", "--node", "nohost"], ["doctor", "--record", "mx"], ["dig"], ["dig", "a", "mx"],
             ["dig", "a", "a", "a"], ["names", "host", "word"],
             ["names", "127.0.0.1", "--ports", "4399-4370"], ["names", "127.0.0.1", "--ports", "1-65535"], ["names", "127.0.0.1", "--ports", "a"],
+            ["names", "127.0.0.1", "--timeout", "0"], ["names", "127.0.0.1", "--timeout", "-1000"], ["names", "127.0.0.1", "--timeout", "99999999999"],
             ["names", "host..invalid"], ["doctor", "--cookie-file"]
         ]
     ].
@@ -34,9 +35,9 @@ a_lookup_is_printed_as_people_know_it_test() ->
         [Record, <<>>, <<";; addresses that came along">>, Address, <<>>, Summary, <<>>] = binary:split(Text, <<"\n">>, [global]),
         ?assertEqual(<<"_app._tcp.test 30 IN SRV 1 2 4370 a.test">>, Record),
         ?assertEqual(<<"a.test 20 IN A 10.0.0.1">>, Address),
-        ?assertMatch(<<";; _app._tcp.test SRV: 1 records, complete, TTL 30 s, ", _/binary>>, Summary),
+        ?assertMatch(<<";; _app._tcp.test SRV: 1 record, complete, TTL 30 s, ", _/binary>>, Summary),
         {0, Udp} = run(["dig", "a.test", "A", "--udp", "--nameserver", Nameserver]),
-        ?assertMatch(<<"a.test 20 IN A 10.0.0.1\n\n;; a.test A: 1 records, not known to be complete,", _/binary>>, Udp),
+        ?assertMatch(<<"a.test 20 IN A 10.0.0.1\n\n;; a.test A: 1 record, not known to be complete,", _/binary>>, Udp),
         {0, Json} = run(["dig", "_app._tcp.test", "srv", "--json", "--nameserver", Nameserver]),
         ?assertMatch(<<"{\"addresses\":{\"a.test\":[\"10.0.0.1\"]},\"complete\":true,", _/binary>>, Json)
     end).
@@ -87,6 +88,7 @@ the_nodes_of_another_machine_say_their_names_test_() ->
             {1, Text} = run(Ports(SilentPort, SilentPort)),
             ?assertMatch({match, _}, re:run(Text, "port [0-9]+: it accepts, and says nothing\nno node on the ports")),
             ok = gen_tcp:close(Silent),
+            ?assertMatch({1, _}, run(["names", "::1", "--ports", "1"])),
             ?assertMatch({1, <<"no node on the ports", _/binary>>}, run(Ports(SilentPort, SilentPort)))
         end)
     end}.
@@ -155,7 +157,7 @@ answers_say_whose_they_are_and_who_was_asked_test() ->
         ok = application:unset_env(caravan, topologies),
         ?assertEqual(
             [
-                {<<"one.test (topology one)">>, <<"1 records, complete, TTL 30 s">>},
+                {<<"one.test (topology one)">>, <<"1 record, complete, TTL 30 s">>},
                 {<<"two.test (topology two)">>, iolist_to_binary(["no SRV records (nxdomain), asked: ", Nameserver])}
             ],
             [{Subject, Seen} || #{step := answer, subject := Subject, seen := Seen} <- Checks]

@@ -27,14 +27,14 @@ what_is_said_of_it_test_() ->
         ?_assertEqual(Expected, [{State, Seen} || #{state := State, seen := Seen} <- element(1, caravan_doctor_cookie:look(
             maps:merge(#{handshake => true, mode => outside, own => none}, Context)))])
      || {Expected, Context} <- [
-            {[{note, <<"handshakes are not finished (--no-handshake): whether the cookie is the same stays unknown">>}], #{handshake => false}},
+            {[{note, <<"it is not compared (--no-handshake)">>}], #{handshake => false}},
             {[{unknown, <<"cannot read it">>}], #{cookie => {error, "cannot read it"}}},
             {[{unknown, <<"none is known: give --cookie-file FILE">>}], #{cookie => {ok, #{cookie => nocookie, source => none, certainty => guess}}}},
             {[], #{mode => inside, own => <<"a@127.0.0.1">>, cookie => Known(this_node, certain)}},
             {[{ok, <<"that of this node">>}], #{cookie => Known(this_node, certain)}},
             {[{ok, <<"that of -setcookie">>}], #{cookie => Known(setcookie, certain)}},
             {[{ok, <<"that of RELEASE_COOKIE">>}], #{own => <<"a-1@127.0.0.1">>, cookie => Known(release_cookie, certain)}},
-            {[{note, <<"that of /a/file, as nothing says another one; --cookie-file FILE gives that of the node">>}],
+            {[{note, <<"that of /a/file is not compared, as the node may have another one (--cookie-file FILE)">>}],
              #{cookie => Known({file, "/a/file"}, guess)}}
         ]
     ]}.

@@ -16,7 +16,7 @@ each_code_has_its_name(Server) ->
             ?assertMatch({Expected, {0, _}}, {Expected, binary:match(Seen, Expected)})
         end
      || {Expected, Reply} <- [
-            {<<"NOERROR, 1 records, ">>, [{a, 1, {10, 0, 0, 1}}]}, {<<"FORMERR, ">>, formerr}, {<<"SERVFAIL, ">>, servfail}, {<<"NXDOMAIN, ">>, nxdomain},
+            {<<"NOERROR, 1 record, ">>, [{a, 1, {10, 0, 0, 1}}]}, {<<"FORMERR, ">>, formerr}, {<<"SERVFAIL, ">>, servfail}, {<<"NXDOMAIN, ">>, nxdomain},
             {<<"NOTIMP, ">>, notimp}, {<<"REFUSED, ">>, refused},
             {<<"RCODE 9, ">>, {raw, fun(<<Id:2/binary, _:2/binary, Rest/binary>>) -> <<Id/binary, 16#8189:16, Rest/binary>> end}}
         ]
@@ -78,10 +78,23 @@ several_topologies(Server) ->
     Of = fun(Query) -> poll_options(Server, Query) end,
     {Checks, [_, _, _]} = caravan_doctor_dns:answers(#{topologies => [{one, Of(<<"app.test">>)}, {two, Of(<<"none.test">>)}, {three, Of(<<"bad.test">>)}]}),
     Asked = list_to_binary([", asked: ", caravan_dns_server:nameserver(Server)]),
-    ?assertMatch([#{state := ok, subject := <<"app.test (topology one)">>, seen := <<"1 records, complete, TTL 1 s">>},
+    ?assertMatch([#{state := ok, subject := <<"app.test (topology one)">>, seen := <<"1 record, complete, TTL 1 s">>},
                   #{state := fault, cause := #{name := no_records}}, #{state := fault, cause := #{name := dns_error}}], Checks),
     ?assertEqual([<<"no A records (nxdomain)", Asked/binary>>, <<"its A records cannot be looked up: servfail", Asked/binary>>],
                  [Seen || #{state := fault, seen := Seen} <- Checks]).
+
+a_query_without_records_is_no_fault_where_another_one_has_some_test_() ->
+    caravan_dns_fixture:tests([fun one_query_of_two/1]).
+
+one_query_of_two(Server) ->
+    ok = caravan_dns_server:put(Server, "app.test", a, [{a, 1, {10, 0, 0, 1}}]),
+    ok = caravan_dns_server:put(Server, "none.test", a, nxdomain),
+    {ok, Options} = caravan_cluster:check_options(#{
+        name => main, query => ["none.test", "app.test"], node_basename => "app", node_name => "{basename}@{ip}", record => a,
+        nameservers => [caravan_dns_server:nameserver(Server)]
+    }),
+    {Checks, _} = caravan_doctor_dns:answers(#{topologies => [{main, Options}]}),
+    ?assertEqual([ok, note], [State || #{state := State} <- Checks]).
 
 who_was_asked_is_said_test_() ->
     {setup, fun caravan_nif:load/0, [

@@ -35,7 +35,7 @@ where_a_node_listens_test_() ->
         {"another host", ?_assertMatch([#{state := ok}], checks("app-4370@192.0.2.1"))},
         {"no such host", ?_assertMatch([#{state := ok}], checks("app-4370@nowhere.invalid"))},
         {"nobody", fun() ->
-            ?assertMatch([#{state := ok}, #{state := note, seen := <<"nothing is seen to listen on ", _/binary>>}], checks(named(free_port())))
+            ?assertMatch([#{state := ok}, #{cause := #{name := down}}], checks(named(free_port())))
          end},
         {"any port", fun() ->
             with_keys([{listen_port, any}], fun() ->
@@ -44,7 +44,7 @@ where_a_node_listens_test_() ->
          end},
         {"another port", fun() ->
             with_keys([{listen_port, free_port()}], fun() ->
-                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it is to listen on ", _/binary>>}, #{state := note}], checks(named(free_port())))
+                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it is to listen on ", _/binary>>}, #{cause := #{name := down}}], checks(named(free_port())))
             end)
          end},
         {"a port of a variable that is none", fun() ->

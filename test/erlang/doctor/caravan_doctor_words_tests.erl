@@ -52,9 +52,9 @@ the_last_line_of_a_report_without_a_fault_test_() ->
     [?_assertEqual(Expected, lists:nth(length(lines(Report)) - 1, lines(Report)))
      || {Expected, Report} <- [
             {"no fault found", report(none, ok, none, [])},
-            {"no fault found, but one node could not be judged", report(none, ok, none, [Unknown])},
-            {"no fault found, but 2 nodes could not be judged; 1 not looked at, as there was no time (--timeout MS)",
-             report(none, ok, none, [Unknown, Unknown, NotLookedAt])},
+            {"no fault found, but 1 node could not be judged", report(none, unknown, none, [Unknown])},
+            {"no fault found, but 2 nodes could not be judged",
+             report(none, unknown, none, [Unknown, Unknown, NotLookedAt])},
             {"nothing to look at: give --query NAME, or the sys.config of the node", report(none, unknown, none, [])},
             {"could not look: there was no time; --timeout MS gives more", report(none, unknown, none, [NotLookedAt])}
         ]].

@@ -39,6 +39,22 @@ a_connection_that_stays_is_no_return_test() ->
     Same = next({nodeup, ?A}, ?LATER, leaving(?A, 60000, ?LATER)),
     ?assertMatch([{down, ?A, left, 1}], reports(element(1, step({nodedown, ?A, connection_closed}, ?LATER, Same)))).
 
+%% A node that does not know of departures, or that gets messages of this one, comes again and again.
+who_connects_to_a_node_that_is_away_is_disconnected_a_few_times_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, connection_closed}], ?LATER, connected([?A], #{})),
+    {Counts, Last} = lists:mapfoldl(
+        fun(_, Before) ->
+            {Actions, Up} = step({nodeup, ?A}, ?LATER + 1000, Before),
+            ?assertMatch([{announce, ?A, 59000}], [Action || {announce, _, _} = Action <- Actions]),
+            {[Milliseconds || {disconnect_again, Milliseconds} <- Actions], next({nodedown, ?A, connection_closed}, ?LATER + 1000, Up)}
+        end,
+        Away,
+        lists:seq(1, 5)
+    ),
+    ?assertEqual([[59000], [59000], [59000], [], []], Counts),
+    DisconnectsAgain = fun(At, State) -> [again || {disconnect_again, _} <- element(1, step({nodeup, ?C}, At, State))] end,
+    ?assertEqual({[again], []}, {DisconnectsAgain(?LATER + 1000, Last), DisconnectsAgain(?LATER + 59000, Last)}).
+
 %% Each time within a minute of having come.
 a_rolling_restart_is_no_flap_test() ->
     State = lists:foldl(
