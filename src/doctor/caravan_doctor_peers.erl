@@ -20,7 +20,16 @@ peers(#{mode := Mode, names := Names, own := Own, own_refuses := OwnRefuses, dea
     {Missing, Out} = lists:partition(fun({_Name, KeptOut}) -> KeptOut =:= none end, [{Name, caravan_why:kept_out(Name, Statuses)} || Name <- NotUp]),
     [caravan_check:ok(peer, Name, "connected", []) || Name <- Up]
         ++ [caravan_check:note(peer, Name, "~ts", [caravan_diagnosis:format(KeptOut)]) || {Name, KeptOut} <- Out]
-        ++ of_odd_one(OwnRefuses, Own, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names)).
+        ++ of_odd_one(OwnRefuses, Own, of_mode(Mode, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names))).
+
+%% The doctor asks under the name of nobody, and where it is the node itself, under the name of that, too.
+of_mode(inside, Checks) -> Checks;
+of_mode(outside, Checks) -> lists:map(fun may_be_allowed/1, Checks).
+
+may_be_allowed(#{cause := #{name := not_allowed}, subject := Name, facts := Facts}) ->
+    (caravan_check:unknown(peer, Name, "it allows other nodes only (net_kernel:allow/1); whether this one is among them shows inside it", []))#{facts => Facts};
+may_be_allowed(Check) ->
+    Check.
 
 %% The node itself refuses the cookie that it should have. Where others have it, the node is the odd one; where all refuse it, it is the
 %% wrong one, and that of somebody else.

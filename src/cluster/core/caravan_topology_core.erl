@@ -813,7 +813,8 @@ tell_of_unseen(Now, #state{unseen = Unseen, told_unseen = Told} = State) ->
 %% What is wanted stands until there are answers under the new options, which may be incomplete ones.
 change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed, queries := Queries}} = State) ->
     Cancelled = cancel_poll(State),
-    Forgotten = lists:foldl(fun ends/2, Cancelled, [not_self_listed | [{Kind, Query} || Kind <- [never_answered, unanswered], Query <- Queries]]),
+    Dropped = Queries -- maps:get(queries, Options),
+    Forgotten = lists:foldl(fun ends/2, Cancelled, [not_self_listed | [{Kind, Query} || Kind <- [never_answered, unanswered], Query <- Dropped]]),
     reconsider_all(want(Now, Forgotten#state{
         options = Options,
         sources = caravan_sources:change(Options, maps:without(Fixed, Wanted), Now, Sources),

@@ -94,7 +94,7 @@ gauges(Now, #{options := Options, own := Own, started_at := Started, sources := 
         connecting => length(caravan_connector:connecting(Connector)),
         failing => length(Failing),
         flapping => length([lost_soon || #{reason := lost_soon} <- Failing]),
-        left => length([Name || Name <- maps:keys(Wanted), not is_map_key(Name, Connected), has_left(Name, View)]),
+        left => left(View),
         leaving => number(caravan_leavers:is_away(Now, maps:get(leavers, View))),
         absent => map_size(maps:intersect(caravan_prune:absent(Now, Prune), Connected)),
         answered => number(caravan_sources:is_answered(Sources)),
@@ -103,6 +103,12 @@ gauges(Now, #{options := Options, own := Own, started_at := Started, sources := 
         self_listed => number(IsListed),
         atoms_left => AtomsLeft
     }.
+
+%% Names of one listener are names of one node.
+left(#{wanted := Wanted, own := Own, connected := Connected, listeners := Listeners} = View) ->
+    Left = [Name || Name <- maps:keys(Wanted), not is_map_key(Name, Connected), has_left(Name, View)],
+    {Count, _Connected} = caravan_listeners:count(Left, Own, Connected, Listeners),
+    Count.
 
 %% Who has left misses nobody.
 missing(true, _WantedAndConnected) -> 0;

@@ -364,6 +364,31 @@ traces() ->
     {ok, Log} = file:read_file(File),
     {Log, erlang:system_info(atom_count), ets:info(sys_dist, size)}.
 
+%% By the first atom of the reason.
+the_table_of_reasons_has_the_doctors_causes_test_() ->
+    {ok, Document} = file:read_file(filename:join([root(), "docs", "clusters.md"])),
+    Rows = [binary:split(Row, <<" | ">>, [global]) || <<"| `", _/binary>> = Row <- binary:split(Document, <<"\n">>, [global])],
+    At = {?LOOPBACK, 4370},
+    [
+        {lists:flatten(io_lib:format("~0p", [Reason])), fun() ->
+            [Causes] = [Causes || [Terms, Causes, _Meaning | _] <- Rows, re:run(Terms, ["`{?", first_atom(Reason), "[`,]"]) =/= nomatch],
+            #{name := Cause} = caravan_cause:of_reason(Reason, <<"app-4370@127.0.0.1">>),
+            ?assertMatch({match, _}, re:run(Causes, ["`", atom_to_list(Cause), "`"]))
+        end}
+     || Reason <- [
+            no_address, {no_port, erl_epmd}, {unreachable, econnrefused, At}, {unreachable, etimedout, At}, cookie, tls_here, tls_there,
+            {other_name, <<"web-4370@127.0.0.1">>, not_connected}, {other_name, <<"app-4370@127.0.0.1.">>, connected},
+            {other_name, <<"web-4370@127.0.0.2">>, not_connected}, {no_node, At}, {tls, unknown_ca, here}, {tls, handshake_failure, there},
+            not_allowed, not_allowed_here, handshake, this_node, needs_long_names, needs_short_names, timeout
+        ]
+    ].
+
+first_atom(Reason) when is_tuple(Reason) -> atom_to_list(element(1, Reason));
+first_atom(Reason) -> atom_to_list(Reason).
+
+root() ->
+    lists:foldl(fun(_, Path) -> filename:dirname(Path) end, proplists:get_value(source, ?MODULE:module_info(compile)), lists:seq(1, 4)).
+
 every_reason_has_words_test_() ->
     [
         ?_assert(is_list(unicode:characters_to_list(caravan_diagnosis:format(Reason))))

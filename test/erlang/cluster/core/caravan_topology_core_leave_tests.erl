@@ -156,6 +156,12 @@ gauges_tell_who_has_left_and_who_is_missing_test() ->
     ?assertEqual(#{wanted => 3, connected => 0, missing => 0, left => 0, leaving => 1}, gauges(?LATER, Away)),
     ?assertMatch(#{missing := 3, leaving := 0}, gauges(?LATER + 60000, next(wake, ?LATER + 60000, Away))).
 
+%% Two names of which one node at most has one.
+names_of_one_listener_have_left_once_test() ->
+    Left = next({leaving, <<"a@y">>, 60000}, ?LATER, blue_and_green()),
+    Gone = next({nodedown, <<"a@y">>, connection_closed}, ?LATER, Left),
+    ?assertMatch(#{wanted := 2, left := 1, missing := 0}, gauges(?LATER, Gone)).
+
 gauges(Now, State) -> maps:with([wanted, connected, missing, left, leaving], caravan_topology_core:gauges(Now, State)).
 
 %% As a node that is drained is taken out of the service.

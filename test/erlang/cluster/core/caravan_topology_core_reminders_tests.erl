@@ -125,8 +125,11 @@ a_query_that_is_answered_no_more_is_told_after_ten_minutes_and_each_hour_test() 
     ?assertEqual([{unanswered, [{q, {failed, timeout}}], 70 * ?MINUTE}], Said(step(wake, 5000 + 70 * ?MINUTE, Told))),
     Answered = looked(answered([?A]), 10000, Failed),
     ?assertEqual([], Said(step(wake, 20 * ?MINUTE, Answered))),
-    Changed = next({change, options(#{})}, 10000, Failed),
-    ?assertEqual([], Said(step(wake, 20 * ?MINUTE, Changed))).
+    %% A change that keeps the query answers nothing.
+    Changed = next({change, options(#{max_connecting => 3})}, 10000, Failed),
+    ?assertEqual([{unanswered, [{q, {failed, timeout}}], 10 * ?MINUTE}], Said(step(wake, 5000 + 10 * ?MINUTE, Changed))),
+    Dropped = next({change, options(#{queries => [], nodes => [?A]})}, 10000, Failed),
+    ?assertEqual([], Said(step(wake, 20 * ?MINUTE, Dropped))).
 
 a_query_that_was_answered_once_is_no_such_query_test() ->
     State = looked(failed(), 5000, listing([?A], #{})),
