@@ -396,7 +396,9 @@ format_health(Health) ->
 %% runs, as the functions do that ask one.
 %%
 %% ```
-%% {ok, Nodes} = caravan_cluster:await(app, 2, 30000).
+%% {ok, Nodes} = caravan_cluster:await(app, 2, 30000),
+%% {ok, _} = caravan_cluster:await(app, ['app-4370@10.0.0.1'], 30000),
+%% {error, timeout} = caravan_cluster:await(app, 500, 0).
 %% '''
 -spec await(atom(), Goal :: non_neg_integer() | [node()] | ready, timeout()) ->
     {ok, [node()]} | {error, timeout | caravan_option:error()}.

@@ -112,4 +112,7 @@ first_of(Causes, _Otherwise) -> most_frequent(Causes).
 most_frequent(Causes) ->
     Count = fun(#{name := Name}) -> length([Other || #{name := Other} <- Causes, Other =:= Name]) end,
     Most = lists:max(lists:map(Count, Causes)),
-    hd([Cause || Cause <- Causes, Count(Cause) =:= Most]).
+    of_several(Most, hd([Cause || Cause <- Causes, Count(Cause) =:= Most])).
+
+of_several(1, Cause) -> Cause;
+of_several(Count, #{text := Text} = Cause) -> Cause#{text := binary([Text, " (and ", caravan_check:count(Count - 1, "more node"), ")"])}.

@@ -185,7 +185,7 @@ of_topologies(#{topologies := {error, Error}}, _Deadline) ->
     Text = caravan_option:format_error(Error),
     [caravan_check:fault(flags, topologies, Text, caravan_cause:new(configuration, Text))];
 of_topologies(#{topologies := []} = Context, Deadline) ->
-    [caravan_check:unknown(answer, "query", "there is no topology that answers, and no --query NAME", [])] ++
+    [caravan_check:unknown(answer, "query", "there is no topology that answers, and no query is given", [])] ++
         step(topology, fun caravan_doctor_topology:topologies/1, Context, Deadline);
 of_topologies(Context, Deadline) ->
     Nameservers = step(nameserver, fun caravan_doctor_dns:nameservers/1, Context, Deadline),

@@ -89,7 +89,7 @@ has_answer(Checks) ->
 not_known(0, NotLookedAt, HasAnswer) -> nothing(NotLookedAt, HasAnswer);
 not_known(Count, _NotLookedAt, _HasAnswer) -> ["no fault found, but ", caravan_check:count(Count, "node"), " could not be judged"].
 
-nothing(0, false) -> "nothing to look at: give --query NAME, or the sys.config of the node";
+nothing(0, false) -> "nothing to look at: name a query (--query NAME, the option query), or give the sys.config of the node";
 nothing(0, true) -> "no node to look at: give --node NAME, or the vm.args of the node";
 nothing(_Some, _HasAnswer) -> "could not look: there was no time; --timeout MS gives more".
 

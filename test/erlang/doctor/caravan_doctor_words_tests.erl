@@ -55,7 +55,7 @@ the_last_line_of_a_report_without_a_fault_test_() ->
             {"no fault found, but 1 node could not be judged", report(none, unknown, none, [Unknown])},
             {"no fault found, but 2 nodes could not be judged",
              report(none, unknown, none, [Unknown, Unknown, NotLookedAt])},
-            {"nothing to look at: give --query NAME, or the sys.config of the node", report(none, unknown, none, [])},
+            {"nothing to look at: name a query (--query NAME, the option query), or give the sys.config of the node", report(none, unknown, none, [])},
             {"could not look: there was no time; --timeout MS gives more", report(none, unknown, none, [NotLookedAt])}
         ]].
 
