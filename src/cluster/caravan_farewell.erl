@@ -4,7 +4,7 @@
 %% gets `{caravan_leaving, heard, Node}'. On a node without such a process the message is dropped, which costs nobody anything.
 -module(caravan_farewell).
 
--export([say/3, await/2, read/1, answer/1]).
+-export([say/3, say_again/1, await/2, read/1, answer/1]).
 
 -export_type([farewell/0]).
 
@@ -26,6 +26,11 @@ say(Nodes, Milliseconds, Topologies) ->
     Told = Nodes -- tools(),
     lists:foreach(fun(Node) -> _ = erlang:send({?RECEIVER, Node}, Message, [noconnect, nosuspend]) end, Told),
     Told.
+
+%% Has the process that hears of departures say once more, to whoever is connected, that this node has left, and disconnect.
+-spec say_again(Milliseconds :: pos_integer()) -> ok.
+say_again(Milliseconds) ->
+    gen_server:cast(?RECEIVER, {say_again, Milliseconds}).
 
 %% Hidden nodes that no topology lists are tools: erl_call, with which the script of a relx release calls `leave', takes any message for
 %% the answer that it waits for.

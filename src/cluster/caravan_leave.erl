@@ -3,10 +3,20 @@
 %% hangs.
 -module(caravan_leave).
 
--export([leave/2, at_stop/0]).
+-export([leave/2, again/1, at_stop/0]).
 
 %% For all of it.
 -define(WITHIN_MS, 1000).
+
+%% For the others to hear of it. Nodes without Caravan do not answer.
+-define(HEARD_WITHIN_MS, 300).
+
+%% A message that somebody sends to this node connects it again, as those of `global' do where it is about to get to know a node. Who
+%% does so within this time is disconnected once more.
+-define(SETTLED_AFTER_MS, 250).
+
+%% For topologies to say whether they have left.
+-define(ANSWER_MS, 300).
 
 %% For how long the others leave a node alone that is stopped.
 -define(STOPPED_MS, 60000).
@@ -18,6 +28,29 @@
 -spec leave(all | atom(), Milliseconds :: pos_integer()) -> ok.
 leave(Topology, Milliseconds) ->
     within_bound(fun(Deadline) -> go(Topology, max(?AT_LEAST_MS, Milliseconds), Deadline) end).
+
+%% A node has connected to this one, which has left for so many milliseconds more. It is told, and this node disconnects once more, unless
+%% a topology that has not left wants a node that is connected, or has come back meanwhile.
+-spec again(Milliseconds :: pos_integer()) -> ok.
+again(Milliseconds) ->
+    within_bound(fun(Deadline) ->
+        ok = say(all, Milliseconds, Deadline),
+        unless_kept(is_kept(), Milliseconds, Deadline)
+    end).
+
+unless_kept(true, _Milliseconds, _Deadline) ->
+    ok;
+unless_kept(false, Milliseconds, Deadline) ->
+    _ = net_kernel:monitor_nodes(true),
+    disconnect(Milliseconds, Deadline).
+
+is_kept() ->
+    Connected = nodes(connected),
+    lists:any(fun({_Name, Answer}) -> keeps(Answer, Connected) end, caravan_topology:ask(caravan_topology_registry:names(), status, ?ANSWER_MS)).
+
+keeps({ok, #{leaving := none, wanted := Wanted}}, Connected) -> lists:any(fun(Node) -> lists:member(Node, Wanted) end, Connected);
+keeps({ok, #{leaving := _Milliseconds}}, _Connected) -> false;
+keeps(_NoAnswer, _Connected) -> true.
 
 %% Called when the application ends. Leaves when the node ends as well.
 -spec at_stop() -> ok.
@@ -50,17 +83,45 @@ within_bound(Fun) ->
 %% The topologies of this node first, so that none of them connects again.
 go(all, Milliseconds, Deadline) ->
     ok = caravan_topology:tell(all, {leave, Milliseconds, all}),
-    caravan_disconnect:all(Milliseconds, Deadline);
+    say_and_disconnect(Milliseconds, Deadline);
 go(Topology, Milliseconds, Deadline) ->
     Kept = caravan_topology_registry:listed_beside(Topology),
     case [Node || Node <- nodes(connected), lists:member(Node, Kept)] of
         [] ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, all}),
-            caravan_disconnect:all(Milliseconds, Deadline);
+            say_and_disconnect(Milliseconds, Deadline);
         _ ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, [Topology]}),
-            caravan_disconnect:say([Topology], Milliseconds, Deadline)
+            say([Topology], Milliseconds, Deadline)
     end.
+
+say_and_disconnect(Milliseconds, Deadline) ->
+    _ = net_kernel:monitor_nodes(true),
+    ok = say(all, Milliseconds, Deadline),
+    disconnect(Milliseconds, Deadline).
+
+disconnect(Milliseconds, Deadline) ->
+    disconnect(erlang:function_exported(global, disconnect, 0), Milliseconds, Deadline).
+
+%% With one disconnect_node/1 after the other, `global' would tell each of them of the others that are lost, and they would
+%% disconnect from one another (prevent_overlapping_partitions).
+disconnect(true, Milliseconds, Deadline) ->
+    case apply(global, disconnect, []) of
+        [] -> ok;
+        [_ | _] -> await_newcomers(Milliseconds, Deadline)
+    end;
+disconnect(false, _Milliseconds, _Deadline) ->
+    ok.
+
+await_newcomers(Milliseconds, Deadline) ->
+    receive
+        {nodeup, _} -> say_and_disconnect(Milliseconds, Deadline)
+    after min(?SETTLED_AFTER_MS, caravan_task:remaining(Deadline)) -> ok
+    end.
+
+say(Topologies, Milliseconds, Deadline) ->
+    Told = caravan_farewell:say(nodes(connected), Milliseconds, Topologies),
+    caravan_farewell:await(Told, min(Deadline, now_ms() + ?HEARD_WITHIN_MS)).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

@@ -320,9 +320,9 @@ act(list_nodes, #state{options = Options} = State) ->
 act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
     _ = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
     State;
-%% The connections of another topology stay.
+%% Where it has left beside topologies that stay, nobody was disconnected.
 act({disconnect_again, Milliseconds}, #state{leaves = all} = State) ->
-    ok = caravan_disconnect:again(Milliseconds),
+    ok = caravan_farewell:say_again(Milliseconds),
     State;
 act({disconnect_again, _Milliseconds}, State) ->
     State;

@@ -25,6 +25,7 @@ leaving_test_() ->
             {3, fun a_node_that_stops_the_application_stays/1},
             {3, fun a_node_whose_topologies_have_ended_leaves/1},
             {3, fun a_topology_beside_another_one_disconnects_nobody/1},
+            {3, fun a_topology_that_starts_later_keeps_its_connections/1},
             {3, fun a_helper_stays/1},
             {3, fun garbage_is_no_departure/1}
         ]
@@ -155,6 +156,15 @@ a_topology_beside_another_one_disconnects_nobody([{Leaver, Leaving} | Others] = 
     ?assertMatch(#{left := Left} when Left =:= #{}, call(Other, caravan_cluster, status, [web])),
     ?assertMatch({#{leaving := Ms}, #{leaving := none}} when is_integer(Ms), {status(Leaving), call(Leaving, caravan_cluster, status, [web])}),
     [?assertEqual([], changes(Node)) || {_, Node} <- Mesh].
+
+a_topology_that_starts_later_keeps_its_connections([{Leaver, Leaving} | Others] = Mesh) ->
+    ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
+    ok = await_peers(Leaving, []),
+    {ok, _} = call(Leaving, caravan_cluster, start, [#{name => web, nodes => [Name || {Name, _} <- Mesh]}]),
+    await_mesh(Mesh),
+    ok = call(Leaving, caravan_leave, again, [?LONG_MS]),
+    ok = await_peers(Leaving, others(Leaver, Mesh)),
+    [?assertEqual([{down, Leaver}, {up, Leaver}], changes(Node)) || {_, Node} <- Others].
 
 %% A hidden node, such as a release's `rpc', which may be who asks for it.
 a_helper_stays([{Leaver, Leaving} | Others]) ->

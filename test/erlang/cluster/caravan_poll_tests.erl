@@ -124,7 +124,7 @@ what_the_default_resolver_is_asked_over_test_() ->
             ?assertEqual(Expected, caravan_poll:transports(#{transport => default, record => srv, resolver => default}))
         end)
      end}
-     || {Expected, Value} <- [{[tcp], #{transport => tcp}}, {[udp], [{transport, udp}]}, {[udp, tcp], #{}}, {unknown, nonsense}]].
+     || {Expected, Value} <- [{[tcp], #{transport => tcp}}, {[udp], [{transport, udp}]}, {[tcp, udp], #{}}, {unknown, nonsense}]].
 
 a_value_that_is_not_allowed_says_no_nameserver_test() ->
     with_key(nameservers, nonsense, fun() ->
