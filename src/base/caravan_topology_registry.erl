@@ -2,7 +2,7 @@
 %% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
 -module(caravan_topology_registry).
 
--export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0, listed_beside/1]).
+-export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0, names_lately/0]).
 -export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0, set_ready/1, was_ready/1, once_ready/0, set_ignored/1, has_ignored/0]).
 
 %% For how long what a topology wanted counts after it has crashed, in milliseconds.
@@ -109,10 +109,10 @@ listed_elsewhere() ->
     Own = self(),
     lists:usort(lists:append([Wanted || {_, Pid, Wanted, _} <- rows(), Pid =/= Own])).
 
-%% What topologies other than the one of that name list, or have listed before they crashed.
--spec listed_beside(atom()) -> [node()].
-listed_beside(Name) ->
-    lists:usort(lists:append([Wanted || {Other, _, Wanted, _} <- rows(), Other =/= Name])).
+%% Those that run, and those that have crashed and may come back.
+-spec names_lately() -> [atom()].
+names_lately() ->
+    lists:usort([Name || {Name, _, _, _} <- rows()]).
 
 living() ->
     [Row || {_, Pid, _, _} = Row <- rows(), is_process_alive(Pid)].

@@ -30,23 +30,21 @@ leave(Topology, Milliseconds) ->
     within_bound(fun(Deadline) -> go(Topology, max(?AT_LEAST_MS, Milliseconds), Deadline) end).
 
 %% A node has connected to this one, which has left for so many milliseconds more. It is told, and this node disconnects once more, unless
-%% a topology that has not left wants a node that is connected, or has come back meanwhile.
+%% a topology that has not left, or has come back, wants a node that is connected. Whoever comes later is another call's.
 -spec again(Milliseconds :: pos_integer()) -> ok.
 again(Milliseconds) ->
     within_bound(fun(Deadline) ->
         ok = say(all, Milliseconds, Deadline),
-        unless_kept(is_kept(), Milliseconds, Deadline)
+        disconnect_unless(is_kept_by(caravan_topology_registry:names_lately()))
     end).
 
-unless_kept(true, _Milliseconds, _Deadline) ->
-    ok;
-unless_kept(false, Milliseconds, Deadline) ->
-    _ = net_kernel:monitor_nodes(true),
-    disconnect(Milliseconds, Deadline).
+disconnect_unless(true) -> ok;
+disconnect_unless(false) -> _ = disconnect(erlang:function_exported(global, disconnect, 0)), ok.
 
-is_kept() ->
+%% Whether one of these topologies stays, and wants a node that is connected. One that has crashed does not answer, and comes back.
+is_kept_by(Names) ->
     Connected = nodes(connected),
-    lists:any(fun({_Name, Answer}) -> keeps(Answer, Connected) end, caravan_topology:ask(caravan_topology_registry:names(), status, ?ANSWER_MS)).
+    lists:any(fun({_Name, Answer}) -> keeps(Answer, Connected) end, caravan_topology:ask(Names, status, ?ANSWER_MS)).
 
 keeps({ok, #{leaving := none, wanted := Wanted}}, Connected) -> lists:any(fun(Node) -> lists:member(Node, Wanted) end, Connected);
 keeps({ok, #{leaving := _Milliseconds}}, _Connected) -> false;
@@ -85,12 +83,11 @@ go(all, Milliseconds, Deadline) ->
     ok = caravan_topology:tell(all, {leave, Milliseconds, all}),
     say_and_disconnect(Milliseconds, Deadline);
 go(Topology, Milliseconds, Deadline) ->
-    Kept = caravan_topology_registry:listed_beside(Topology),
-    case [Node || Node <- nodes(connected), lists:member(Node, Kept)] of
-        [] ->
+    case is_kept_by(caravan_topology_registry:names_lately() -- [Topology]) of
+        false ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, all}),
             say_and_disconnect(Milliseconds, Deadline);
-        _ ->
+        true ->
             ok = caravan_topology:tell([Topology], {leave, Milliseconds, [Topology]}),
             say([Topology], Milliseconds, Deadline)
     end.
@@ -98,20 +95,15 @@ go(Topology, Milliseconds, Deadline) ->
 say_and_disconnect(Milliseconds, Deadline) ->
     _ = net_kernel:monitor_nodes(true),
     ok = say(all, Milliseconds, Deadline),
-    disconnect(Milliseconds, Deadline).
-
-disconnect(Milliseconds, Deadline) ->
-    disconnect(erlang:function_exported(global, disconnect, 0), Milliseconds, Deadline).
-
-%% With one disconnect_node/1 after the other, `global' would tell each of them of the others that are lost, and they would
-%% disconnect from one another (prevent_overlapping_partitions).
-disconnect(true, Milliseconds, Deadline) ->
-    case apply(global, disconnect, []) of
+    case disconnect(erlang:function_exported(global, disconnect, 0)) of
         [] -> ok;
         [_ | _] -> await_newcomers(Milliseconds, Deadline)
-    end;
-disconnect(false, _Milliseconds, _Deadline) ->
-    ok.
+    end.
+
+%% The nodes that it has disconnected from. With one disconnect_node/1 after the other, `global' would tell each of them of the others that
+%% are lost, and they would disconnect from one another (prevent_overlapping_partitions).
+disconnect(true) -> apply(global, disconnect, []);
+disconnect(false) -> [].
 
 await_newcomers(Milliseconds, Deadline) ->
     receive

@@ -26,6 +26,8 @@ leaving_test_() ->
             {3, fun a_node_whose_topologies_have_ended_leaves/1},
             {3, fun a_topology_beside_another_one_disconnects_nobody/1},
             {3, fun a_topology_that_starts_later_keeps_its_connections/1},
+            {3, fun who_comes_back_after_somebody_has_connected_stays/1},
+            {3, fun the_last_topology_that_leaves_disconnects/1},
             {3, fun a_helper_stays/1},
             {3, fun garbage_is_no_departure/1}
         ]
@@ -165,6 +167,26 @@ a_topology_that_starts_later_keeps_its_connections([{Leaver, Leaving} | Others] 
     ok = call(Leaving, caravan_leave, again, [?LONG_MS]),
     ok = await_peers(Leaving, others(Leaver, Mesh)),
     [?assertEqual([{down, Leaver}, {up, Leaver}], changes(Node)) || {_, Node} <- Others].
+
+%% What disconnects again has begun when the node comes back.
+who_comes_back_after_somebody_has_connected_stays([{Leaver, Leaving}, {_, Other} | _] = Mesh) ->
+    ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
+    ok = await_peers(Leaving, []),
+    true = call(Other, net_kernel, connect_node, [Leaver]),
+    ok = call(Leaving, caravan_cluster, reconnect, [app]),
+    await_mesh(Mesh),
+    ok = call(Leaving, caravan_leave, again, [?LONG_MS]),
+    ok = await_peers(Leaving, others(Leaver, Mesh)),
+    ?assertMatch(#{leaving := none, failing := Failing} when Failing =:= #{}, status(Leaving)).
+
+%% The other one has left before.
+the_last_topology_that_leaves_disconnects([{Leaver, Leaving} | Others] = Mesh) ->
+    {ok, _} = call(Leaving, caravan_cluster, start, [#{name => web, nodes => [Name || {Name, _} <- Mesh]}]),
+    ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
+    ?assertEqual(lists:sort([Name || {Name, _} <- Others]), lists:sort(call(Leaving, erlang, nodes, []))),
+    ok = call(Leaving, caravan_cluster, leave, [web, ?LONG_MS]),
+    ok = await_peers(Leaving, []),
+    [?assertMatch(#{left := #{Leaver := _}}, status(Node)) || {_, Node} <- Others].
 
 %% A hidden node, such as a release's `rpc', which may be who asks for it.
 a_helper_stays([{Leaver, Leaving} | Others]) ->
