@@ -485,14 +485,15 @@ leave() ->
 leave(Name) ->
     ok = leave(Name, ?LEAVE_MS).
 
-%% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000, and for a second at least. It says to all nodes that are connected that it
-%% goes, its topology connects to nobody, and it disconnects, within a second, and again where a node connects that has not heard. The topologies of the others do not connect to this node
-%% until the time is over or it comes back by itself, and log one line at notice. This node connects again when the time is over, and
-%% after {@link reconnect/1}. Another call replaces the time. Exits with `noproc' if no topology of that name runs.
+%% @doc Takes this node out of a topology for so many milliseconds, 1 to 86,400,000, and for a second at least. It says to all nodes that
+%% are connected that it goes, its topology connects to nobody, and it disconnects, within a second, and again where a node connects that
+%% has not heard. The topologies of the others do not connect to this node until the time is over or it comes back by itself, and log one
+%% line at notice. This node connects again when the time is over, and after {@link reconnect/1}. Another call replaces the time. Exits
+%% with `noproc' if no topology of that name runs.
 %%
 %% It disconnects from all nodes (`global:disconnect/0', since OTP 25.1) and says so to all topologies of the others. Where another
-%% topology of this node wants a node that is connected, it disconnects nobody, and says so to the topologies of that name alone. Before
-%% OTP 25.1 it disconnects nobody either.
+%% topology of this node, which has not left, wants a node that is connected, it disconnects nobody, and says so to the topologies of that
+%% name alone. Before OTP 25.1 it disconnects nobody either.
 %%
 %% ```
 %% ok = caravan_cluster:leave(app, 300000).
