@@ -47,7 +47,7 @@ refuses_too(Check) ->
     Check.
 
 odd_one(Own, Count) ->
-    Text = io_lib:format("~ts runs with another cookie than it should have by its files; ~ts with that one", [Own, caravan_check:count(Count, "other node")]),
+    Text = io_lib:format("~ts runs with another cookie than it should have by its files: that is the cookie of ~ts", [Own, caravan_check:count(Count, "other node")]),
     caravan_check:fault(peer, Own, Text, caravan_cause:new(cookie, Text)).
 
 statuses(outside) -> [];

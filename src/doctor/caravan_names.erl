@@ -6,8 +6,6 @@
 -export([of_this_machine/1, of_host/2]).
 
 -define(TIMEOUT_MS, 5000).
--define(MIN_TIMEOUT_MS, 1000).
--define(MAX_TIMEOUT_MS, 60000).
 -define(AT_A_TIME, 32).
 -define(CONNECT_MS, 1000).
 -define(ANSWER_MS, 2000).
@@ -38,10 +36,9 @@ listens(false) -> ", where it does not listen".
 %% `none' when no node says its name on the ports. Error: the host has no address, or the ports are no range, or the time is not allowed.
 -spec of_host(Host :: string(), map()) -> ok | none | {error, Line :: unicode:chardata()}.
 of_host(Host, Options) ->
-    case {ports(Options), maps:get(timeout, Options, ?TIMEOUT_MS), address(Host)} of
-        {_, Timeout, _} when Timeout < ?MIN_TIMEOUT_MS; Timeout > ?MAX_TIMEOUT_MS ->
-            {error, io_lib:format("--timeout is milliseconds, ~b to ~b", [?MIN_TIMEOUT_MS, ?MAX_TIMEOUT_MS])};
-        {{ok, Ports}, Timeout, {ok, Ip}} -> printed(look(Host, Ip, Ports, Timeout), Host, Ip, Ports, Options);
+    case {ports(Options), caravan_option:check(timeout, maps:get(timeout, Options, ?TIMEOUT_MS), caravan_option:integer(1000, 60000)), address(Host)} of
+        {_, {error, Error}, _} -> {error, caravan_option:format_error(Error)};
+        {{ok, Ports}, {ok, Timeout}, {ok, Ip}} -> printed(look(Host, Ip, Ports, Timeout), Host, Ip, Ports, Options);
         {error, _, _} -> {error, io_lib:format("--ports is a port or a range such as 4370-4399, of at most ~b ports", [?MAX_PORTS])};
         {_, _, error} -> {error, [Host, " has no address"]}
     end.

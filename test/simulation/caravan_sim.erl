@@ -297,7 +297,7 @@ act(list_nodes, Name, Vm, #world{scenario = #{size := Size}} = World) ->
 act({announce, Peer, Milliseconds}, Name, Vm, World) ->
     {Vm, hears(Peer, caravan_sim_vm:host(Vm), {leaving, Name, Milliseconds}, 0, World)};
 act({disconnect_again, _Milliseconds}, _Name, Vm, World) ->
-    {Vm, in(?HEARD_WITHIN, {op, {disconnect_all, caravan_sim_vm:host(Vm)}}, World)};
+    {Vm, in(?HEARD_WITHIN, {op, {disconnect_again, caravan_sim_vm:host(Vm)}}, World)};
 act({publish, Names}, _Name, Vm, World) ->
     {caravan_sim_vm:publishes(Names, Vm), World};
 act(_Told, _Name, Vm, World) ->
@@ -371,6 +371,14 @@ op({leave, Host, Milliseconds}, World) ->
 op({disconnect_all, Host}, World) ->
     on_host(Host, World, fun(Name, _Vm, #world{net = Net, now = Now} = There) ->
         network(caravan_sim_network:leave(Name, Now, Net), There)
+    end);
+%% It may have come back meanwhile.
+op({disconnect_again, Host}, World) ->
+    on_host(Host, World, fun(_Name, Vm, #world{now = Now} = There) ->
+        case caravan_sim_vm:status(Now, Vm) of
+            #{leaving := none} -> There;
+            #{leaving := _Milliseconds} -> op({disconnect_all, Host}, There)
+        end
     end);
 op({pause, Host}, World) ->
     on_host(Host, World, fun(Name, Vm, #world{net = Net, now = Now} = There) ->

@@ -6,7 +6,7 @@
 -import(caravan_test_network, [boot/3, free_port/0, node_name/3]).
 -import(caravan_test_node, [await_exit/1, await_peers/2, call/4]).
 
--export([record/0, recorded/0, await_report/2, await_up/1, log/2]).
+-export([record/0, recorded/0, await_report/2, log/2]).
 
 -define(LONG_MS, 3600000).
 -define(GUARD_MS, 30000).
@@ -95,7 +95,7 @@ a_topology_that_has_not_heard_of_it_does_not_bring_it_back([{Leaver, Leaving} | 
     ok = await_peers(Leaving, []),
     {Name, Node} = lists:last(Others),
     true = call(Node, erlang, exit, [call(Node, erlang, whereis, [caravan_topology:registered_name(app)]), kill]),
-    ok = call(Leaving, ?MODULE, await_up, [Name]),
+    Name = call(Leaving, ?MODULE, await_report, [{up, Name}, ?GUARD_MS]),
     ok = await_peers(Leaving, []),
     [ok = await_peers(Other, others(Own, Mesh) -- [Leaver]) || {Own, Other} <- Others],
     ?assertMatch(#{left := #{Leaver := _}}, status(Node)).
@@ -285,24 +285,21 @@ record() ->
 
 record(Seen, Waiters) ->
     receive
-        {nodeup, Node} -> record([{up, Node} | Seen], Waiters);
+        {nodeup, Node} -> record([{up, Node} | Seen], [Waiter || Waiter <- Waiters, not answered(Waiter, [{up, Node}])]);
         {nodedown, Node} -> record([{down, Node} | Seen], Waiters);
         {log, _, _} = Logged -> record([Logged | Seen], [Waiter || Waiter <- Waiters, not answered(Waiter, [Logged])]);
         {recorded, Asker} -> Asker ! {recorded, lists:reverse(Seen)}, record(Seen, Waiters);
         {await, _, _} = Waiter -> record(Seen, [Waiter || not answered(Waiter, Seen)] ++ Waiters)
     end.
 
+answered({await, {up, Node}, Asker}, Seen) ->
+    IsUp = lists:member({up, Node}, Seen),
+    _ = [Asker ! {logged, Node} || IsUp],
+    IsUp;
 answered({await, Event, Asker}, Seen) ->
     case [Report || {log, _, #{event := Own} = Report} <- Seen, Own =:= Event] of
         [Report | _] -> Asker ! {logged, Report}, true;
         [] -> false
-    end.
-
-%% Since it was recorded.
-await_up(Node) ->
-    case lists:member({up, Node}, recorded()) of
-        true -> ok;
-        false -> receive after 10 -> await_up(Node) end
     end.
 
 recorded() ->

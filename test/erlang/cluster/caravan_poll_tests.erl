@@ -120,24 +120,16 @@ the_ttl_of_an_address_that_is_looked_up_counts(_Server) ->
 
 what_the_default_resolver_is_asked_over_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Value])), fun() ->
-        with_key(resolver, Value, fun() ->
+        caravan_test_config:with_environment([{resolver, Value}], fun() ->
             ?assertEqual(Expected, caravan_poll:transports(#{transport => default, record => srv, resolver => default}))
         end)
      end}
      || {Expected, Value} <- [{[tcp], #{transport => tcp}}, {[udp], [{transport, udp}]}, {[tcp, udp], #{}}, {unknown, nonsense}]].
 
 a_value_that_is_not_allowed_says_no_nameserver_test() ->
-    with_key(nameservers, nonsense, fun() ->
+    caravan_test_config:with_environment([{nameservers, nonsense}], fun() ->
         ?assertMatch({none, _}, caravan_poll:nameservers(#{queries => [<<"a.test">>], dns_client => default, nameservers => default, resolver => default}))
     end).
-
-with_key(Key, Value, Test) ->
-    ok = application:set_env(caravan, Key, Value),
-    try
-        Test()
-    after
-        ok = application:unset_env(caravan, Key)
-    end.
 
 %% A client of the user's that is ended hears nothing of it, and other messages are none of the poll's.
 a_client_that_is_not_waited_for_any_more_test() ->

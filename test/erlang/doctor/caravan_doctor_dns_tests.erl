@@ -46,20 +46,12 @@ those_of_the_system_are_not_asked_test_() ->
 
 those_of_the_application_are_asked_test() ->
     Nobody = <<"127.0.0.1:1">>,
-    with_key(nameservers, ["127.0.0.1:1"], fun() ->
+    caravan_test_config:with_environment([{nameservers, ["127.0.0.1:1"]}], fun() ->
         Checks = nameservers_of(#{}),
         ?assertMatch([_, _], [Seen || #{state := note, seen := <<"no answer: econnrefused">> = Seen} <- Checks]),
         ?assertMatch([#{name := dns_down}], [Cause || #{cause := Cause, subject := Subject} <- Checks, Subject =:= Nobody])
     end),
-    with_key(nameservers, nonsense, fun() -> ?assertEqual([], nameservers_of(#{})) end).
-
-with_key(Key, Value, Test) ->
-    ok = application:set_env(caravan, Key, Value),
-    try
-        Test()
-    after
-        ok = application:unset_env(caravan, Key)
-    end.
+    caravan_test_config:with_environment([{nameservers, nonsense}], fun() -> ?assertEqual([], nameservers_of(#{})) end).
 
 those_of_the_users_are_not_known_test_() ->
     [?_assertEqual([], nameservers_of(Options)) || Options <- [#{dns_client => a_module}, #{resolver => make_ref()}]].

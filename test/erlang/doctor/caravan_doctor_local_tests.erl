@@ -12,13 +12,13 @@ a_directory_that_counts_for_nothing_is_said_test() ->
     with_variable("CARAVAN_NIF_DIR", "/elsewhere", fun() -> ?assertEqual([<<"CARAVAN_NIF_DIR">>], Notes()) end).
 
 a_value_that_is_not_allowed_is_a_fault_test() ->
-    with_keys([{default_port, none}], fun() ->
+    caravan_test_config:with_environment([{default_port, none}], fun() ->
         ?assertMatch([#{subject := <<"default_port">>, cause := #{name := configuration}}], faults(flags())),
         ?assertMatch([#{subject := <<"configuration">>, cause := #{name := configuration}}], faults(caravan_doctor_local:library(#{})))
     end).
 
 values_and_keys_are_shown_test() ->
-    with_keys([{default_port, 4371}, {defualt_port, 1}, {something_else, 1}, {topologies, [{main, #{query => "secret.test", node_basename => "app"}}]}], fun() ->
+    caravan_test_config:with_environment([{default_port, 4371}, {defualt_port, 1}, {something_else, 1}, {topologies, [{main, #{query => "secret.test", node_basename => "app"}}]}], fun() ->
         Seen = maps:from_list([{Subject, Text} || #{subject := Subject, seen := Text} <- flags()]),
         ?assertMatch(#{<<"default_port">> := <<"4371 (", _/binary>>, <<"topologies">> := <<"[main] (", _/binary>>,
                        <<"defualt_port">> := <<"the application has no such key; is default_port meant?">>,
@@ -38,18 +38,18 @@ where_a_node_listens_test_() ->
             ?assertMatch([#{state := ok}, #{cause := #{name := down}}], checks(named(free_port())))
          end},
         {"any port", fun() ->
-            with_keys([{listen_port, any}], fun() ->
+            caravan_test_config:with_environment([{listen_port, any}], fun() ->
                 ?assertMatch([#{state := ok}, #{state := note, seen := <<"it listens on any port that is free, and ", _/binary>>}], checks(named(free_port())))
             end)
          end},
         {"another port", fun() ->
-            with_keys([{listen_port, free_port()}], fun() ->
+            caravan_test_config:with_environment([{listen_port, free_port()}], fun() ->
                 ?assertMatch([#{state := ok}, #{state := note, seen := <<"it is to listen on ", _/binary>>}, #{cause := #{name := down}}], checks(named(free_port())))
             end)
          end},
         {"a port of a variable that is none", fun() ->
             with_variable("THE_PORT", "none", fun() ->
-                with_keys([{listen_port, {env, "THE_PORT"}}], fun() ->
+                caravan_test_config:with_environment([{listen_port, {env, "THE_PORT"}}], fun() ->
                     ?assertMatch([#{cause := #{name := configuration}}], faults(checks(named(free_port()))))
                 end)
             end)
@@ -69,14 +69,6 @@ checks(Name) -> caravan_doctor_local:node(#{own => list_to_binary(Name), mode =>
 flags() -> caravan_doctor_local:flags(#{mode => outside, given => []}).
 
 faults(Checks) -> [Check || #{state := fault} = Check <- Checks].
-
-with_keys(Pairs, Test) ->
-    ok = application:set_env([{caravan, Pairs}]),
-    try
-        Test()
-    after
-        lists:foreach(fun({Key, _}) -> ok = application:unset_env(caravan, Key) end, Pairs)
-    end.
 
 with_variable(Variable, Value, Test) ->
     true = os:putenv(Variable, Value),

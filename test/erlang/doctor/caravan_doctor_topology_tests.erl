@@ -6,10 +6,10 @@
 topologies_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(caravan) end, fun(_) -> application:stop(caravan) end, [
         {"none", ?_assertMatch([#{state := note, seen := <<"none runs on this node, ", _/binary>>}], seen())},
-        {"not allowed as a whole", fun() -> with_topologies(nonsense, fun() -> ?assertMatch([#{state := note}], seen()) end) end},
-        {"to be ignored", fun() -> with_topologies([{main, #{query => ignore}}], fun() -> ?assertMatch([#{state := note}], seen()) end) end},
+        {"not allowed as a whole", fun() -> caravan_test_config:with_environment([{topologies, nonsense}], fun() -> ?assertMatch([#{state := note}], seen()) end) end},
+        {"to be ignored", fun() -> caravan_test_config:with_environment([{topologies, [{main, #{query => ignore}}]}], fun() -> ?assertMatch([#{state := note}], seen()) end) end},
         {"configured and not running", fun() ->
-            with_topologies([{main, #{query => "a.test", node_basename => "app"}}, {'a b', #{}}], fun() ->
+            caravan_test_config:with_environment([{topologies, [{main, #{query => "a.test", node_basename => "app"}}, {'a b', #{}}]}], fun() ->
                 [#{state := fault, seen := Seen, cause := #{name := not_running}}] = seen(),
                 ?assertEqual(<<"topologies of the configuration do not run: main, 'a b'; the log says why">>, Seen)
             end)
@@ -20,11 +20,3 @@ from_outside_there_is_nothing_to_say_test() ->
     ?assertEqual([], caravan_doctor_topology:topologies(#{mode => outside})).
 
 seen() -> caravan_doctor_topology:topologies(#{mode => inside}).
-
-with_topologies(Topologies, Test) ->
-    ok = application:set_env(caravan, topologies, Topologies),
-    try
-        Test()
-    after
-        ok = application:unset_env(caravan, topologies)
-    end.
