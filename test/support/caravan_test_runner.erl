@@ -4,7 +4,8 @@
 %% erl -noshell -pa EBIN -run caravan_test_runner main JOBS RECORD MODULE...
 %% '''
 %%
-%% Prints the output of each module when that has ended, and at the end which tests failed and how many passed. `RECORD' is a file that
+%% Prints the output of each module when that has ended, and at the end, once more, that of modules with failures, which tests failed, and
+%% how many passed. `RECORD' is a file that
 %% gets a line for each test: its milliseconds, a tab, its name. The modules that took longest by the record of the last
 %% run begin.
 -module(caravan_test_runner).
@@ -28,10 +29,11 @@ main([Jobs, Record | Modules]) ->
     Queue = slowest_first(Modules, read_record(Record)),
     ok = filelib:ensure_dir(Record),
     _ = file:delete(Record),
-    {Totals, Times, Failed} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, [], []}),
+    {Totals, Times, Failed, Outputs} = run(Queue, Slots, {length(Slots), Record}, #{}, {#{pass => 0, fail => 0, skip => 0}, [], [], []}),
     Lines = [io_lib:format("~b\t~ts~n", [Ms, Name]) || {Ms, Name} <- Times],
     ok = file:write_file(Record, unicode:characters_to_binary(Lines)),
     #{pass := Pass, fail := Fail, skip := Skip} = Totals,
+    _ = [io:format("~n~ts", [Output]) || Output <- lists:reverse(Outputs)],
     _ = [io:format("failed: ~ts~n", [Name]) || Name <- lists:reverse(Failed)],
     io:format("~b passed, ~b failed, ~b skipped~n", [Pass, Fail, Skip]),
     halt(exit_status(Totals)).
@@ -54,8 +56,9 @@ run(Queue, Free, Shared, Running, Sums) ->
             run(Queue, Free, Shared, Running#{Vm := {Module, Results, Slot, [Output, Text]}}, Sums);
         {Vm, {exit_status, Status}} ->
             {{Module, Results, Slot, Output}, Others} = maps:take(Vm, Running),
-            io:format("==> ~ts~n~ts~n", [Module, Output]),
-            run(Queue, [Slot | Free], Shared, Others, ended(Module, Status, file:consult(Results), Sums));
+            Printed = io_lib:format("==> ~ts~n~ts~n", [Module, Output]),
+            io:put_chars(Printed),
+            run(Queue, [Slot | Free], Shared, Others, ended(Module, Status, file:consult(Results), Printed, Sums));
         {timeout, _, {hangs, Vm}} ->
             ok = kill(Vm),
             run(Queue, Free, Shared, Running, Sums)
@@ -91,12 +94,12 @@ paths() ->
     lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- Modules]).
 
 %% A VM that ends without the number of its tests has failed, whatever its status; so has a module without a test.
-ended(Module, Status, {ok, Results}, {Totals, Times, Failed}) ->
+ended(Module, Status, {ok, Results}, Printed, {Totals, Times, Failed, Outputs}) ->
     #{fail := Fail} = Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
     Names = failed(Fail, Module, [Name || {failed, Name} <- Results]),
-    {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times, Names ++ Failed};
-ended(Module, _Status, {error, _}, {Totals, Times, Failed}) ->
-    {add(counts(1, []), Totals), Times, failed(1, Module, []) ++ Failed}.
+    {add(Counts, Totals), [{Ms, Name} || {test, Ms, Name} <- Results] ++ Times, Names ++ Failed, [Printed || Fail > 0] ++ Outputs};
+ended(Module, _Status, {error, _}, Printed, {Totals, Times, Failed, Outputs}) ->
+    {add(counts(1, []), Totals), Times, failed(1, Module, []) ++ Failed, [Printed | Outputs]}.
 
 failed(0, _Module, _Names) -> [];
 failed(_Fail, Module, []) -> [Module];
