@@ -19,7 +19,8 @@
 -export_type([options/0, report/0, context/0]).
 
 -type options() :: #{
-    %% The node that is looked at; by default this VM's own name, or what -name, -sname or RELEASE_NODE say.
+    %% The node that is looked at; by default this VM's own name, or what -name, -sname or RELEASE_NODE say. In a VM that is a node, no
+    %% other one.
     node => node() | string() | binary(),
     %% What is looked up; by default what the running topologies, or those of the configuration, do.
     query => string() | binary(),
@@ -115,7 +116,7 @@ report(Options) ->
 options() ->
     Passed = {fun(Value) -> {ok, Value} end, ""},
     [
-        {node, {default, none}, {fun own_name/1, "the name of a node, as name@host"}},
+        {node, {default, none}, own_node(is_alive())},
         {query, {default, none}, caravan_option:text()},
         {node_basename, {default, default}, Passed},
         {node_name, {default, default}, Passed},
@@ -127,6 +128,17 @@ options() ->
         {json, {default, false}, caravan_option:boolean()},
         {colour, {default, false}, caravan_option:boolean()}
     ].
+
+%% A node looks at itself: what it knows is of no other node.
+own_node(true) ->
+    Own = atom_to_binary(node()),
+    Allowed = io_lib:format("~ts, as this VM is that node (caravan_cluster:why/1 has others)", [Own]),
+    {fun(Name) -> only(Own, own_name(Name)) end, lists:flatten(Allowed)};
+own_node(false) ->
+    {fun own_name/1, "the name of a node, as name@host"}.
+
+only(Own, {ok, Own}) -> {ok, Own};
+only(_Own, _Another) -> error.
 
 own_name(Name) when is_atom(Name) ->
     own_name(atom_to_binary(Name));

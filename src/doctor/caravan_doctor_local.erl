@@ -128,7 +128,7 @@ node(#{own := Own, mode := Mode}) ->
     [caravan_check:ok(node, Own, "its advertised port is ~b: ~ts", [Port, Explanation])] ++
         digits(caravan_port:ignores_digits(Own), Own) ++ digits_in_word(Rule, Port, Own) ++
         spelling(caravan_announce:expected_spelling(Own), Own) ++
-        listening(Mode, Port, Rule, Own).
+        listening(caravan_listen:is_wanted(), Mode, Port, Rule, Own).
 
 digits(true, Own) -> [caravan_check:note(node, Own, "the digits at the end of its name are no port in port_range", [])];
 digits(false, _Own) -> [].
@@ -153,15 +153,17 @@ spelling(Expected, Own) ->
     Text = io_lib:format("this node is called ~ts, and a topology that finds it in DNS looks for ~ts", [Own, Expected]),
     [caravan_check:fault(node, Own, Text, caravan_cause:new(spelling, Text))].
 
-listening(inside, Port, _Rule, Own) ->
+listening(false, _Mode, _Port, _Rule, Own) ->
+    [caravan_check:ok(node, Own, "it does not listen (-dist_listen false)", [])];
+listening(true, inside, Port, _Rule, Own) ->
     case caravan_listen:actual_port() of
         none -> [caravan_check:note(node, Own, "it does not listen, or listens without Caravan", [])];
         Port -> [caravan_check:ok(node, Own, "it listens on ~b", [Port])];
         Other -> [caravan_check:note(node, Own, "it listens on ~b, and is advertised at ~b", [Other, Port])]
     end;
-listening(outside, Port, Rule, Own) when Rule =/= port_srv, Rule =/= epmd ->
+listening(true, outside, Port, Rule, Own) when Rule =/= port_srv, Rule =/= epmd ->
     listening_here(is_of_this_machine(Own), caravan_listen:port(Own), Port, Own);
-listening(outside, _Port, _Rule, _Own) ->
+listening(true, outside, _Port, _Rule, _Own) ->
     [].
 
 listening_here(false, _Listen, _Port, _Own) ->

@@ -72,12 +72,12 @@ listed(false, [Alias | _], Own, _Names, _Context) ->
     What = io_lib:format("DNS lists this node, ~ts, as ~ts, and OTP connects names that are equal to the letter", [Own, Alias]),
     [caravan_check:fault(self, Own, What, caravan_cause:new(spelling, What))];
 listed(false, [], Own, Names, #{topologies := Topologies}) ->
-    unless_silent(init:get_argument(dist_listen), Topologies, Own, Names).
+    unless_silent(caravan_listen:is_wanted(), Topologies, Own, Names).
 
 %% A node that nobody can connect to is nothing to list.
-unless_silent({ok, [["false"] | _]}, _Topologies, Own, _Names) ->
+unless_silent(false, _Topologies, Own, _Names) ->
     [caravan_check:ok(self, Own, "it is not listed, and does not listen (-dist_listen false)", [])];
-unless_silent(_Listens, Topologies, Own, Names) ->
+unless_silent(true, Topologies, Own, Names) ->
     unlisted(template_of_own(Own, Topologies), Own, Names).
 
 unlisted(none, Own, Names) ->

@@ -4,7 +4,7 @@
 -module(caravan_listen).
 
 -export([port/1, try_port/2, check/0]).
--export([families/0, first_family/0, before_protocols/0, after_protocol/1]).
+-export([is_wanted/0, families/0, first_family/0, before_protocols/0, after_protocol/1]).
 -export([note_actual_port/1, forget_actual_port/0, actual_port/0, is_own/2, is_local/1]).
 
 -export_type([rule/0]).
@@ -83,6 +83,14 @@ try_listen(Driver, Port) ->
     catch
         %% Options that OTP cannot take are its own to complain of.
         _:_ -> none
+    end.
+
+%% Whether the node is to listen at all.
+-spec is_wanted() -> boolean().
+is_wanted() ->
+    case init:get_argument(dist_listen) of
+        {ok, [["false"] | _]} -> false;
+        _ -> true
     end.
 
 %% The address families of `-proto_dist', in the order in which net_kernel takes them.

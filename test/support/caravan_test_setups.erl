@@ -46,6 +46,7 @@ names() ->
         {"two nodes on one port", port_taken},
         {"a proxy on the port of the node", none},
         {"files of a node that waits for others and logs into a file", none},
+        {"a node that does not listen", none},
         {"another cookie for one node", none},
         {"a cluster of three, from outside", none},
         {"a cluster of three, from inside", none}
@@ -314,6 +315,13 @@ run("files of a node that waits for others and logs into a file") ->
         false = filelib:is_regular(Log),
         Seen
     end) end);
+run("a node that does not listen") ->
+    with(#{}, fun(Server, Network) ->
+        {Other, _} = boot(Network, "app"),
+        {Cause, Text} = from_outside(Network, Server, own(Network), [Other], ["-dist_listen", "false"]),
+        {match, _} = re:run(Text, "it is not listed, and does not listen"),
+        {Cause, Text}
+    end);
 run("another cookie for one node") ->
     with(#{}, fun(Server, Network) ->
         {Own, Node} = boot(Network, "app"),

@@ -14,6 +14,16 @@ each_set_up_has_its_cause_test_() ->
      || {Description, Cause} <- caravan_test_setups:names()
     ].
 
+a_node_looks_at_itself_alone_test_() ->
+    {timeout, 60, fun() ->
+        caravan_test_network:with(#{}, fun(Network) ->
+            Other = caravan_test_network:node_name(Network, "other", caravan_test_network:free_port()),
+            {Own, Node} = caravan_test_network:boot(Network, caravan_test_network:node_name(Network, "app", caravan_test_network:free_port()), []),
+            ?assertMatch({error, {bad_option, node, Other, _}}, caravan_test_node:call(Node, caravan_doctor, report, [#{node => Other}])),
+            ?assertMatch({ok, #{node := _}}, caravan_test_node:call(Node, caravan_doctor, report, [#{node => Own, query => "no.test", timeout => 1000}]))
+        end)
+    end}.
+
 %% As erlexec reads them, and without what is none of a command's.
 vm_args_are_read_as_the_node_reads_them_test_() ->
     {timeout, 60, fun() ->
