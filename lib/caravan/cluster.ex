@@ -189,7 +189,8 @@ defmodule Caravan.Cluster do
   cookie differs, the other node logs that. Any node may be asked for, of a topology or not.
 
   Returns a map with `:node`, `:result`, `:explanation` and, as far as they are known, `:address`,
-  `:port` and `:name_there`; or `{:error, {:bad_option, :node, value, allowed}}`. The result is
+  `:port` and `:name_there`; or `{:error, {:bad_option, :node, value, allowed}}`, or
+  `{:error, {:not_loaded, text}}` where the library cannot be loaded. The result is
   `:connected`; `:proven`, a node of that name with the same cookie; `:reachable`, where the cookie is not
   known; `{:left, :here | :there, milliseconds}`; `{:excluded, topology}`; or a reason, such as `:cookie`
   ([clusters.md](docs/clusters.md) has all of them).

@@ -320,8 +320,11 @@ status(Name) ->
     status_of(whereis(caravan_topology:registered_name(Name)), Name).
 
 %% A handler of telemetry events runs in the process of the topology, which cannot call itself.
-status_of(Pid, _Name) when Pid =:= self() -> caravan_topology:own_status();
-status_of(_Pid, Name) -> call(Name, status).
+status_of(Pid, Name) when Pid =:= self() ->
+    [{Name, {ok, Status}}] = caravan_topology:ask([Name], status, 0),
+    Status;
+status_of(_Pid, Name) ->
+    call(Name, status).
 
 %% @doc Why a node is not connected. Says first what the topologies of this node know: the node has left, this one has, or it is excluded.
 %% Otherwise it takes the steps of an attempt to connect, from the node's port and address to the end of the handshake, and says which
@@ -329,7 +332,8 @@ status_of(_Pid, Name) -> call(Name, status).
 %%
 %% It takes up to ten seconds, connects nobody, and makes no atom of the name. The handshake is that of a hidden node, whose name begins
 %% with `0-caravan-doctor', with the default cookie, closed at once; where the cookie differs, the other node logs that. Any node may be
-%% asked for, of a topology or not. Error: the argument is no name of a node.
+%% asked for, of a topology or not. In a handler of telemetry events it stops the topology for as long. Errors: the argument is no name of
+%% a node; `{not_loaded, Text}': the library cannot be loaded, and `Text' says why.
 %%
 %% `result' is `connected'; `proven': a node of that name with the same cookie answers, and is not connected; `reachable': a node of that
 %% name answers, and its cookie is not known; or a reason, such as `cookie' (docs/clusters.md has all of them).
@@ -337,12 +341,17 @@ status_of(_Pid, Name) -> call(Name, status).
 %% ```
 %% #{result := cookie, explanation := Text} = caravan_cluster:why('app-4370@10.0.0.1').
 %% '''
--spec why(node() | string() | binary()) -> why() | {error, caravan_option:error()}.
+-spec why(node() | string() | binary()) -> why() | {error, caravan_option:error() | {not_loaded, Text :: string()}}.
 why(Node) ->
+    why(caravan_nif:load(), Node).
+
+why(ok, Node) ->
     case caravan_option:check(node, Node, node_text()) of
         {ok, Text} -> caravan_why:explain(Text);
         {error, _} = Error -> Error
-    end.
+    end;
+why({error, LoadError}, _Node) ->
+    {error, {not_loaded, caravan_nif:format_error(LoadError)}}.
 
 node_text() ->
     {fun node_text/1, "the name of a node, as name@host"}.
@@ -367,18 +376,7 @@ as_node_name({error, badname}, _Text) -> error.
 %% '''
 -spec health(atom()) -> health().
 health(Name) ->
-    case whereis_topology(Name) =:= self() of
-        true -> caravan_topology:own_health();
-        false -> caravan_health_report:verdict(hd(caravan_topology:ask([Name], health, ?HEALTH_TIMEOUT_MS)))
-    end.
-
-%% A name that is too long, or no atom, is that of no topology.
-whereis_topology(Name) ->
-    try
-        whereis(caravan_topology:registered_name(Name))
-    catch
-        error:_ -> undefined
-    end.
+    caravan_health_report:verdict(hd(caravan_topology:ask([Name], health, ?HEALTH_TIMEOUT_MS))).
 
 %% @doc A health in words, as one line of UTF-8 without a newline, for logs and for what a probe prints. Of many nodes it names some.
 %%

@@ -23,26 +23,12 @@ measure(false) ->
     ok;
 measure(true) ->
     Deadline = erlang:monotonic_time(millisecond) + ?BOUND_MS,
-    %% All are asked before one is waited for. One that calls this in a handler of its own events cannot answer.
-    Asked = [{Name, gen_server:send_request(Server, gauges)} || Name <- caravan_cluster:topologies(), Server <- others(Name)],
-    lists:foreach(fun({Name, Request}) -> topology(Name, answer(Request, Deadline)) end, Asked),
+    lists:foreach(fun topology/1, caravan_topology:ask(caravan_cluster:topologies(), gauges, ?BOUND_MS)),
     resolver(caravan_task:call(fun caravan_dns:stats/0, Deadline)).
 
-others(Name) ->
-    Server = caravan_topology:registered_name(Name),
-    [Server || whereis(Server) =/= self()].
-
-%% Its answer, if it comes later, is thrown away by the VM.
-answer(Request, Deadline) ->
-    try
-        gen_server:receive_response(Request, caravan_task:remaining(Deadline))
-    catch
-        _:_ -> timeout
-    end.
-
-topology(Name, {reply, #{} = Gauges}) ->
+topology({Name, {ok, Gauges}}) ->
     caravan_event:execute([caravan, cluster, status], Gauges, #{topology => Name});
-topology(_Name, _BusyOrGone) ->
+topology({_Name, _BusyOrGone}) ->
     ok.
 
 resolver({ok, {ok, #{outcomes := Outcomes, latency := Latency} = Stats}}) ->

@@ -5,10 +5,15 @@
 -module(caravan_topology).
 -behaviour(gen_server).
 
--export([start_link/1, change/3, configure/3, renew/0, tell/2, registered_name/1, ask/3, own_status/0, own_health/0]).
+-export([start_link/1, change/3, configure/3, renew/0, tell/2, registered_name/1, ask/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3, format_status/1]).
 
+-export_type([question/0]).
+
 -define(PREFIX, "caravan_cluster.").
+
+%% What may be asked of a topology with ask/3.
+-type question() :: status | options | gauges | health | health_and_status.
 
 -record(state, {
     options :: map(),
@@ -68,20 +73,26 @@ registered_name(Name) ->
     list_to_atom(?PREFIX ++ atom_to_list(Name)).
 
 %% The answers of several topologies, which are asked at once, within so many milliseconds in all.
--spec ask([atom()], Request :: term(), Timeout :: pos_integer()) -> [{atom(), {ok, term()} | not_running | unresponsive}].
-ask(Names, Request, Timeout) ->
+-spec ask([atom()], question(), Timeout :: non_neg_integer()) -> [{atom(), {ok, term()} | not_running | unresponsive}].
+ask(Names, Question, Timeout) ->
     Deadline = now_ms() + Timeout,
-    Requests = [{Name, send_request(Name, Request)} || Name <- Names],
+    Requests = [{Name, send_request(Name, Question)} || Name <- Names],
     [{Name, response(Sent, Deadline)} || {Name, Sent} <- Requests].
 
 %% No topology has a name for which there is no registered name.
-send_request(Name, Request) ->
-    try
-        {sent, gen_server:send_request(registered_name(Name), Request)}
+send_request(Name, Question) ->
+    try registered_name(Name) of
+        Server -> send_request_to(whereis(Server), Server, Question)
     catch
         error:_ -> not_running
     end.
 
+%% A handler of telemetry events or of the log runs in the process of the topology, which cannot wait for itself.
+send_request_to(Pid, _Server, Question) when Pid =:= self() -> {answered, answer(Question, get(?MODULE))};
+send_request_to(_Pid, Server, Question) -> {sent, gen_server:send_request(Server, Question)}.
+
+response({answered, Answer}, _Deadline) ->
+    {ok, Answer};
 response({sent, Id}, Deadline) ->
     case gen_server:receive_response(Id, max(0, Deadline - now_ms())) of
         {reply, Answer} -> {ok, Answer};
@@ -90,16 +101,6 @@ response({sent, Id}, Deadline) ->
     end;
 response(not_running, _Deadline) ->
     not_running.
-
-%% The status for a caller within the process of the topology, such as a handler of its telemetry events.
--spec own_status() -> map().
-own_status() ->
-    status(get(?MODULE)).
-
-%% As own_status/0.
--spec own_health() -> caravan_cluster:health().
-own_health() ->
-    health(get(?MODULE)).
 
 init(#{name := Name} = Options) ->
     %% So that terminate/2 is called when a supervisor stops it.
@@ -149,18 +150,11 @@ formatted(state, #state{options = #{name := Name, query := Query}, core = Core} 
 formatted(_Key, Value) ->
     Value.
 
-handle_call(status, _From, State) ->
-    {reply, status(State), State};
-handle_call(options, _From, #state{options = Options} = State) ->
-    {reply, Options, State};
-handle_call(health, _From, State) ->
+handle_call(Question, _From, State) when Question =:= status; Question =:= options; Question =:= gauges ->
+    {reply, answer(Question, State), State};
+handle_call(Question, _From, State) when Question =:= health; Question =:= health_and_status ->
     Checked = step(check, State),
-    {reply, health(Checked), Checked};
-handle_call(health_and_status, _From, State) ->
-    Checked = step(check, State),
-    {reply, {health(Checked), status(Checked)}, Checked};
-handle_call(gauges, _From, #state{core = Core} = State) ->
-    {reply, caravan_topology_core:gauges(now_ms(), Core), State};
+    {reply, answer(Question, Checked), Checked};
 handle_call({await, Goal, Timeout}, From, #state{audience = Audience} = State) ->
     {noreply, step(refresh, State#state{audience = caravan_audience:await(From, Goal, Timeout, Audience)})};
 handle_call(subscribe, {Pid, _}, #state{audience = Audience} = State) ->
@@ -290,7 +284,7 @@ elsewhere({polled, _, _}, #{prune := true}) -> texts(caravan_topology_registry:l
 elsewhere(_Event, _Options) -> [].
 
 carry_out(Actions, State) ->
-    %% For own_status/0.
+    %% For ask/3 within this process.
     _ = put(?MODULE, State),
     awaited(timed(lists:foldl(fun act/2, State, Actions))).
 
@@ -375,7 +369,13 @@ awaited(#state{audience = Audience, core = Core} = State) ->
 members(#state{core = Core}) ->
     nodes_of(caravan_topology_core:members(Core)).
 
-%% Status
+%% Questions
+
+answer(status, State) -> status(State);
+answer(options, #state{options = Options}) -> Options;
+answer(gauges, #state{core = Core}) -> caravan_topology_core:gauges(now_ms(), Core);
+answer(health, State) -> health(State);
+answer(health_and_status, State) -> {health(State), status(State)}.
 
 status(#state{options = #{name := Name, query := Query} = Options, core = Core}) ->
     Decided = caravan_topology_core:status(now_ms(), Core),

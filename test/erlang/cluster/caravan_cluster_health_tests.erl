@@ -21,6 +21,7 @@ health_test_() ->
         fun a_topology_that_was_stopped_is_not_ready/1,
         fun a_registry_that_is_new_is_told_who_was_ready/1,
         fun a_busy_topology_is_not_waited_for/1,
+        fun the_process_of_a_topology_may_ask_why_a_node_is_not_connected/1,
         fun the_process_of_a_topology_may_ask_for_its_health/1
     ]).
 
@@ -153,6 +154,14 @@ the_process_of_a_topology_may_ask_for_its_health(Server) ->
         {ok, []} = await(test_topology, ready, ?GUARD_MS),
         _ = sys:replace_state(pid(), fun(State) -> Test ! {own, health(test_topology)}, State end),
         ?assertEqual({own, {degraded, [{no_records, nodata}]}}, receive Message -> Message end)
+    end).
+
+the_process_of_a_topology_may_ask_why_a_node_is_not_connected(Server) ->
+    Test = self(),
+    with(options(Server, #{}), fun() ->
+        ok = caravan_cluster:exclude(test_topology, 'app-4371@n.test', ?GUARD_MS),
+        _ = sys:replace_state(pid(), fun(State) -> Test ! {why, caravan_cluster:why('app-4371@n.test')}, State end),
+        ?assertMatch({why, #{result := {excluded, test_topology}}}, receive Message -> Message end)
     end).
 
 %% Options

@@ -24,6 +24,14 @@ with_network(Options, Test) ->
         caravan_test_network:with(Options#{node => #{env => [Variable], code_path => Path}}, Test)
     end).
 
+without_the_library_nobody_says_why_test_() ->
+    ?NODES(caravan_test_directory:with(fun(Directory) ->
+        Ebin = caravan_test_installation:copy(filename:join(Directory, "caravan"), none),
+        Eval = "{error, {not_loaded, Text}} = caravan_cluster:why('app-4370@n.test'), io:put_chars(Text), halt().",
+        Seen = os:cmd("CARAVAN_NIF_DIR= erl -noinput -pa '" ++ Ebin ++ "' -eval \"" ++ Eval ++ "\""),
+        ?assertMatch({_, {match, _}}, {Seen, re:run(Seen, "^caravan: cannot load .*there is no such file")})
+    end)).
+
 the_reason_is_found_by_taking_the_steps_once_more_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {Name, Node} = boot(Network, "app"),
