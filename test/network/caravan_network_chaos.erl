@@ -41,18 +41,18 @@
 
 %% @doc Prints the schedule, and as its last line the verdict. Ends the VM with status 1 where something does not hold.
 -spec main([string()]) -> no_return().
-main([Seed, Minutes, Family, Ebin | Pids]) ->
-    {_, Monitor} = spawn_monitor(fun() -> run(list_to_integer(Seed), list_to_integer(Minutes), list_to_atom(Family), Ebin, Pids) end),
+main([Seed, Minutes, Family, Ebin, Relay | Pids]) ->
+    {_, Monitor} = spawn_monitor(fun() -> run(list_to_integer(Seed), list_to_integer(Minutes), list_to_atom(Family), Ebin, Relay, Pids) end),
     receive
         {'DOWN', Monitor, process, _, {verdict, Status}} -> halt(Status);
         {'DOWN', Monitor, process, _, Reason} -> io:format("chaos: FAILED: ~0tp~n", [Reason]), halt(1)
     end.
 
-run(Seed, Minutes, Family, Ebin, Pids) ->
+run(Seed, Minutes, Family, Ebin, Relay, Pids) ->
     %% What fails is said once, by main/1.
     ok = logger:set_primary_config(level, none),
-    Places = caravan_network_places:open(Family, Pids),
-    Faults = caravan_network_faults:draw(Seed, Minutes * 60000, length(Pids), caravan_network_places:has_netem(Places)),
+    Places = caravan_network_places:open(Family, Relay, Pids),
+    Faults = caravan_network_faults:draw(Seed, Minutes * 60000, length(Pids), caravan_network_places:has_weather(Places)),
     Checks = caravan_network_nodes:with(fun(World) -> survive(Faults, Places, caravan_network_nodes:with_code(Ebin, World)) end),
     Title = io_lib:format("chaos: seed ~b, ~b minutes, ~b faults, ~s", [Seed, Minutes, length(Faults), family(Family)]),
     exit({verdict, verdict(Title, [Text || {fails, Text} <- Checks], [Text || {holds, Text} <- Checks])}).

@@ -21,7 +21,8 @@
     | {flapping, place()}
     | {no_route, place()}
     | {mtu, place(), pos_integer()}
-    %% Each packet that leaves the node is late, by so many milliseconds; netem alone has it.
+    %% Packets of the node are late, by so many milliseconds, half of that more or less, and overtake each other; some come twice. It wants
+    %% netem or frame_relay.
     | {delay, place(), Milliseconds :: pos_integer()}.
 -type scheduled() :: {Start :: non_neg_integer(), End :: pos_integer(), fault()}.
 -type rule() :: {drop, all | nameserver | place()} | {refuse, place()} | {lose, Percent :: 1..20}.
@@ -36,12 +37,12 @@
 -define(MTU, 1500).
 
 %% @doc The faults of a seed, for so many nodes and so long.
--spec draw(Seed :: integer(), Milliseconds :: pos_integer(), Nodes :: pos_integer(), HasNetem :: boolean()) -> [scheduled()].
-draw(Seed, Milliseconds, Nodes, HasNetem) ->
-    rounds(0, Milliseconds, {kinds(HasNetem), Nodes}, rand:seed_s(exsss, Seed)).
+-spec draw(Seed :: integer(), Milliseconds :: pos_integer(), Nodes :: pos_integer(), HasWeather :: boolean()) -> [scheduled()].
+draw(Seed, Milliseconds, Nodes, HasWeather) ->
+    rounds(0, Milliseconds, {kinds(HasWeather), Nodes}, rand:seed_s(exsss, Seed)).
 
 %% Those that are there twice are drawn twice as often.
-kinds(true) -> [delay | kinds(false)];
+kinds(true) -> [delay, delay | kinds(false)];
 kinds(false) -> [loss, loss, one_way, both_ways, refused, refused, alone, no_nameserver, answers, flapping, no_route, mtu].
 
 %% Faults that begin together, after a pause.
@@ -72,7 +73,7 @@ fault(loss, Nodes, Random) -> one_of([{loss, Place, Percent} || Place <- [all | 
 fault(no_nameserver, Nodes, Random) -> one_of([{no_nameserver, Place} || Place <- [all, all, all | places(Nodes)]], Random);
 fault(answers, _Nodes, Random) -> one_of([{answers, nxdomain}, {answers, servfail}], Random);
 fault(mtu, Nodes, Random) -> one_of([{mtu, Place, 1280} || Place <- places(Nodes)], Random);
-fault(delay, Nodes, Random) -> one_of([{delay, Place, Ms} || Place <- places(Nodes), Ms <- [20, 100, 400]], Random);
+fault(delay, Nodes, Random) -> one_of([{delay, Place, Ms} || Place <- places(Nodes), Ms <- [20, 200, 400]], Random);
 fault(one_way, Nodes, Random) -> one_of([{one_way, From, To} || From <- places(Nodes), To <- places(Nodes), From =/= To], Random);
 fault(Kind, Nodes, Random) when Kind =:= both_ways; Kind =:= refused ->
     one_of([{Kind, A, C} || A <- places(Nodes), C <- places(Nodes), A < C], Random);
@@ -163,4 +164,4 @@ text({answers, Answer}) -> io_lib:format("the nameserver answers ~s", [Answer]);
 text({flapping, Place}) -> io_lib:format("the link of node ~b goes down and up every 2 s", [Place]);
 text({no_route, Place}) -> io_lib:format("the link of node ~b is down", [Place]);
 text({mtu, Place, Mtu}) -> io_lib:format("the MTU of node ~b is ~b", [Place, Mtu]);
-text({delay, Place, Ms}) -> io_lib:format("packets of node ~b are ~b ms late, some of them twice", [Place, Ms]).
+text({delay, Place, Ms}) -> io_lib:format("packets of node ~b are ~b ms late, more or less, and some come twice", [Place, Ms]).

@@ -1,20 +1,38 @@
 %% @doc Network namespaces of nodes, and what is bad about the link of each. test/network/chaos makes them. Nodes are numbers from 1 on.
 -module(caravan_network_places).
 
--export([open/2, address/2, nameserver_address/1, prefix/2, has_netem/1, disturb/2, heal/1]).
+-export([open/3, address/2, nameserver_address/1, prefix/2, has_weather/1, disturb/2, heal/1]).
 
 -export_type([places/0, family/0]).
 
 -type family() :: inet | inet6.
--type places() :: #{family := family(), pids := #{pos_integer() => string()}, links := #{pos_integer() => caravan_network_faults:link()}}.
+%% What makes packets late: netem, or frame_relay, which passes them from device to device.
+-type weather() :: none | netem | {relay, port()}.
+-type places() :: #{
+    family := family(),
+    pids := #{pos_integer() => string()},
+    weather := weather(),
+    links := #{pos_integer() => caravan_network_faults:link()}
+}.
 
 -define(NAMESERVER, 100).
 
-%% @doc The namespaces of these processes, which are well.
--spec open(family(), Pids :: [string()]) -> places().
-open(Family, Pids) ->
+%% @doc The namespaces of these processes, which are well. `Relay' is the file of frame_relay, or `"none"' where their links need none. The
+%% relay ends with the calling process.
+-spec open(family(), Relay :: file:filename(), Pids :: [string()]) -> places().
+open(Family, Relay, Pids) ->
     Numbered = maps:from_list(lists:zip(lists:seq(1, length(Pids)), Pids)),
-    #{family => Family, pids => Numbered, links => maps:map(fun(Place, _) -> caravan_network_faults:link(Place, []) end, Numbered)}.
+    Links = maps:map(fun(Place, _) -> caravan_network_faults:link(Place, []) end, Numbered),
+    Places = #{family => Family, pids => Numbered, links => Links, weather => none},
+    Places#{weather := weather(Relay, Pids, Places)}.
+
+weather("none", _Pids, Places) ->
+    case run(1, ["tc", "qdisc", "replace", "dev", "net", "root", "netem", "delay", "0ms"], Places) of
+        "" -> ok = silently(1, ["tc", "qdisc", "delete", "dev", "net", "root"], Places), netem;
+        _ -> none
+    end;
+weather(Relay, Pids, _Places) ->
+    {relay, open_port({spawn_executable, Relay}, [{args, Pids}, binary])}.
 
 %% @doc Where a node is, and where it is disturbed.
 -spec address(pos_integer(), family()) -> inet:ip_address().
@@ -31,13 +49,9 @@ nameserver_address(Family) ->
 prefix(Place, #{pids := Pids}) ->
     ["nsenter", "-t", maps:get(Place, Pids), "--net"].
 
-%% @doc Whether the kernel can delay packets.
--spec has_netem(places()) -> boolean().
-has_netem(Places) ->
-    case run(1, ["tc", "qdisc", "replace", "dev", "net", "root", "netem", "delay", "0ms"], Places) of
-        "" -> ok = delay(1, 0, Places), true;
-        _ -> false
-    end.
+%% @doc Whether packets can be made late.
+-spec has_weather(places()) -> boolean().
+has_weather(#{weather := Weather}) -> Weather =/= none.
 
 %% @doc All is well again.
 -spec heal(places()) -> places().
@@ -78,6 +92,11 @@ restore_address(Place, inet6, Places) ->
     Address = inet:ntoa(address(Place, inet6)) ++ "/64",
     silently(Place, ["ip", "address", "replace", Address, "dev", "net", "nodad"], Places).
 
+%% By half of that more or less, and one of twenty packets twice.
+delay(Place, Ms, #{weather := {relay, Port}}) ->
+    Duplicates = min(Ms, 5),
+    true = port_command(Port, io_lib:format("~b ~b ~b ~b~n", [Place, Ms div 2, Ms + Ms div 2, Duplicates])),
+    ok;
 delay(Place, 0, Places) ->
     silently(Place, ["tc", "qdisc", "delete", "dev", "net", "root"], Places);
 delay(Place, Ms, Places) ->
