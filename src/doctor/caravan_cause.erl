@@ -82,22 +82,23 @@ name_of_other(false, false) -> other_name.
 part_of_host(Name) ->
     string:lowercase(lists:last(binary:split(Name, <<"@">>))).
 
-%% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. A node that
-%% DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
+%% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. Of a node that
+%% connects to nobody, since it has left or no topology runs, that comes before what is wrong with DNS or other nodes. A node that DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
 %% under a wrong port. That the node itself does not run counts where nothing else is wrong.
 -spec main([caravan_check:check()]) -> cause() | none.
 main(Checks) ->
     {Down, Others} = lists:partition(fun({_Step, #{name := Name}}) -> Name =:= down end, [{Step, Cause} || #{step := Step, cause := Cause} <- Checks]),
     main_of(Others ++ Down).
 
-main_of([]) -> none;
-main_of([{_, _} | Faults] = All) when Faults =/= [] ->
-    case [Cause || {topology, #{name := left} = Cause} <- All] of
-        [Left | _] -> Left;
-        [] -> first(All)
-    end;
+main_of([]) ->
+    none;
+main_of([{Step, Cause} | _]) when Step =:= library; Step =:= flags ->
+    Cause;
 main_of(All) ->
-    first(All).
+    case [Cause || {topology, #{name := Name} = Cause} <- All, lists:member(Name, [left, not_started, not_running])] of
+        [Cause | _] -> Cause;
+        [] -> first(All)
+    end.
 
 first([{peer, _} | _] = Faults) -> most_frequent(of_peers(Faults));
 first([{self, #{name := not_listed} = Cause} | Others]) ->

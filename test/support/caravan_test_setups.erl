@@ -35,6 +35,7 @@ names() ->
         {"no library", library},
         {"a library of another version", library},
         {"the application is not started", not_started},
+        {"the application is not started, and another node is down", not_started},
         {"nodes that are well and not connected", not_connected},
         {"the other node has left", others_left},
         {"a node with another cookie than its files have", cookie},
@@ -215,6 +216,14 @@ run("the application is not started") ->
         {Own, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", lists:flatten(Topologies)]),
         {Other, _} = boot(Network, "app"),
         ok = list(Server, [Own, Other]),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end);
+run("the application is not started, and another node is down") ->
+    with(#{}, fun(Server, Network) ->
+        Nameserver = caravan_dns_server:nameserver(Server),
+        Topologies = io_lib:format("[{app,[{query,~p},{nameservers,[~p]}]}]", [?QUERY, Nameserver]),
+        {Own, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", lists:flatten(Topologies)]),
+        ok = list(Server, [Own, node_name(Network, "app", free_port())]),
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end);
 run("nodes that are well and not connected") ->
