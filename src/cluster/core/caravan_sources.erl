@@ -49,14 +49,11 @@ change(#{queries := Queries, atom_budget := Budget}, Wanted, Now, #state{discove
         budget = caravan_atom_budget:change(Budget, Spent)
     }.
 
-%% Without what the queries have listed whose names are made with the basename of this node; `none' if there is none of
-%% these.
--spec forget_named_by_own(state()) -> state() | none.
+%% Without what the queries have listed whose names are made with the basename of this node.
+-spec forget_named_by_own(state()) -> state().
 forget_named_by_own(#state{discoveries = Discoveries} = State) ->
-    case [Query || {_Text, own} = Query <- maps:keys(Discoveries)] of
-        [] -> none;
-        Queries -> State#state{discoveries = maps:merge(Discoveries, maps:from_keys(Queries, caravan_discovery:new()))}
-    end.
+    Queries = [Query || {_Text, own} = Query <- maps:keys(Discoveries)],
+    State#state{discoveries = maps:merge(Discoveries, maps:from_keys(Queries, caravan_discovery:new()))}.
 
 %% The end of a poll. Returns what there is to report of each query.
 -spec polled([{query(), caravan_discovery:outcome()}], Now :: integer(), map(), caravan_topology_core:options(), state()) ->
@@ -88,12 +85,12 @@ replaces(fresh, _IsOver) -> true;
 replaces(incomplete, IsOver) -> IsOver;
 replaces(_NoAnswer, _IsOver) -> false.
 
-%% Without this node.
+%% Without this node: what was looked up before it had its name may list it.
 -spec wanted(Own :: name(), caravan_topology_core:options(), state()) -> #{name() => []}.
 wanted(Own, #{nodes := Fixed}, #state{discoveries = Discoveries, carried = Carried}) ->
     OfQueries = [maps:keys(caravan_discovery:wanted(Discovery)) || Discovery <- maps:values(Discoveries)],
     Others = [Name || Name <- Fixed, not caravan_discovery:is_own_name(Name, Own)],
-    maps:from_keys(lists:append([maps:keys(Carried), Others | OfQueries]), []).
+    maps:remove(Own, maps:from_keys(lists:append([maps:keys(Carried), Others | OfQueries]), [])).
 
 %% Whether wanted/3 is the same of both. It costs nothing where an answer has changed nothing.
 -spec say_the_same(state(), state()) -> boolean().

@@ -226,17 +226,20 @@ step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
 %% The node has become distributed, or is so no more, and has another name.
 step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
     Renamed = ends(not_self_listed, State#state{own = Own, connector = caravan_connector:rename(Own, Connector)}),
-    step(Event, Now, Facts, reconsider_all(want(Now, first_named(Now, Renamed)))).
+    step(Event, Now, Facts, reconsider_all(want(Now, named(Own, Now, Renamed)))).
 
-%% Names that are made with the basename of this node were made of none until then: they are nobody's.
-first_named(Now, #state{was_named = false, sources = Sources} = State) ->
-    named_now(Now, caravan_sources:forget_named_by_own(Sources), State#state{was_named = true});
-first_named(_Now, State) ->
-    State.
+%% Names that are made with the basename of this node were made of none until it was named first: they are nobody's. What was looked up
+%% before may have this node among the others.
+named(?NOBODY, _Now, State) ->
+    State;
+named(_Own, Now, #state{was_named = false, sources = Sources} = State) ->
+    look_after_naming(Now, State#state{was_named = true, sources = caravan_sources:forget_named_by_own(Sources)});
+named(_Own, Now, State) ->
+    look_after_naming(Now, State).
 
-named_now(_Now, none, State) -> State;
-named_now(_Now, Sources, #state{is_polling = true} = State) -> State#state{sources = Sources, looks_again = true};
-named_now(Now, Sources, State) -> State#state{sources = Sources, look_at = Now}.
+look_after_naming(_Now, #state{options = #{queries := []}} = State) -> State;
+look_after_naming(_Now, #state{is_polling = true} = State) -> State#state{looks_again = true};
+look_after_naming(Now, State) -> State#state{look_at = Now}.
 
 done(Now, State) ->
     #state{actions = Actions, news = News} = Observed = observed(Now, State),
@@ -670,19 +673,24 @@ remind(Now, #state{reminders = Reminders} = State) ->
         {Due, Next} -> lists:foldl(fun report/2, State#state{reminders = Next}, reminders(Due, Now, State))
     end.
 
-reminders(Due, Now, #state{sources = Sources, reminders = Reminders, wanted = Wanted, members = Members} = State) ->
+reminders(Due, Now, #state{sources = Sources, reminders = Reminders, members = Members} = State) ->
     Failing = failing(Now, State),
     Nodes = [{Name, maps:get(Name, Failing), Held} || {{failing, Name}, Held} <- Due, is_map_key(Name, Failing)],
     Lasting = [Name || {{lasting, Name}, _Held} <- Due, caravan_members:is_member(Name, Members)],
     lists:append([
         [{connected, Lasting, caravan_members:count(Members)} || Lasting =/= []],
-        [{alone, map_size(Wanted), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
+        [{alone, count_missing(Now, State), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
         %% The line above has them.
         [{failing, Nodes} || Nodes =/= [], not caravan_reminders:is_held(alone, Reminders)],
         without_answer(never_answered, Due, Sources),
         without_answer(unanswered, Due, Sources),
         [{not_self_listed, State#state.own, of_own_host(State)} || {not_self_listed, _Held} <- Due]
     ]).
+
+%% Where none is connected: without those that have left or are excluded.
+count_missing(Now, State) ->
+    #{wanted := Wanted} = caravan_topology_view:health_facts(Now, view(State)),
+    Wanted.
 
 without_answer(Kind, Due, Sources) ->
     case [{Query, Held} || {{Subject, Query}, Held} <- Due, Subject =:= Kind] of

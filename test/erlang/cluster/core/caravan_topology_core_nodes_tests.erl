@@ -127,6 +127,23 @@ the_own_name_of_now_is_not_wanted_of_an_equal_answer_test() ->
     ?assertEqual([?B], wanted(Last)),
     ?assertMatch(#{self_listed := true}, caravan_topology_core:status(10000, Last)).
 
+%% As by a poll before the distribution starts, and by one while it is started again.
+who_was_looked_up_without_a_name_is_not_wanted_and_looked_up_again_test() ->
+    Alone = not_distributed(<<"nonode@nohost">>),
+    {_, New} = caravan_topology_core:new(options(#{}), [], [], 0, Alone),
+    lists:foldl(
+        fun(At, State) ->
+            {_, Unnamed} = step(answered([?A, ?B]), At, Alone, State),
+            {_, Named} = step({nodeup, ?A}, At + 1, facts(#{own => ?A}), Unnamed),
+            ?assertMatch(#{wanted := [?B], connected := [], next_poll := 0}, caravan_topology_core:status(At + 1, Named)),
+            {Looking, Polling} = step(wake, At + 1, facts(#{own => ?A}), Named),
+            ?assert(lists:member(poll, Looking)),
+            Polling
+        end,
+        New,
+        [1, 1000]
+    ).
+
 fixed_nodes_are_looked_after_when_the_node_is_distributed_no_more_test() ->
     New = started(#{queries => [], nodes => [?A]}),
     State = next(wake, 500, all([{nodeup, ?A}, {attempted, ?A, connected, 0}], 0, New)),
