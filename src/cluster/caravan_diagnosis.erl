@@ -344,7 +344,7 @@ format(needs_long_names) -> "its name is a long one, and this node was started w
 format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
 format(not_distributed) -> "this node is not distributed";
 format(not_listed) -> "it was connected, and list_nodes does not have it";
-format(lost_soon) -> "its connections do not last";
+format(lost_soon) -> "it was lost soon after it was connected";
 format(timeout) -> "it does not answer";
 format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
 format({raised, What}) -> ["the configured connect function raised ", caravan_exception:format(What)];

@@ -1,6 +1,6 @@
 %% @private
 %% Answers probes over HTTP. One process listens and accepts; each connection has a process of its own, which is bounded in time and
-%% octets. So many connections are open at once, and others wait in the backlog of the socket.
+%% octets. So many connections are open at once; when there are more, the oldest one makes way.
 -module(caravan_health_listener).
 
 -export([start_link/1]).
@@ -8,6 +8,8 @@
 -type options() :: #{port := inet:port_number(), ip := inet:ip_address()}.
 
 -define(MAX_CONNECTIONS, 32).
+%% A connection that has been there for as long makes way for another one: a request that came at once has its answer by then.
+-define(MAKES_WAY_MS, 1500).
 -define(BACKLOG, 128).
 %% Milliseconds: for the request to come, for the answer to go, and for the other end to close: five seconds with the one for which
 %% topologies are asked.
@@ -45,10 +47,10 @@ options() ->
     ].
 
 accept(Socket, Connections) ->
-    accepted(gen_tcp:accept(Socket), Socket, below_limit(Connections)).
+    accepted(gen_tcp:accept(Socket), Socket, Connections).
 
 accepted({ok, Connection}, Socket, Connections) ->
-    accept(Socket, below_limit(serve(Connection, Connections)));
+    accept(Socket, serve(Connection, below_limit(Connections)));
 accepted({error, closed}, _Socket, _Connections) ->
     exit(closed);
 accepted({error, econnaborted}, Socket, Connections) ->
@@ -59,7 +61,7 @@ accepted({error, _Exhausted}, Socket, Connections) ->
 serve(Connection, Connections) ->
     {Pid, Monitor} = spawn_monitor(fun given/0),
     ok = give(gen_tcp:controlling_process(Connection, Pid), Connection, Pid),
-    Connections#{Monitor => []}.
+    Connections#{Monitor => {now_ms(), Pid}}.
 
 give(ok, Connection, Pid) ->
     Pid ! {serve, Connection},
@@ -68,10 +70,14 @@ give({error, _}, Connection, Pid) ->
     true = exit(Pid, kill),
     gen_tcp:close(Connection).
 
-%% Waits for one to end where there are too many.
+%% Waits for one to end where there are too many, and ends the oldest one when its time is over.
 below_limit(Connections) when map_size(Connections) >= ?MAX_CONNECTIONS ->
+    {Since, Pid} = lists:min(maps:values(Connections)),
     receive
         {'DOWN', Monitor, process, _, _} -> below_limit(maps:remove(Monitor, Connections))
+    after max(0, Since + ?MAKES_WAY_MS - now_ms()) ->
+        true = exit(Pid, kill),
+        receive {'DOWN', Monitor, process, Pid, _} -> below_limit(maps:remove(Monitor, Connections)) end
     end;
 below_limit(Connections) ->
     receive

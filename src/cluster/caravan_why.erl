@@ -20,10 +20,15 @@ explain(Node) ->
     end.
 
 of_missing(none, Node) ->
-    Method = caravan_diagnosis:whole_handshake(atom_to_binary(node()), erlang:get_cookie()),
-    explained(maps:remove(flags, caravan_diagnosis:examine(Node, Method)));
+    of_tried(is_alive(), Node);
 of_missing(KeptOut, Node) ->
     explained(#{node => Node, result => KeptOut}).
+
+of_tried(false, Node) ->
+    explained(#{node => Node, result => not_distributed});
+of_tried(true, Node) ->
+    Method = caravan_diagnosis:whole_handshake(atom_to_binary(node()), erlang:get_cookie()),
+    explained(maps:remove(flags, caravan_diagnosis:examine(Node, Method))).
 
 explained(#{result := Result} = Why) ->
     Why#{explanation => lists:flatten(io_lib:format("~ts", [caravan_diagnosis:format(Result)]))}.

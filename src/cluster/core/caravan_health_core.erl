@@ -105,20 +105,20 @@ beginning(#{certainty := Certainty, options := #{stable_for := StableFor}}, Now,
 
 %% What is not as it should be, and keeps nobody from being ready.
 faults(#{failing := Failing} = Status, #{options := Options} = Facts) ->
-    Missing = [Failure || Failure <- maps:to_list(Failing), is_fault(Failure)],
-    {LostSoon, Others} = lists:partition(fun({_Name, #{reason := Reason}}) -> Reason =:= lost_soon end, Missing),
+    Faulty = [Failure || Failure <- maps:to_list(Failing), is_fault(Failure)],
+    {LostSoon, Others} = lists:partition(fun({_Name, #{reason := Reason}}) -> Reason =:= lost_soon end, Faulty),
     lists:append([
         outcome(Status),
         old_answer(Status, Options),
         self_listed(Status, Facts),
         [incomplete_answer || #{certainty := incomplete} <- [Facts], #{answers := all} <- [Options]],
         refused(Status),
-        unreached(length(Missing), Facts),
+        unreached(map_size(Failing), Facts),
         [{nodes_failing, maps:from_list(Others)} || Others =/= []],
         [{flapping, maps:from_list(LostSoon)} || LostSoon =/= []]
     ]).
 
-%% A first connection that was short is that of a node that has started twice.
+%% A first connection that was short is that of a node that has started twice, and no fault of that node.
 is_fault({_Name, #{reason := lost_soon, count := 1}}) -> false;
 is_fault(_Failure) -> true.
 

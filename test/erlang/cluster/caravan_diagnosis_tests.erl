@@ -24,6 +24,9 @@ with_network(Options, Test) ->
         caravan_test_network:with(Options#{node => #{env => [Variable], code_path => Path}}, Test)
     end).
 
+without_a_distribution_that_is_why_test() ->
+    ?assertMatch(#{result := not_distributed}, caravan_cluster:why('app-4370@n.test')).
+
 without_the_library_nobody_says_why_test_() ->
     ?NODES(caravan_test_directory:with(fun(Directory) ->
         Ebin = caravan_test_installation:copy(filename:join(Directory, "caravan"), none),
