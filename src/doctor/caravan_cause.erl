@@ -16,6 +16,7 @@ new(Name, What) ->
 binary(Text) ->
     unicode:characters_to_binary(Text).
 
+advice(not_distributed) -> "start the node with a name (-name, -sname), or call net_kernel:start/1";
 advice(library) -> "build Caravan again for this OTP and this machine, and install c-ares where the library needs it";
 advice(configuration) -> "correct that value";
 advice(epmd_here) -> ["add ", caravan_tool:flags(caravan_tool:tool())];
@@ -83,7 +84,7 @@ part_of_host(Name) ->
     string:lowercase(lists:last(binary:split(Name, <<"@">>))).
 
 %% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. Of a node that
-%% connects to nobody, since it has left or no topology runs, that comes before what is wrong with DNS or other nodes. A node that DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
+%% connects to nobody, since it has left, has no name or runs no topology, that comes before what is wrong with DNS or other nodes. A node that DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
 %% under a wrong port. That the node itself does not run counts where nothing else is wrong.
 -spec main([caravan_check:check()]) -> cause() | none.
 main(Checks) ->
@@ -95,7 +96,7 @@ main_of([]) ->
 main_of([{Step, Cause} | _]) when Step =:= library; Step =:= flags ->
     Cause;
 main_of(All) ->
-    case [Cause || {topology, #{name := Name} = Cause} <- All, lists:member(Name, [left, not_started, not_running])] of
+    case [Cause || {_Step, #{name := Name} = Cause} <- All, lists:member(Name, [left, not_started, not_running, not_distributed])] of
         [Cause | _] -> Cause;
         [] -> first(All)
     end.

@@ -25,13 +25,22 @@
 -spec main() -> no_return().
 main() ->
     ok = io:setopts([{encoding, unicode}]),
-    erlang:halt(100 + run(init:get_plain_arguments())).
+    erlang:halt(100 + run([characters(file:native_name_encoding(), Argument) || Argument <- init:get_plain_arguments()])).
+
+%% In a locale that is none of UTF-8, arguments are octets.
+characters(utf8, Argument) ->
+    Argument;
+characters(latin1, Argument) ->
+    case unicode:characters_to_list(list_to_binary(Argument)) of
+        Characters when is_list(Characters) -> Characters;
+        _NoUtf8 -> Argument
+    end.
 
 %% @doc Runs a command. A VM that is no node, as that of a release's `eval', ends with its exit status; a node goes on, and the status is
 %% returned: 0; 1, a fault was found; 2, it could not look.
 -spec main([string() | binary()]) -> 0..2.
 main(Arguments) ->
-    ended(run([unicode:characters_to_list(Argument) || Argument <- Arguments]), is_alive()).
+    ended(run([unicode:characters_to_list(Argument) || Argument <- Arguments]), caravan_doctor:is_node()).
 
 ended(Status, true) -> Status;
 ended(Status, false) -> erlang:halt(Status).
@@ -79,7 +88,7 @@ dig_options() ->
     ].
 
 names_options() ->
-    [{"--ports", ports, text}, {"--timeout", timeout, integer}, {"--json", json, true}, {"--colour", colour, true}].
+    [{"--ports", ports, characters}, {"--timeout", timeout, integer}, {"--json", json, true}, {"--colour", colour, true}].
 
 with_options(Arguments, Known, Command) ->
     case parse(Arguments, Known, [], #{}) of
@@ -109,8 +118,10 @@ read(integer, Text) ->
     end;
 read(word, Text) ->
     record(Text);
+read(characters, Text) ->
+    {ok, Text};
 read(_Text, Text) ->
-    {ok, Text}.
+    {ok, unicode:characters_to_binary(Text)}.
 
 record(Text) ->
     case [Type || Type <- [srv, a, aaaa, addresses], atom_to_list(Type) =:= string:lowercase(Text)] of

@@ -14,7 +14,7 @@
 %% where the cookie differs, that node logs a line. `handshake => false' leaves that out.
 -module(caravan_doctor).
 
--export([run/0, run/1, report/1]).
+-export([run/0, run/1, report/1, is_node/0]).
 
 -export_type([options/0, report/0, context/0]).
 
@@ -227,7 +227,7 @@ start_tls(true) -> {ok, _} = application:ensure_all_started(ssl), ok;
 start_tls(false) -> ok.
 
 context(#{handshake := Handshake, cookie_file := CookieFile} = Options, Deadline) ->
-    Mode = mode(is_alive()),
+    Mode = mode(is_node()),
     #{
         mode => Mode,
         own => own(Options),
@@ -246,7 +246,12 @@ given(#{query := none}) -> [];
 given(#{nameservers := default}) -> [topologies];
 given(#{}) -> [topologies, nameservers].
 
-%% A VM that is distributed is the node.
+%% @private
+%% Whether this VM is the node, and not one beside it: it is distributed, or runs topologies that wait for that.
+-spec is_node() -> boolean().
+is_node() ->
+    is_alive() orelse caravan_topology_registry:names() =/= [].
+
 mode(true) -> inside;
 mode(false) -> outside.
 

@@ -64,7 +64,7 @@ with_port(Text, Port) ->
 
 of_probes(Probes) ->
     Checks = [seen(Nameserver, Transport, Result) || {Nameserver, Transport, Result} <- Probes] ++ missed(Probes),
-    faults(Checks, [{Nameserver, Transport, is_answer(Result)} || {Nameserver, Transport, Result} <- Probes]).
+    faults(Checks, [{Nameserver, Transport, has_answered(Result)} || {Nameserver, Transport, Result} <- Probes]).
 
 seen(Nameserver, Transport, {ok, {ok, #{rcode := Rcode} = Reply}}) ->
     #{answers := Answers, octets := Octets, truncated := Truncated, edns := Edns, milliseconds := Milliseconds} = Reply,
@@ -104,17 +104,20 @@ rcode(4) -> "NOTIMP";
 rcode(5) -> "REFUSED";
 rcode(Other) -> ["RCODE ", integer_to_list(Other)].
 
-is_answer({ok, {ok, #{rcode := Rcode}}}) -> Rcode =:= 0 orelse Rcode =:= 3;
-is_answer(_Other) -> false.
+%% Whether a nameserver has answered. One that answers with an error runs and can be reached: the step `answer' names the error.
+has_answered({ok, {ok, #{rcode := Rcode}}}) when Rcode =:= 0; Rcode =:= 3 -> yes;
+has_answered({ok, {ok, #{rcode := _Error}}}) -> with_error;
+has_answered(_Other) -> no.
 
 %% One that answers is enough, but over TCP.
 faults(Checks, []) ->
     Checks;
 faults(Checks, Answered) ->
-    case {lists:any(fun({_, Transport, Is}) -> Transport =:= tcp andalso Is end, Answered), lists:keymember(true, 3, Answered)} of
-        {true, _} -> Checks;
-        {false, true} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP and not over TCP")];
-        {false, false} -> Checks ++ [fault(dns_down, Answered, "does not answer")]
+    OverTcp = [Answer || {_, tcp, Answer} <- Answered, Answer =/= no],
+    case {OverTcp, [Answer || {_, _, Answer} <- Answered, Answer =/= no]} of
+        {[_ | _], _} -> Checks;
+        {[], [_ | _]} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP and not over TCP")];
+        {[], []} -> Checks ++ [fault(dns_down, Answered, "does not answer")]
     end.
 
 fault(Cause, Answered, What) ->

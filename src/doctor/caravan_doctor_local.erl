@@ -121,9 +121,15 @@ overridden({Key, Loser, Winner}) ->
     ]).
 
 -spec node(caravan_doctor:context()) -> [caravan_check:check()].
-node(#{own := none}) ->
+node(#{mode := Mode} = Context) ->
+    node(Mode =:= inside andalso not is_alive(), Context).
+
+node(true, _Context) ->
+    Text = "this VM is not distributed, and its topologies connect to nobody",
+    [caravan_check:fault(node, "this node", Text, caravan_cause:new(not_distributed, Text))];
+node(false, #{own := none}) ->
     [caravan_check:unknown(node, "this node", "its name is not known: give it with --node NAME", [])];
-node(#{own := Own, mode := Mode}) ->
+node(false, #{own := Own, mode := Mode}) ->
     #{port := Port, rule := Rule, explanation := Explanation} = caravan_port:explain(Own),
     [caravan_check:ok(node, Own, "its advertised port is ~b: ~ts", [Port, Explanation])] ++
         digits(caravan_port:ignores_digits(Own), Own) ++ digits_in_word(Rule, Port, Own) ++

@@ -11,9 +11,13 @@ topologies(#{mode := outside}) ->
     [];
 topologies(#{mode := inside}) ->
     Running = caravan_topology_registry:names(),
-    none([none || Running =:= [], configured() =:= []])
-        ++ missing(configured() -- Running, is_started())
+    none([none || Running =:= [], configured() =:= [], kept_running(is_started()) =:= []])
+        ++ missing(lists:usort(configured() ++ kept_running(is_started())) -- Running, is_started())
         ++ lists:append([of_topology(Answer) || Answer <- caravan_topology:ask(Running, status, ?ANSWER_MS)]).
+
+%% Those of the configuration, and those that start/1 was given, one that has crashed among them.
+kept_running(true) -> caravan_topologies:names();
+kept_running(false) -> [].
 
 none([]) -> [];
 none([none]) -> [caravan_check:note(topology, "topologies", "none runs on this node, and none is configured", [])].
@@ -37,7 +41,7 @@ missing(Names, false) ->
     Text = ["the application caravan is not started, so that its topologies do not run: ", listed(Names)],
     [caravan_check:fault(topology, "caravan", Text, caravan_cause:new(not_started, Text))];
 missing(Names, true) ->
-    Text = ["topologies of the configuration do not run: ", listed(Names), "; the log says why"],
+    Text = ["these topologies do not run: ", listed(Names), "; the log says why"],
     [caravan_check:fault(topology, "caravan", Text, caravan_cause:new(not_running, Text))].
 
 listed(Names) ->
@@ -77,17 +81,24 @@ failing(Name, Node, #{count := Count, reason := Reason, retry_in := RetryIn}) ->
 
 %% That no other node is connected is never well where some are wanted.
 alone(#{name := Name, wanted := [_ | _] = Wanted, connected := [], leaving := none} = Status) ->
-    #{left := Left, failing := Failing} = Status,
-    {Cause, Text} = why_alone([Node || Node <- Wanted, not is_map_key(Node, Left)], Wanted, Left, Failing),
-    [caravan_check:fault(topology, Name, Text, caravan_cause:new(Cause, Text))];
+    #{left := Left, excluded := Excluded, failing := Failing} = Status,
+    NotExcluded = [Node || Node <- Wanted, not is_map_key(Node, Excluded)],
+    why_alone(Name, NotExcluded, [Node || Node <- NotExcluded, not is_map_key(Node, Left)], Left, Failing);
 alone(_Status) ->
     [].
 
-why_alone([], Wanted, Left, _Failing) ->
-    Seconds = lists:max([maps:get(Node, Left) || Node <- Wanted]) div 1000,
-    {others_left, io_lib:format("the other nodes have left the cluster, for ~b s more: ~ts", [Seconds, lists:join(", ", [atom_to_binary(Node) || Node <- Wanted])])};
-why_alone(_NotLeft, Wanted, _Left, Failing) ->
-    {not_connected, [io_lib:format("none of the wanted nodes is connected, of which there are ~b", [length(Wanted)]) | a_failure(lists:sort(maps:to_list(Failing)))]}.
+why_alone(Name, [], [], _Left, _Failing) ->
+    [caravan_check:note(topology, Name, "it excludes all the wanted nodes", [])];
+why_alone(Name, NotExcluded, [], Left, _Failing) ->
+    Seconds = lists:max([maps:get(Node, Left) || Node <- NotExcluded]) div 1000,
+    Nodes = lists:join(", ", [atom_to_binary(Node) || Node <- NotExcluded]),
+    alone_for(others_left, Name, io_lib:format("the other nodes have left the cluster, for ~b s more: ~ts", [Seconds, Nodes]));
+why_alone(Name, _NotExcluded, Missing, _Left, Failing) ->
+    Text = io_lib:format("none of the wanted nodes is connected, of which there are ~b", [length(Missing)]),
+    alone_for(not_connected, Name, [Text | a_failure(lists:sort(maps:to_list(Failing)))]).
+
+alone_for(Cause, Name, Text) ->
+    [caravan_check:fault(topology, Name, Text, caravan_cause:new(Cause, Text))].
 
 a_failure([]) -> "";
 a_failure([{Node, #{reason := Reason}} | _]) -> ["; ", atom_to_binary(Node), ": ", caravan_diagnosis:format(Reason)].

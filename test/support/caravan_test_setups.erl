@@ -25,6 +25,9 @@ names() ->
         {"a wrong basename", basename},
         {"DNS down", dns_down},
         {"DNS over UDP alone", dns_udp_only},
+        {"a nameserver that refuses", dns_error},
+        {"topologies of a VM without a name", not_distributed},
+        {"a topology that excludes all others", none},
         {"IPv6 addresses alone", address_family},
         {"TLS on one side", tls_one_side},
         {"a certificate of another CA", certificate},
@@ -148,6 +151,27 @@ run("DNS over UDP alone") ->
         {Other, _} = boot(Network, "app"),
         Own = own(Network),
         from_outside(Network, Server, Own, [Own, Other], [])
+    end);
+run("a nameserver that refuses") ->
+    with(#{}, fun(Server, Network) ->
+        ok = caravan_dns_server:put(Server, ?QUERY, srv, refused),
+        from_outside(Network, Server, own(Network), [], [])
+    end);
+run("topologies of a VM without a name") ->
+    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
+        {none, Node} = boot(Network, none, []),
+        ok = list(Server, [own(Network)]),
+        ok = start_topology(Node, Server, #{node_basename => "app"}),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end);
+run("a topology that excludes all others") ->
+    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
+        {Own, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, "app"),
+        ok = list(Server, [Own, Other]),
+        ok = start_topology(Node, Server, #{exclude => [Other]}),
+        #{} = await_status(Node, last_lookup, fresh),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end);
 run("IPv6 addresses alone") ->
     with(#{host => "six.test"}, fun(Server, Network) ->

@@ -53,6 +53,13 @@ the_script_looks_a_name_up_test_() ->
         ?assertMatch({0, <<"_app._tcp.test 30 IN SRV 1 1 4370 127.0.0.1", _/binary>>}, caravan_test_setups:command(Arguments)),
         ?assertMatch({2, <<"usage: caravan doctor", _/binary>>}, caravan_test_setups:command([])),
         ?assertMatch({2, _}, caravan_test_setups:command(["doctor", "--vm-args", "/nowhere"])),
+        Foreign = ["doctor", "--json", "--node", <<"äpp-日本-4370@127.0.0.1"/utf8>>],
+        Ebin = filename:dirname(code:which(caravan_epmd)),
+        [
+            ?assertMatch({Locale, Text, {match, _}}, {Locale, Text, re:run(Text, <<"\"node\":\"äpp-日本-4370@127.0.0.1\""/utf8>>)})
+         || Locale <- ["C.UTF-8", "C"],
+            {_, Text} <- [caravan_test_setups:command(Foreign, [{"LC_ALL", Locale}, {"CARAVAN_EBIN", Ebin}])]
+        ],
         caravan_test_directory:with(fun(Directory) ->
             Template = caravan_test_directory:write(filename:join(Directory, "vm.args.src"), "## ${A}\n-name app-${PORT}@127.0.0.1\n"),
             ?assertMatch({2, <<"caravan: ", _/binary>>}, caravan_test_setups:command(["doctor", "--vm-args", Template]))

@@ -11,7 +11,7 @@ topologies_test_() ->
         {"configured and not running", fun() ->
             caravan_test_config:with_environment([{topologies, [{main, #{query => "a.test", node_basename => "app"}}, {'a b', #{}}]}], fun() ->
                 [#{state := fault, seen := Seen, cause := #{name := not_running}}] = seen(),
-                ?assertEqual(<<"topologies of the configuration do not run: main, 'a b'; the log says why">>, Seen)
+                ?assertEqual(<<"these topologies do not run: 'a b', main; the log says why">>, Seen)
             end)
          end}
     ]}.
