@@ -59,6 +59,7 @@ a_query_that_cannot_be_asked_takes_nobody_away(Server) ->
     with_topology(Server, #{query => ["blue.test", "green.test"]}, fun() ->
         _ = await(wanted, ['app-4371@n.test', 'app-4372@n.test']),
         ok = caravan_dns_server:put(Server, "blue.test", srv, servfail),
+        _ = await(last_lookup, {failed, servfail}),
         ok = caravan_dns_server:put(Server, "green.test", srv, [{srv, 0, 1, 1, 4373, "n.test"}]),
         ?assertMatch(#{last_lookup := {failed, servfail}}, await(wanted, ['app-4371@n.test', 'app-4373@n.test']))
     end).
