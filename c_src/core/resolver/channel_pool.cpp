@@ -113,9 +113,9 @@ const Channel* ChannelPool::find_usable(const ChannelSettings& settings, const C
   return found == group->second.usable.end() ? nullptr : found->get();
 }
 
-bool ChannelPool::has_answered_since(TimePoint when, const ChannelSettings& settings, const Channel* channel) const {
+bool ChannelPool::has_answered_after(TimePoint when, const ChannelSettings& settings, const Channel* channel) const {
   const auto* found = find_usable(settings, channel);
-  return found != nullptr && found->last_reply() >= when;
+  return found != nullptr && found->last_reply() > when;
 }
 
 bool ChannelPool::is_usable(const ChannelSettings& settings, const Channel* channel) const {

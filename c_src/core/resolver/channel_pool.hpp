@@ -51,8 +51,8 @@ class ChannelPool {
   // nameserver closes it, just when a question leaves.
   static constexpr std::chrono::seconds kConnectionIdleLimit{10};
 
-  // Whether something has come back over this channel since then.
-  bool has_answered_since(TimePoint when, const ChannelSettings& settings, const Channel* channel) const;
+  // Whether something has come back over this channel after that time.
+  bool has_answered_after(TimePoint when, const ChannelSettings& settings, const Channel* channel) const;
   // Whether questions may go over it, once it has room.
   bool is_usable(const ChannelSettings& settings, const Channel* channel) const;
 

@@ -11,7 +11,7 @@ bool LostConnections::has_lost_one(const Lookup& lookup, Attempt attempt, Error 
   }
   // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
   const auto since = !lookup.has_lost_connection ? now - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
-  return channels_.has_answered_since(since, lookup.settings, lookup.channel);
+  return channels_.has_answered_after(since, lookup.settings, lookup.channel);
 }
 
 void LostConnections::add(Lookup& lookup) {
