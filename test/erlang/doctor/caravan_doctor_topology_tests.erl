@@ -13,8 +13,21 @@ topologies_test_() ->
                 [#{state := fault, seen := Seen, cause := #{name := not_running}}] = seen(),
                 ?assertEqual(<<"these topologies do not run: 'a b', main; the log says why">>, Seen)
             end)
+         end},
+        {"started by a call, and crashing", fun() ->
+            {ok, _} = caravan_cluster:start(#{name => crashing, query => "a.test", node_basename => "app", nameservers => ["127.0.0.1:1"]}),
+            ?assertEqual(<<"these topologies do not run: crashing; the log says why">>, said_of_crashing()),
+            ok = caravan_cluster:stop(crashing)
          end}
     ]}.
+
+%% It is started again after a moment, which is longer each time.
+said_of_crashing() ->
+    _ = [exit(Pid, kill) || Pid <- [whereis(caravan_topology:registered_name(crashing))], is_pid(Pid)],
+    case [Seen || #{cause := #{name := not_running}, seen := Seen} <- seen()] of
+        [Seen] -> Seen;
+        [] -> said_of_crashing()
+    end.
 
 from_outside_there_is_nothing_to_say_test() ->
     ?assertEqual([], caravan_doctor_topology:topologies(#{mode => outside})).
