@@ -48,9 +48,15 @@ void ResolverWorld::answer() {
   }
   switch (kind) {
     case 5:
+      // A name that does not exist has no records of any type (RFC 8020).
+      for (const auto type : {RecordType::kA, RecordType::kAaaa, RecordType::kSrv}) {
+        denied_.insert({query.question.first, type});
+      }
+      say(query, negative(query, kNxdomainCode));
+      break;
     case 6:
       denied_.insert(query.question);
-      say(query, negative(query, kind == 5 ? kNxdomainCode : 0));
+      say(query, negative(query, 0));
       break;
     case 7: {
       constexpr std::array words{std::pair{kServfailCode, Error::kServfail}, std::pair{kRefusedCode, Error::kRefused},
