@@ -130,8 +130,13 @@ void AddressJoins::answered(const JoinRef& join) {
     return;
   }
   join->verdict.add(std::move(reply));
-  if (!join->has_more_names() || join->whole.deadline <= Waiter::Clock::now()) {
+  if (!join->has_more_names()) {
     join->finish(join->verdict.take());
+    return;
+  }
+  // That some of the names do not exist says nothing of those that nobody has asked for.
+  if (join->whole.deadline <= Waiter::Clock::now()) {
+    join->finish(failed_reply(Error::kTimeout));
     return;
   }
   ++join->name;
