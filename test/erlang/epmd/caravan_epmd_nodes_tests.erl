@@ -208,7 +208,7 @@ two_nodes_connect(Options) ->
         {B, NodeB} = boot(Network, "b"),
         ?assertEqual(true, connect(NodeA, B)),
         ?assertEqual(B, call(NodeA, rpc, call, [B, erlang, node, []])),
-        ?assertEqual([A], call(NodeB, erlang, nodes, [])),
+        ok = caravan_test_node:await_peers(NodeB, [A]),
         {_, NodeC} = boot(Network, "c"),
         ?assertEqual(true, connect(NodeC, A)),
         ?assertEqual(ok, await_peer(NodeC, B))

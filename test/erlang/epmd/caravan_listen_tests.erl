@@ -100,7 +100,7 @@ a_node_whose_name_says_no_port_is_looked_for_where_all_such_nodes_listen_test_()
         ?assertEqual({port, Common, 6}, call(NodeB, caravan_epmd, port_please, ["app", {127, 0, 0, 1}])),
         ?assertEqual({port, 4834, 6}, call(NodeB, caravan_epmd, port_please, ["app-4834", {127, 0, 0, 1}])),
         ?assertEqual(true, call(NodeB, net_kernel, connect_node, [App])),
-        ?assertEqual([B], call(NodeA, erlang, nodes, []))
+        ok = caravan_test_node:await_peers(NodeA, [B])
     end))
      || Setting <- [flag, environment]].
 
@@ -215,7 +215,7 @@ a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->
         {B, NodeB} = caravan_test_network:boot(Network, "b"),
         ?assertEqual(true, call(NodeB, net_kernel, connect_node, [A])),
         ?assertEqual(A, call(NodeB, rpc, call, [A, erlang, node, []])),
-        ?assertEqual([B], call(NodeA, erlang, nodes, [])),
+        ok = caravan_test_node:await_peers(NodeA, [B]),
         ?assertMatch(#{connections := 1}, caravan_test_relay:counts(Relay)),
         ok = caravan_test_relay:stop(Relay),
         ?assertEqual({error, econnrefused}, gen_tcp:connect({127, 0, 0, 1}, Advertised, []))
