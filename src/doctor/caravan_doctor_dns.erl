@@ -105,19 +105,17 @@ rcode(5) -> "REFUSED";
 rcode(Other) -> ["RCODE ", integer_to_list(Other)].
 
 %% Whether a nameserver has answered. One that answers with an error runs and can be reached: the step `answer' names the error.
-has_answered({ok, {ok, #{rcode := Rcode}}}) when Rcode =:= 0; Rcode =:= 3 -> yes;
-has_answered({ok, {ok, #{rcode := _Error}}}) -> with_error;
-has_answered(_Other) -> no.
+has_answered({ok, {ok, #{rcode := _}}}) -> true;
+has_answered(_Other) -> false.
 
 %% One that answers is enough, but over TCP.
 faults(Checks, []) ->
     Checks;
 faults(Checks, Answered) ->
-    OverTcp = [Answer || {_, tcp, Answer} <- Answered, Answer =/= no],
-    case {OverTcp, [Answer || {_, _, Answer} <- Answered, Answer =/= no]} of
-        {[_ | _], _} -> Checks;
-        {[], [_ | _]} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP and not over TCP")];
-        {[], []} -> Checks ++ [fault(dns_down, Answered, "does not answer")]
+    case {lists:any(fun({_, Transport, Has}) -> Transport =:= tcp andalso Has end, Answered), lists:keymember(true, 3, Answered)} of
+        {true, _} -> Checks;
+        {false, true} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP and not over TCP")];
+        {false, false} -> Checks ++ [fault(dns_down, Answered, "does not answer")]
     end.
 
 fault(Cause, Answered, What) ->

@@ -2,7 +2,7 @@
 %% What the doctor sees on this machine without asking anybody: the library, the configuration, the node's name and port.
 -module(caravan_doctor_local).
 
--export([library/1, flags/1, node/1]).
+-export([library/1, old_cares/1, flags/1, node/1]).
 
 %% The last version of c-ares whose faults are known and mended in the next one; a shared one is mended by the machine's updates.
 -define(FAULTY_CARES, <<"1.34.6">>).
@@ -24,6 +24,8 @@ loaded(File, #{version := Version, built_against := Built, linked := Linked}) ->
         Version, Linked, Built, erlang:system_info(otp_release), erlang:system_info(nif_version), caravan_nif:abi()
     ]).
 
+%% What there is to say of the c-ares of caravan_nif:versions/0.
+-spec old_cares(map()) -> [caravan_check:check()].
 old_cares(#{version := Version, linked := static}) ->
     [
         caravan_check:note(library, "c-ares", "~ts is a part of the library, and ~ts mends faults of it: build again with a newer one", [

@@ -11,26 +11,13 @@ topologies(#{mode := outside}) ->
     [];
 topologies(#{mode := inside}) ->
     Running = caravan_topology_registry:names(),
-    none([none || Running =:= [], configured() =:= [], kept_running(is_started()) =:= []])
-        ++ missing(lists:usort(configured() ++ kept_running(is_started())) -- Running, is_started())
+    Expected = caravan_topologies:names(),
+    none([none || Expected =:= []])
+        ++ missing(Expected -- Running, is_started())
         ++ lists:append([of_topology(Answer) || Answer <- caravan_topology:ask(Running, status, ?ANSWER_MS)]).
-
-%% Those of the configuration, and those that start/1 was given, one that has crashed among them.
-kept_running(true) -> caravan_topologies:names();
-kept_running(false) -> [].
 
 none([]) -> [];
 none([none]) -> [caravan_check:note(topology, "topologies", "none runs on this node, and none is configured", [])].
-
-%% The topologies that the application would start. One that is not allowed has a line in the log.
-configured() ->
-    case caravan_config:value(topologies) of
-        {ok, Topologies} -> [Name || {Name, Options} <- Topologies, is_started_by(caravan_cluster:check_options(caravan_topology_options:with_name(Name, Options)))];
-        {error, _} -> []
-    end.
-
-is_started_by({ok, #{query := Query}}) -> Query =/= ignore;
-is_started_by({error, _}) -> true.
 
 is_started() ->
     lists:keymember(caravan, 1, application:which_applications(?ANSWER_MS)).

@@ -165,14 +165,7 @@ run("topologies of a VM without a name") ->
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end);
 run("a topology that excludes all others") ->
-    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
-        {Own, Node} = boot(Network, "app"),
-        {Other, _} = boot(Network, "app"),
-        ok = list(Server, [Own, Other]),
-        ok = start_topology(Node, Server, #{exclude => [Other]}),
-        #{} = await_status(Node, last_lookup, fresh),
-        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
-    end);
+    beside_another(fun(Other) -> #{exclude => [Other]} end);
 run("IPv6 addresses alone") ->
     with(#{host => "six.test"}, fun(Server, Network) ->
         ok = caravan_dns_server:put(Server, "six.test", aaaa, [{aaaa, 30, {0, 0, 0, 0, 0, 0, 0, 1}}]),
@@ -235,30 +228,19 @@ run("a library of another version") ->
     end) end);
 run("the application is not started") ->
     with(#{}, fun(Server, Network) ->
-        Nameserver = caravan_dns_server:nameserver(Server),
-        Topologies = io_lib:format("[{app,[{query,~p},{nameservers,[~p]}]}]", [?QUERY, Nameserver]),
-        {Own, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", lists:flatten(Topologies)]),
+        {Own, Node} = boot_configured(Network, Server, []),
         {Other, _} = boot(Network, "app"),
         ok = list(Server, [Own, Other]),
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end);
 run("the application is not started, and another node is down") ->
     with(#{}, fun(Server, Network) ->
-        Nameserver = caravan_dns_server:nameserver(Server),
-        Topologies = io_lib:format("[{app,[{query,~p},{nameservers,[~p]}]}]", [?QUERY, Nameserver]),
-        {Own, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", lists:flatten(Topologies)]),
+        {Own, Node} = boot_configured(Network, Server, []),
         ok = list(Server, [Own, node_name(Network, "app", free_port())]),
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end);
 run("nodes that are well and not connected") ->
-    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
-        {Own, Node} = boot(Network, "app"),
-        {Other, _} = boot(Network, "app"),
-        ok = list(Server, [Own, Other]),
-        ok = start_topology(Node, Server, #{connect => {erlang, is_atom, []}}),
-        #{} = await_status(Node, last_lookup, fresh),
-        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
-    end);
+    beside_another(fun(_Other) -> #{connect => {erlang, is_atom, []}} end);
 run("the other node has left") ->
     with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
         [{_, Node}, {_, OtherNode}] = Nodes = [boot(Network, "app") || _ <- [1, 2]],
@@ -305,10 +287,7 @@ run("a node under another basename than it is registered with") ->
     end);
 run("a topology of the configuration is asked for by its query") ->
     with(#{}, fun(Server, Network) ->
-        Nameserver = caravan_dns_server:nameserver(Server),
-        Topologies = io_lib:format("[{app,[{query,~p},{nameservers,[~p]},{node_name,\"{basename}-{port}@{ip}\"}]}]", [?QUERY, Nameserver]),
-        Own = node_name(Network, "app", free_port()),
-        {Own, Node} = boot(Network, Own, ["-caravan", "topologies", lists:flatten(Topologies)]),
+        {Own, Node} = boot_configured(Network, Server, [{node_name, "{basename}-{port}@{ip}"}]),
         ok = caravan_dns_server:put(Server, "host.test", a, [{a, 30, ?LOOPBACK}]),
         ok = caravan_dns_server:put(Server, ?QUERY, srv, [{srv, 30, 1, 1, caravan_epmd:dist_port(Own), "host.test"}]),
         {ok, _} = caravan_test_node:call(Node, application, ensure_all_started, [caravan]),
@@ -467,6 +446,23 @@ other_version(Directory) ->
     File = caravan_test_directory:write(filename:join(Directory, "caravan_nif.erl"), Changed),
     {ok, caravan_nif} = compile:file(File, [{outdir, Ebin}]),
     Ebin.
+
+%% A node whose configuration has a topology, which does not run yet.
+boot_configured(Network, Server, Options) ->
+    Topology = {app, [{query, ?QUERY}, {nameservers, [caravan_dns_server:nameserver(Server)]} | Options]},
+    Topologies = lists:flatten(io_lib:format("~0p", [[Topology]])),
+    boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", Topologies]).
+
+%% What the doctor says inside a node that runs a topology with these options, beside another node, which DNS lists as well.
+beside_another(Options) ->
+    with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
+        {Own, Node} = boot(Network, "app"),
+        {Other, _} = boot(Network, "app"),
+        ok = list(Server, [Own, Other]),
+        ok = start_topology(Node, Server, Options(Other)),
+        #{} = await_status(Node, last_lookup, fresh),
+        answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
+    end).
 
 start_topology(Node, Server, Options) ->
     {ok, _} = caravan_test_node:call(Node, application, ensure_all_started, [caravan]),

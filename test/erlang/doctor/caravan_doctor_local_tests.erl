@@ -11,6 +11,17 @@ a_directory_that_counts_for_nothing_is_said_test() ->
     with_variable("CARAVAN_NIF_DIR", code:priv_dir(caravan), fun() -> ?assertEqual([], Notes()) end),
     with_variable("CARAVAN_NIF_DIR", "/elsewhere", fun() -> ?assertEqual([<<"CARAVAN_NIF_DIR">>], Notes()) end).
 
+an_old_cares_is_a_note_where_it_is_a_part_of_the_library_test_() ->
+    [
+        ?_assertEqual(Notes, [Seen || #{state := note, seen := Seen} <- caravan_doctor_local:old_cares(#{version => Version, linked => Linked})])
+     || {Version, Linked, Notes} <- [
+            {<<"1.18.1">>, static, [<<"1.18.1 is a part of the library, and 1.34.6 mends faults of it: build again with a newer one">>]},
+            {<<"1.34.6">>, static, []},
+            {<<"1.34.10">>, static, []},
+            {<<"1.18.1">>, shared, []}
+        ]
+    ].
+
 a_value_that_is_not_allowed_is_a_fault_test() ->
     caravan_test_config:with_environment([{default_port, none}], fun() ->
         ?assertMatch([#{subject := <<"default_port">>, cause := #{name := configuration}}], faults(flags())),

@@ -20,7 +20,8 @@ a_node_looks_at_itself_alone_test_() ->
             Other = caravan_test_network:node_name(Network, "other", caravan_test_network:free_port()),
             {Own, Node} = caravan_test_network:boot(Network, caravan_test_network:node_name(Network, "app", caravan_test_network:free_port()), []),
             ?assertMatch({error, {bad_option, node, Other, _}}, caravan_test_node:call(Node, caravan_doctor, report, [#{node => Other}])),
-            ?assertMatch({ok, #{node := _}}, caravan_test_node:call(Node, caravan_doctor, report, [#{node => Own, query => "no.test", timeout => 1000}]))
+            {ok, #{node := Seen}} = caravan_test_node:call(Node, caravan_doctor, report, [#{node => Own, query => "no.test", timeout => 1000}]),
+            ?assertEqual(atom_to_binary(Own), Seen)
         end)
     end}.
 
