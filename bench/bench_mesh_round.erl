@@ -79,7 +79,8 @@ flags(Contender, Server) ->
         "-setcookie", "c" ++ integer_to_list(rand:uniform(1 bsl 64)),
         "-kernel", "inet_dist_use_interface", text("~w", [?LOCALHOST]),
         "-caravan", "nameservers", text("~0p", [[caravan_dns_server:nameserver(Server)]]),
-        "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"
+        "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none",
+        "-run", "bench_schedules", "watch"
     ].
 
 epmd_module(caravan) -> "caravan_epmd";

@@ -120,7 +120,8 @@ flags(Port, Server) ->
         "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "net_ticktime", integer_to_list(4 * ?TICK_MS div 1000),
         "logger_level", "error",
         "-caravan", "nameservers", lists:flatten(io_lib:format("~0p", [[caravan_dns_server:nameserver(Server)]])),
-        "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"
+        "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none",
+        "-run", "bench_schedules", "watch"
     ].
 
 %% Owns the sockets: drops what comes, and ticks.

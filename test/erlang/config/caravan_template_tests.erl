@@ -42,3 +42,50 @@ the_text_of_a_template_is_what_was_parsed_test() ->
         end
      || {Text, Literals} <- [{<<>>, <<>>}, {<<"{basename}-{port}@{target}">>, <<"-@">>}, {<<"a@b">>, <<"a@b">>}]
     ].
+
+%% Random texts beside another reading of the rule: a regular expression says what is a template, and replacing the placeholders
+%% by turns gives its text. No text becomes an atom: what the first half has loaded, the other half needs no more. A failure has
+%% the seed in it.
+random_texts_test_() ->
+    {timeout, 60, fun() ->
+        Early = [random_text(Seed) || Seed <- lists:seq(1, 10000)],
+        Atoms = erlang:system_info(atom_count),
+        Late = [random_text(Seed) || Seed <- lists:seq(10001, 20000)],
+        ?assertEqual(Atoms, erlang:system_info(atom_count)),
+        Kinds = Early ++ Late,
+        [?assert(length([Kind || Kind <- Kinds, Kind =:= Expected]) > 1000) || Expected <- [template, error]]
+    end}.
+
+random_text(Seed) ->
+    _ = rand:seed(exsss, Seed),
+    Text = iolist_to_binary([random_piece() || _ <- lists:seq(1, rand:uniform(8))]),
+    case re:run(Text, "\\A([^{}]|\\{(basename|port|target|ip)\\})*\\z", [dotall, {capture, none}]) of
+        match ->
+            {ok, Template} = caravan_template:parse(Text, ?KNOWN),
+            Bindings = maps:from_list([{Placeholder, random_octets()} || Placeholder <- ?KNOWN]),
+            ?assertEqual({Seed, Text}, {Seed, caravan_template:text(Template)}),
+            ?assertEqual({Seed, replaced(Text, Bindings)}, {Seed, caravan_template:render(Template, Bindings)}),
+            template;
+        nomatch ->
+            ?assertEqual({Seed, Text, error}, {Seed, Text, caravan_template:parse(Text, ?KNOWN)}),
+            error
+    end.
+
+random_piece() ->
+    caravan_test_terms:one_of([
+        "{basename}", "{port}", "{target}", "{ip}", "{basename}", "-", "@", <<0>>, <<255>>, "\n", random_octets(),
+        caravan_test_terms:one_of(["{", "}", "{}", "{host}", "{{ip}}", "{ip }", "{IP}"])
+    ]).
+
+%% Without braces, as what stands for a placeholder is nothing to be replaced again.
+random_octets() ->
+    << <<Octet>> || <<Octet>> <= rand:bytes(rand:uniform(6)), Octet =/= ${, Octet =/= $} >>.
+
+replaced(Text, Bindings) ->
+    maps:fold(
+        fun(Placeholder, Value, Left) ->
+            iolist_to_binary(lists:join(Value, binary:split(Left, <<"{", (atom_to_binary(Placeholder))/binary, "}">>, [global])))
+        end,
+        Text,
+        Bindings
+    ).
