@@ -19,7 +19,7 @@ start(_Type, _Args) ->
             {error, caravan_boot:format_error(Error)}
     end.
 
-%% The topologies of the application run still, those of users' supervisors have ended.
+%% Topologies of the application are still running here, whereas those under users' supervisors have ended.
 prep_stop(State) ->
     ok = caravan_leave:at_stop(),
     State.
@@ -28,17 +28,17 @@ stop(_State) ->
     caravan_dns:drop_default().
 
 config_change(Changed, New, _Removed) ->
-    %% The reload tells of the topologies.
+    %% caravan_cluster:reload/0 logs errors of the topologies itself.
     ok = caravan_config_report:changed([Key || {Key, _} <- Changed ++ New, Key =/= topologies]),
     _ = caravan_cluster:reload(),
     ok = caravan_health:reload(),
     ok.
 
-%% A node without lookups runs, and says why they fail.
+%% The node starts even if the default resolver has bad options, so that other applications run; lookups return the error.
 warn_of_bad_resolver(ok) -> ok;
 warn_of_bad_resolver({error, Error}) -> log(bad_resolver, Error).
 
-%% Distribution that was started at run time has told it itself.
+%% A distribution that was started at run time has logged its port already.
 tell_of_port(#{started := static}, Epmd) when
     Epmd =:= caravan_epmd; Epmd =:= 'Elixir.Caravan.Epmd.Client'
 ->
@@ -46,15 +46,16 @@ tell_of_port(#{started := static}, Epmd) when
 tell_of_port(_State, _Epmd) ->
     ok.
 
-%% The port that others look for this node at.
+%% Returns the port at which other nodes look for this node.
 listening() ->
     case is_alive() of
         true -> caravan_epmd:port_please(node(), local);
         false -> noport
     end.
 
-%% A value that appears only after distribution has started, as from runtime.exs, changes where others look for the node
-%% and not where it listens. Without caravan_epmd, distribution knows nothing of either.
+%% A value that is set after the distribution has started, as in runtime.exs, changes where other nodes look for this one,
+%% but not where it listens. If the distribution runs without caravan_epmd, the library was not loaded and the port before
+%% is `noport'.
 warn_of_another_port({port, Before, _}, {port, After, _}) when Before =/= After ->
     caravan_announce:changed_port(Before, After);
 warn_of_another_port(_Before, _After) ->
@@ -63,7 +64,7 @@ warn_of_another_port(_Before, _After) ->
 log(Event, Error) ->
     caravan_log:report(error, #{event => Event, error => Error}, fun ?MODULE:format/1).
 
-%% The line for an event in the log; called by logger.
+%% Formats an event for the log. Called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
 format(#{event := not_started, error := Error}) -> {"~ts", [caravan_boot:format_error(Error)]};
 format(#{event := bad_resolver, error := Error}) -> {"~ts", [caravan_dns:format_error(Error)]};

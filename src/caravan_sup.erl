@@ -7,8 +7,8 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% The tables belong to this process, so that no crash of a topology takes them along. When caravan_topologies crashes, the
-%% topologies run on, and its successor goes on with them.
+%% The supervisor owns the tables, so that they outlive a crash of a topology. Topologies keep running when
+%% caravan_topologies crashes, and its successor takes charge of them.
 init([]) ->
     ok = caravan_glue:create(),
     ok = caravan_address_history:create(),

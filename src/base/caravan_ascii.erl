@@ -1,6 +1,7 @@
 %% @private
-%% Texts of the configuration, whose letters, blanks and separators are ASCII. Other characters stay as they are. The
-%% functions of `string' load `unicode_util', the largest part of what a VM's boot would take longer.
+%% String functions for texts of the configuration, whose letters, blanks and separators are ASCII. They leave all other
+%% characters unchanged. The functions of `string' would do, but they load `unicode_util', which would account for the
+%% largest part of the time that Caravan adds to the boot of a VM.
 -module(caravan_ascii).
 
 -export([uppercase/1, trim/1, lexemes/2]).
@@ -12,7 +13,7 @@ uppercase(Text) ->
 upper(Letter) when Letter >= $a, Letter =< $z -> Letter - $a + $A;
 upper(Character) -> Character.
 
-%% Without the white space at both ends.
+%% Returns the text without leading and trailing white space.
 -spec trim(string()) -> string().
 trim(Text) ->
     lists:reverse(without_leading(lists:reverse(without_leading(Text)))).
@@ -23,7 +24,7 @@ without_leading(Text) ->
 is_white_space(Character) ->
     Character =:= $\s orelse Character >= $\t andalso Character =< $\r.
 
-%% What stands between the separators, without what is empty.
+%% Splits the text at the separators and drops empty parts.
 -spec lexemes(string(), Separators :: [char()]) -> [string()].
 lexemes(Text, Separators) ->
     IsSeparator = fun(Character) -> lists:member(Character, Separators) end,

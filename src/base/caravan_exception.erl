@@ -1,10 +1,10 @@
 %% @private
-%% What a function of the user's raised, in words.
+%% Describes in words what a user's function raised.
 -module(caravan_exception).
 
 -export([format/1]).
 
-%% After "raised ". An exception of Elixir has its message.
+%% Returns text that continues "raised ". An exception of Elixir is described by its own message.
 -spec format({error | exit | throw, term()} | term()) -> iodata().
 format({error, {undef, {Module, Function, Arity}}}) ->
     io_lib:format("undef: there is no function ~tp:~tp/~tp", [Module, Function, Arity]);
@@ -22,7 +22,7 @@ message(Module, Exception) ->
     try
         Message = Module:message(Exception),
         true = is_binary(Message),
-        %% The log has lines.
+        %% A log entry is one line.
         binary:replace(Message, <<"\n">>, <<" ">>, [global])
     catch
         _:_ -> io_lib:format("~0tp", [Exception])

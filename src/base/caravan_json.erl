@@ -1,16 +1,16 @@
 %% @private
-%% Terms as JSON (RFC 8259): OTP has an encoder from version 27 on only.
+%% Encodes terms as JSON (RFC 8259). OTP has an encoder of its own only since version 27.
 -module(caravan_json).
 
 -export([encode/1]).
 
 -export_type([value/0]).
 
-%% `null' is JSON's null, and other atoms but `true' and `false' are strings. Binaries are strings; octets that are no
-%% UTF-8 are replaced, since names from the network have any.
+%% `null' is JSON's null; other atoms than `true' and `false' become strings. Binaries are strings. Octets that are not valid
+%% UTF-8 are replaced by U+FFFD, since a name from the network may contain any octets.
 -type value() :: null | boolean() | atom() | number() | binary() | [value()] | #{atom() | binary() => value()}.
 
-%% The keys of an object are in the order of their names, so that equal values have equal texts.
+%% Keys of an object are sorted by name, so that equal values have equal texts.
 -spec encode(value()) -> iodata().
 encode(Atom) when Atom =:= null; is_boolean(Atom) -> atom_to_binary(Atom);
 encode(Atom) when is_atom(Atom) -> string(atom_to_binary(Atom));

@@ -1,5 +1,6 @@
 %% @private
-%% What a process is called in observer, in the shell and in crash reports. OTP 27 has labels; before it nothing happens.
+%% Sets the label of the calling process, which observer, the shell and crash reports show. Labels exist since OTP 27; on
+%% earlier versions set/1 has no effect.
 -module(caravan_label).
 
 -export([set/1]).

@@ -1,28 +1,30 @@
 %% @private
-%% Logs an event as data, with the function that makes its line: handlers and tests have the facts, and people the line.
+%% Logs an event as data, together with the function that formats it. Handlers and tests get the facts, and people read the
+%% line.
 -module(caravan_log).
 
 -export([report/3]).
 
 -export_type([report/0, words/0]).
 
-%% `event' says what has happened; the other keys are the facts of it.
+%% `event' names what happened; the other keys are its facts.
 -type report() :: #{event := atom(), atom() => term()}.
 
-%% What logger calls for the line: one that begins with "caravan" and has no newline. Filters of
-%% the user's may have changed the report by then, so that it finds other terms than those that were logged.
+%% The function that logger calls to format the line, which begins with "caravan" and contains no newline. A filter of the
+%% user's may have changed the report, so the function may meet other terms than those that were logged.
 -type words() :: fun((map()) -> {io:format(), [term()]}).
 
 -spec report(logger:level(), report(), words()) -> ok.
 report(Level, Report, Words) ->
     logger:log(Level, Report, metadata(Report, #{report_cb => fun(Logged) -> line(Words, Logged) end})).
 
-%% Whoever logs of a topology: filters need one key for all of it.
+%% A report about a topology gets the metadata key `caravan_topology', so that one filter selects everything that concerns
+%% it.
 metadata(#{topology := Topology}, Metadata) -> Metadata#{caravan_topology => Topology};
 metadata(_OfNode, Metadata) -> Metadata.
 
-%% Elixir's Logger removes its handler when a callback raises, and then nothing more is logged. It lays out the terms of a format by
-%% its own rules, in many lines; a text stays what it is.
+%% Never raises: Elixir's Logger removes its handler when a callback raises, and nothing is logged after that. The text is
+%% formatted here because Elixir's Logger breaks the terms of a format into several lines by rules of its own.
 line(Words, Report) ->
     try
         {"~ts", [text(Words(Report))]}

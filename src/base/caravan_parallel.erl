@@ -1,12 +1,13 @@
 %% @private
-%% A function of many things, of some at a time, within a time for the whole.
+%% Maps a function over a list, a limited number of calls at a time, with one deadline for all of them.
 -module(caravan_parallel).
 
 -export([map/4]).
 
-%% What the function gives of each, in the order of the given ones. The result is `timeout' of those whose call was not over at the
-%% deadline, in monotonic milliseconds, and `not_called' of those whose turn had not come. To be called by a process that expects no
-%% other messages: those are lost.
+%% Calls the function for each item, each call in a process of its own, and returns the results in the order of the items.
+%% The deadline is in monotonic milliseconds. The result of a call that has not ended by then is `timeout', and that of an
+%% item whose call was never started is `not_called'. Every other message that the calling process receives meanwhile is
+%% discarded, so call this only in a process that expects none.
 -spec map(fun((Item) -> Result), [Item], AtATime :: pos_integer(), Deadline :: integer()) ->
     [{Item, caravan_task:result(Result) | not_called}].
 map(Fun, Items, AtATime, Deadline) ->

@@ -1,17 +1,17 @@
 %% @private
-%% A function that runs in a process of its own, within a bound: it may take longer than there is time, crash, or leave
-%% messages behind, and none of that reaches its owner.
+%% Runs a function in a process of its own, within a time limit. The function may hang, crash or leave messages behind; none
+%% of that affects the owner, which is the process that starts the task.
 -module(caravan_task).
 
 -export([call/2, start/2, await/1, reference/1, reference_of/1, result/2, cancel/1, remaining/1]).
 
 -export_type([task/1, result/1]).
 
-%% The process hands its result over as the reason of its exit.
+%% The worker exits with the result of the function as its exit reason.
 -dialyzer({nowarn_function, [call/2, start/2, spawn_guarded/2]}).
 
 -record(task, {
-    %% Of this task alone: whatever else the process may exit with is no result.
+    %% Marks the result of this task. An exit reason without it comes from outside the function.
     id :: reference(),
     monitor :: reference(),
     pid :: pid(),
@@ -20,16 +20,17 @@
 
 -opaque task(_Result) :: #task{}.
 
-%% `raised' is an exception of the function, with the function that is undefined where that is the exception; `exit' is the
-%% end of the process from outside.
+%% `raised': the function raised an exception; for `undef' with the undefined function, if the stack trace has it. `exit':
+%% the process was terminated from outside.
 -type result(Result) ::
     {ok, Result} | {raised, {error | exit | throw, term()}} | {exit, Reason :: term()} | timeout.
 
-%% Calls the function and waits for it until the deadline, in monotonic milliseconds. Leaves no message behind.
+%% Calls the function and waits for it until the deadline, in monotonic milliseconds. Leaves no message in the mailbox of the
+%% caller.
 -spec call(fun(() -> Result), Deadline :: integer()) -> result(Result).
 call(Fun, Deadline) ->
     Id = make_ref(),
-    %% Beside the receive, so that the compiler sees that no earlier message can match and none is looked at.
+    %% The monitor is created directly before the receive, so that the compiler skips all earlier messages of the mailbox.
     {Pid, Monitor} = spawn_guarded(Id, Fun),
     receive
         {'DOWN', Monitor, process, Pid, Reason} -> finished(Id, Reason)
@@ -39,15 +40,15 @@ call(Fun, Deadline) ->
         timeout
     end.
 
-%% Starts the function. Its owner, the caller, gets one message within `Timeout' milliseconds: the one whose
-%% reference_of/1 is the reference/1 of the task, and which result/2 takes.
+%% Starts the function. The caller owns the task and gets exactly one message about it within `Timeout' milliseconds.
+%% reference_of/1 of that message equals reference/1 of the task; pass it to result/2.
 -spec start(fun(() -> Result), Timeout :: non_neg_integer()) -> task(Result).
 start(Fun, Timeout) ->
     Id = make_ref(),
     {Pid, Monitor} = spawn_guarded(Id, Fun),
     #task{id = Id, monitor = Monitor, pid = Pid, timer = erlang:start_timer(Timeout, self(), {?MODULE, Monitor})}.
 
-%% Waits for the end of a task, or for its time-out.
+%% Waits until the task ends or its time is over.
 -spec await(task(Result)) -> result(Result).
 await(#task{monitor = Monitor} = Task) ->
     receive
@@ -55,7 +56,7 @@ await(#task{monitor = Monitor} = Task) ->
         {timeout, _, {?MODULE, Monitor}} = Message -> result(Message, Task)
     end.
 
-%% It ends with its owner, who may be killed.
+%% The worker terminates when its owner does. A link would not do, because the worker must not terminate its owner.
 spawn_guarded(Id, Fun) ->
     Owner = self(),
     spawn_monitor(fun() ->
@@ -90,13 +91,13 @@ undefined(_) -> undef.
 reference(#task{monitor = Monitor}) ->
     Monitor.
 
-%% The reference of the task that a message may be the end of.
+%% Returns the reference of the task whose end the message may be, or `none'.
 -spec reference_of(Message :: term()) -> reference() | none.
 reference_of({'DOWN', Monitor, process, _, _}) -> Monitor;
 reference_of({timeout, _, {?MODULE, Monitor}}) -> Monitor;
 reference_of(_Message) -> none.
 
-%% How the task ended. When it ran out of time, it ends here.
+%% Returns the result that the message carries. If it is the time-out, terminates the task.
 -spec result(Message :: term(), task(Result)) -> result(Result).
 result({'DOWN', Monitor, process, _, Reason}, #task{id = Id, monitor = Monitor, timer = Timer}) ->
     ok = cancel_timer(Timer),
@@ -108,14 +109,14 @@ result({timeout, Timer, _}, #task{timer = Timer} = Task) ->
 finished(Id, {Id, Result}) -> Result;
 finished(_Id, Reason) -> {exit, Reason}.
 
-%% Ends the task without a result; no message of it comes after this.
+%% Terminates the task. No message of the task arrives after this function has returned.
 -spec cancel(task(_)) -> ok.
 cancel(#task{monitor = Monitor, pid = Pid, timer = Timer}) ->
     true = demonitor(Monitor, [flush]),
     true = exit(Pid, kill),
     cancel_timer(Timer).
 
-%% The mailbox is looked through only where the timer has sent its message.
+%% The mailbox is searched only if the timer has already sent its message.
 cancel_timer(Timer) ->
     flush_timeout(erlang:cancel_timer(Timer), Timer).
 
@@ -127,7 +128,7 @@ flush_timeout(false, Timer) ->
 flush_timeout(_Left, _Timer) ->
     ok.
 
-%% Milliseconds until a deadline, 0 when it is past.
+%% Returns the milliseconds until a deadline, or 0 if it has passed.
 -spec remaining(Deadline :: integer()) -> non_neg_integer().
 remaining(Deadline) ->
     max(0, Deadline - erlang:monotonic_time(millisecond)).

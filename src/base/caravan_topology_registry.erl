@@ -1,20 +1,21 @@
 %% @private
-%% The topologies of this node, and what each of them wants: one must not disconnect what another one lists.
+%% The table of this node's topologies: which nodes each of them wants, who is subscribed to it and whether it was ready. It
+%% outlives the crash of a topology. No topology disconnects a node that another one wants.
 -module(caravan_topology_registry).
 
 -export([create/0, publish/2, withdraw/1, withdraw_crashed/1, last/1, names/0, listed/0, listed_elsewhere/0, names_lately/0]).
 -export([subscribe/2, unsubscribe/2, subscribers/1, keep/2, forget/1, kept/0, set_ready/1, was_ready/1, once_ready/0, set_ignored/1, has_ignored/0]).
 
-%% For how long what a topology wanted counts after it has crashed, in milliseconds.
+%% How long the wanted nodes of a crashed topology count, in milliseconds since it last published them.
 -define(MEMORY, 600000).
 
-%% The table belongs to the calling process and goes with it.
+%% Creates the table. The calling process owns it, and the table is deleted with that process.
 -spec create() -> ok.
 create() ->
     ?MODULE = ets:new(?MODULE, [named_table, public]),
     ok.
 
-%% Said by the process of a topology.
+%% Stores the nodes that a topology wants. Called by the process of the topology.
 -spec publish(atom(), [node()]) -> ok.
 publish(Name, Wanted) ->
     _ = with_table(fun() -> ets:insert(?MODULE, {Name, self(), Wanted, now_ms()}) end, true),
@@ -25,7 +26,7 @@ withdraw(Name) ->
     _ = with_table(fun() -> ets:match_delete(?MODULE, {{subscriber, Name, '_'}}), ets:delete(?MODULE, {ready, Name}), ets:delete(?MODULE, Name) end, true),
     ok.
 
-%% Unless one of that name runs, under another supervisor.
+%% Removes what is stored of a topology, unless a topology of that name runs under another supervisor.
 -spec withdraw_crashed(atom()) -> ok.
 withdraw_crashed(Name) ->
     case lists:member(Name, names()) of
@@ -33,12 +34,13 @@ withdraw_crashed(Name) ->
         false -> withdraw(Name)
     end.
 
-%% What a topology of that name has published last, if it has crashed since.
+%% Returns the nodes that a topology of that name published last: `[]' if it has not published, or if it has crashed and
+%% published too long ago.
 -spec last(atom()) -> [node()].
 last(Name) ->
     lists:append([Wanted || {Own, _, Wanted, _} <- rows(), Own =:= Name]).
 
-%% Processes that hear of a topology's members; they outlive its crash.
+%% Subscribes a process to the members of a topology. The subscription outlives a crash of the topology.
 -spec subscribe(atom(), pid()) -> ok.
 subscribe(Name, Pid) ->
     _ = with_table(fun() -> ets:insert(?MODULE, {{subscriber, Name, Pid}}) end, true),
@@ -53,7 +55,7 @@ unsubscribe(Name, Pid) ->
 subscribers(Name) ->
     [Pid || [Pid] <- with_table(fun() -> ets:match(?MODULE, {{subscriber, Name, '$1'}}) end, [])].
 
-%% What whoever keeps topologies running has to know of each after its own crash.
+%% Stores what caravan_topologies has to know of a topology after a crash of its own.
 -spec keep(atom(), term()) -> ok.
 keep(Name, What) ->
     _ = with_table(fun() -> ets:insert(?MODULE, {{kept, Name}, What}) end, true),
@@ -68,7 +70,7 @@ forget(Name) ->
 kept() ->
     lists:sort([{Name, What} || [Name, What] <- with_table(fun() -> ets:match(?MODULE, {{kept, '$1'}, '$2'}) end, [])]).
 
-%% A topology of that name is ready for the first time. It outlives a crash.
+%% Notes that a topology of that name has become ready. The note outlives a crash of the topology.
 -spec set_ready(atom()) -> ok.
 set_ready(Name) ->
     _ = with_table(fun() -> ets:insert(?MODULE, {{ready, Name}}) end, true),
@@ -78,18 +80,18 @@ set_ready(Name) ->
 was_ready(Name) ->
     with_table(fun() -> ets:member(?MODULE, {ready, Name}) end, false).
 
-%% The names of those that were ready, and were not stopped since.
+%% Returns the names of the topologies that have been ready and have not been stopped since.
 -spec once_ready() -> [atom()].
 once_ready() ->
     lists:append(with_table(fun() -> ets:match(?MODULE, {{ready, '$1'}}) end, [])).
 
-%% A topology of that name is not started, since its query says so.
+%% Notes that a topology of that name is not started because its query is `ignore'.
 -spec set_ignored(atom()) -> ok.
 set_ignored(Name) ->
     _ = with_table(fun() -> ets:insert(?MODULE, {{ignored, Name}}) end, true),
     ok.
 
-%% Whether there is one.
+%% Returns whether any topology is not started for that reason.
 -spec has_ignored() -> boolean().
 has_ignored() ->
     with_table(fun() -> ets:match(?MODULE, {{ignored, '$1'}}, 1) =/= '$end_of_table' end, false).
@@ -98,18 +100,18 @@ has_ignored() ->
 names() ->
     lists:sort([Name || {Name, _, _, _} <- living()]).
 
-%% All nodes that DNS lists for one of them.
+%% Returns all nodes that the running topologies want.
 -spec listed() -> [node()].
 listed() ->
     lists:usort(lists:append([Wanted || {_, _, Wanted, _} <- living()])).
 
-%% What topologies other than the calling process list, or have listed before they crashed.
+%% Returns the nodes that topologies other than the calling process want, including topologies that have crashed lately.
 -spec listed_elsewhere() -> [node()].
 listed_elsewhere() ->
     Own = self(),
     lists:usort(lists:append([Wanted || {_, Pid, Wanted, _} <- rows(), Pid =/= Own])).
 
-%% Those that run, and those that have crashed and may come back.
+%% Returns the names of the running topologies and of those that have crashed lately and may be restarted.
 -spec names_lately() -> [atom()].
 names_lately() ->
     lists:usort([Name || {Name, _, _, _} <- rows()]).
@@ -117,7 +119,7 @@ names_lately() ->
 living() ->
     [Row || {_, Pid, _, _} = Row <- rows(), is_process_alive(Pid)].
 
-%% Of those that run, and of those that have crashed lately.
+%% The rows of the running topologies, and of crashed ones that published within the last ?MEMORY milliseconds.
 rows() ->
     Now = now_ms(),
     [
@@ -129,7 +131,7 @@ rows() ->
 now_ms() ->
     erlang:monotonic_time(millisecond).
 
-%% A topology may run under a user's supervisor without the application.
+%% There is no table if a topology runs under a user's supervisor without the application.
 with_table(Fun, Otherwise) ->
     try
         Fun()
