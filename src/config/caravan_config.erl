@@ -1,10 +1,10 @@
 %% @private
-%% The configuration of the application: each key once, with its default, what is allowed, and where its value comes
-%% from. In this order: an emulator flag (`-caravan default_port 4371' in vm.args), an environment variable
-%% (CARAVAN_DEFAULT_PORT), the application's environment (`config :caravan', sys.config), the default.
+%% The configuration of the application. options/0 lists each key once, with its default, its type and the form that its
+%% environment variable has. The first of these sources that sets a key gives its value: an emulator flag (in vm.args:
+%% `-caravan default_port 4371'), an environment variable (CARAVAN_DEFAULT_PORT), the application's environment
+%% (`config :caravan', sys.config), the default.
 %%
-%% Flags and variables are read once, since both are facts of the start of the VM; the application's environment may
-%% change.
+%% Flags and variables are read once, since they do not change while the VM runs. The application's environment may change.
 -module(caravan_config).
 
 -export([load/0, value/1, source/1, given/1, options/0]).
@@ -31,7 +31,7 @@
 
 -define(GIVEN_AT_START, {?MODULE, given_at_start}).
 
-%% The key; its default; what is allowed; what a text of an environment variable becomes.
+%% Key, default, type of the value, and how the text of an environment variable is read.
 -type option() :: {key(), Default :: term(), caravan_option:type(), caravan_variable:text()}.
 
 -spec options() -> [option()].
@@ -46,31 +46,31 @@ options() ->
         {port_srv, none, caravan_option:port_srv(), text_or_none},
         {fallback, none, caravan_option:one_of([none, epmd]), word},
         {nameservers, system, caravan_option:nameservers(), list_or_word},
-        %% What is in it, caravan_dns:open/1 checks.
+        %% caravan_dns:open/1 checks the options themselves.
         {resolver, #{}, {fun resolver/1, "a map or a list of options"}, {pairs, "timeout=500,cache=true"}},
         {topologies, [], {fun topologies/1, "a list of {Name, Options}"}, one_topology},
-        %% Whether the node tells the others that it leaves when it is stopped.
+        %% Whether the node announces that it leaves when the application is stopped.
         {leave_on_stop, true, caravan_option:boolean(), word},
         {health, none, caravan_option:health(), {pairs, "port=4380,ip=0.0.0.0"}},
-        %% Whether topologies log what each poll finds, at level `debug'.
+        %% Whether topologies log the outcome of each poll, at level `debug'.
         {debug, false, caravan_option:boolean(), word}
     ].
 
-%% What nodes and their helpers have to agree on, and a helper reads no sys.config.
+%% Nodes and their helpers must agree on these keys, and helpers read no sys.config.
 is_given_at_start(Key) ->
     lists:member(Key, [helper_ports, helper_names]).
 
 resolver(Options) when is_map(Options); is_list(Options) -> {ok, Options};
 resolver(_) -> error.
 
-%% One bad entry leaves the others: caravan_topologies checks each.
+%% caravan_topologies checks each entry, so that one bad entry does not prevent the other topologies.
 topologies(Topologies) when is_list(Topologies), length(Topologies) >= 0 -> {ok, Topologies};
 topologies(_) -> error.
 
 option(Key) ->
     lists:keyfind(Key, 1, options()).
 
-%% The value of a key, or its default when it is not set. The key of an error is `{Key, source()}'.
+%% Returns the value of a key, or its default if no source sets it. The key in an error is `{Key, source()}'.
 -spec value(key()) -> {ok, term()} | {error, caravan_option:error()}.
 value(Key) ->
     {_, Default, Type, _} = option(Key),
@@ -93,14 +93,14 @@ check(Key, Source, Value, Type) ->
         {error, _} -> refused(Key, Source, as_written(Source, Value), Type)
     end.
 
-%% Of a variable people know the text.
+%% An error shows the text of a variable, which is what the user wrote, and not the term that it stands for.
 as_written({variable, Variable}, _Value) -> os:getenv(Variable, "");
 as_written(_Source, Value) -> Value.
 
 refused(Key, Source, Value, {_, Allowed}) ->
     caravan_option:check({Key, Source}, Value, {fun(_) -> error end, allowed(Source, Key, Allowed)}).
 
-%% In the form that a variable has.
+%% Describes what is allowed in the notation of the source.
 allowed({variable, _}, Key, Allowed) -> caravan_variable:allowed(element(4, option(Key)), Allowed);
 allowed(_Source, _Key, Allowed) -> Allowed.
 
@@ -108,7 +108,7 @@ allowed(_Source, _Key, Allowed) -> Allowed.
 source(Key) ->
     element(1, given(Key)).
 
-%% Where the value of a key comes from, and the value before it is checked.
+%% Returns where the value of a key comes from, and the value before it is checked.
 -spec given(key()) -> {source(), Value :: term() | {unreadable, string()}}.
 given(Key) ->
     case given_at_start() of
@@ -116,7 +116,7 @@ given(Key) ->
         _ -> of_environment(application:get_env(caravan, Key))
     end.
 
-%% What variables say makes one topology, for who has written none.
+%% Variables define one topology, which counts only if the application's environment defines none.
 of_start(topologies, {{variable, _}, _} = Given) ->
     case application:get_env(caravan, topologies) of
         undefined -> Given;
@@ -128,8 +128,8 @@ of_start(_Key, Given) ->
 of_environment({ok, Value}) -> {environment, Value};
 of_environment(undefined) -> {default, none}.
 
-%% Makes the keys readable when distribution starts: nobody has loaded the application by then. A flag whose value is no
-%% Erlang term makes OTP drop all flags of the application with no more than a log entry, so that is an error here.
+%% Loads the application, so that its keys can be read when distribution starts, and reads flags and variables. Returns an
+%% error if the value of a flag is not an Erlang term: OTP would ignore all flags of the application then, and only log it.
 -spec load() -> ok | {error, caravan_option:error()}.
 load() ->
     _ = application:load(caravan),
@@ -145,14 +145,15 @@ given_at_start() ->
     end.
 
 read_at_start(ok) -> given_at_start();
-%% Who starts the distribution or the application is told of the error.
+%% load/0 returns this error when the distribution or the application starts.
 read_at_start({error, _}) -> with_variables(#{}).
 
 with_variables(Flags) ->
     {Variables, PassedOver} = caravan_variable:read([{Key, Text} || {Key, _, _, Text} <- options()]),
     #{given => maps:merge(Variables, Flags), variables => Variables, passed_over => PassedOver}.
 
-%% As application_controller has it: of several flags the first one counts, and of a key twice in one flag the last.
+%% Reads flags as application_controller does: the first of several flags counts, and within one flag the last value of a
+%% key.
 read_flags() ->
     Flags = [pairs(Flag) || {caravan, Flag} <- init:get_arguments()],
     case [{Name, Text} || {Name, Text} <- lists:append(Flags), term(Text) =:= error] of
@@ -175,12 +176,12 @@ term(Text) ->
 parsed({ok, _} = Term) -> Term;
 parsed({error, _}) -> error.
 
-%% Environment variables that have one of our names and are no configuration.
+%% Returns the environment variables that have the name of one of ours but do not configure Caravan.
 -spec passed_over() -> [{Variable :: string(), Text :: string()}].
 passed_over() ->
     maps:get(passed_over, given_at_start()).
 
-%% Keys whose value in the application's environment, or in a variable, is not the one that counts.
+%% Returns the keys whose value in the application's environment, or in a variable, is overridden by another source.
 -spec overridden() -> [{key(), Loser :: source(), Winner :: source()}].
 overridden() ->
     #{given := Given, variables := Variables} = given_at_start(),
@@ -190,7 +191,7 @@ overridden() ->
     ],
     Beaten ++ lists:append([overridden(Key, maps:get(Key, Given, none)) || {Key, _, _, _} <- options()]).
 
-%% OTP puts flags into the application's environment, and what sys.config has for the key is gone by then.
+%% OTP has replaced the value of sys.config by that of the flag. The environment differs only if it was changed later.
 overridden(Key, {flag, Value}) ->
     [{Key, environment, flag} || {ok, Set} <- [application:get_env(caravan, Key)], Set =/= Value];
 overridden(topologies, {{variable, _} = Variable, _}) ->
@@ -200,14 +201,14 @@ overridden(Key, {{variable, _} = Variable, Value}) ->
 overridden(_Key, none) ->
     [].
 
-%% Keys of the application's environment, and of flags, that are none of ours, with the one that is meant perhaps.
+%% Returns the unknown keys of the application's environment and of flags, each with the known key that is probably meant.
 -spec unknown_keys() -> [{Unknown :: atom(), Near :: key() | none}].
 unknown_keys() ->
     Known = [Key || {Key, _, _, _} <- options()],
     Set = [Key || {Key, _} <- application:get_all_env(caravan), Key =/= included_applications],
     [{Key, caravan_option:nearest(Key, Known)} || Key <- lists:sort(Set -- Known)].
 
-%% An option of a topology that is not allowed, with where the topologies come from.
+%% Adds to an error of a topology's option where the topologies come from.
 -spec topology_error(caravan_option:error()) -> caravan_option:error().
 topology_error({bad_option, Option, Value, Allowed}) ->
     {bad_option, {Option, topology_source(Option, source(topologies))}, Value, Allowed}.
@@ -220,7 +221,7 @@ topology_source(Option, {variable, _} = Source) ->
 topology_source(_Option, Source) ->
     Source.
 
-%% For a place behind the value, such as "4371 (CARAVAN_DEFAULT_PORT)".
+%% Describes a source in a few words that can follow the value, as in "4371 (CARAVAN_DEFAULT_PORT)".
 -spec format_source(source()) -> string().
 format_source(flag) -> "flag -caravan";
 format_source({variable, Variable}) -> Variable;

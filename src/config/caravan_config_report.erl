@@ -1,11 +1,11 @@
 %% @private
-%% What the log says of the configuration itself: of values that count for nothing, and of keys that nobody knows.
+%% Logs what concerns the configuration itself: values that have no effect, and unknown keys.
 -module(caravan_config_report).
 
 -export([all/0, changed/1]).
 -export([format/1]).
 
-%% All other keys are checked by who uses them first.
+%% Keys that nothing else reports; every other key is checked, and its error reported, where it is first used.
 -define(REPORTED, [debug, health]).
 
 -spec all() -> ok.
@@ -21,7 +21,7 @@ bad_value(Key) ->
         {error, Error} -> log(error, #{event => bad_value, error => Error})
     end.
 
-%% The application's environment has other values of these keys now.
+%% Logs what concerns the given keys, whose values in the application's environment have changed.
 -spec changed([atom()]) -> ok.
 changed(Keys) ->
     lists:foreach(fun overridden/1, [Overridden || {Key, _, _} = Overridden <- caravan_config:overridden(), lists:member(Key, Keys)]),
@@ -40,24 +40,23 @@ unknown_key({Key, Near}) ->
 log(Level, Report) ->
     caravan_log:report(Level, Report, fun ?MODULE:format/1).
 
-%% The line for an event in the log; called by logger.
+%% Formats an event for the log. Called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
 format(#{event := variable_passed_over, variable := Variable, value := Value}) ->
     {
-        "caravan: the environment variable ~ts is ~ts, as Kubernetes sets it for a Service of that name; "
-        "it is passed over",
+        "caravan: ignoring the environment variable ~ts=~ts, which Kubernetes sets for a Service of that name",
         [Variable, Value]
     };
 format(#{event := value_overridden, key := Key, source := Winner, overridden := Loser}) ->
-    {"caravan: ~ts is what ~ts says; ~ts, too, has a value for it, which counts for nothing", [
+    {"caravan: ~ts is set by ~ts; its value in ~ts is ignored", [
         Key, place(Winner), place(Loser)
     ]};
 format(#{event := bad_value, error := Error}) ->
-    {"~ts; it counts for nothing", [caravan_option:format_error(Error)]};
+    {"~ts; the value is ignored", [caravan_option:format_error(Error)]};
 format(#{event := unknown_key, key := Key, near := none}) ->
-    {"caravan: the application has no key ~tp; what is set for it does nothing", [Key]};
+    {"caravan: ignoring ~tp, which is no key of the application", [Key]};
 format(#{event := unknown_key, key := Key, near := Near}) ->
-    {"caravan: the application has no key ~tp; what is set for it does nothing. Is ~ts meant?", [Key, Near]};
+    {"caravan: ignoring ~tp, which is no key of the application; did you mean ~ts?", [Key, Near]};
 format(Report) ->
     {"caravan: ~0tp", [Report]}.
 

@@ -1,5 +1,5 @@
 %% @private
-%% Options are checked here, once, where they enter; the code behind takes them as they come out.
+%% The checks of all options. A value is checked once, where it enters; the code behind it relies on its type.
 -module(caravan_option).
 
 -export([validate/2, check/3, format_error/1, nearest/2]).
@@ -9,18 +9,18 @@
 
 -export_type([option/0, type/0, allowed/0, error/0]).
 
-%% No name, address or path is longer. Of a binary that does not begin at an octet of its memory, C++ gets a copy, in which the
-%% scheduler would be busy for a time without a bound.
+%% The limit on texts, which no name, address or path exceeds. Binaries that do not begin at an octet of their memory are
+%% copied for C++, and without a limit that copy would occupy a scheduler for any length of time.
 -define(MAX_TEXT, 4096).
 
-%% Gives the value in the one form that is used inside, or nothing.
-%% What is allowed is put into words only when something else was given.
+%% `Parse' returns the value in the one form that the code uses, or `error'. `allowed()' is formatted only for an error.
 -type type() :: {Parse :: fun((term()) -> {ok, term()} | error), allowed()}.
 -type allowed() :: string() | {Format :: string(), Arguments :: [term()]} | {or_default, allowed()}.
 -type option() :: {Key :: atom(), Default :: required | {default, term()}, type()}.
 -type error() :: {bad_option, Key :: term(), Value :: term(), Allowed :: string()}.
 
-%% Checks a map or a list of pairs: every key is known, every value allowed; what is missing gets its default.
+%% Checks options, given as a map or a list of pairs: each key must be known and each value allowed. Missing options get
+%% their defaults.
 -spec validate(term(), [option()]) -> {ok, #{atom() => term()}} | {error, error()}.
 validate(Given, Options) when is_map(Given) ->
     case maps:keys(maps:without([Key || {Key, _, _} <- Options], Given)) of
@@ -57,7 +57,7 @@ value(Key, Given, Default, Type) ->
     end.
 
 known_keys(Options) ->
-    "no such option; known are " ++ lists:flatten(lists:join(", ", [atom_to_list(Key) || {Key, _, _} <- Options])).
+    "only the options " ++ lists:flatten(lists:join(", ", [atom_to_list(Key) || {Key, _, _} <- Options])).
 
 -spec check(Key :: term(), term(), type()) -> {ok, term()} | {error, error()}.
 check(Key, Value, {Parse, Allowed}) ->
@@ -70,12 +70,12 @@ words({or_default, Allowed}) -> "default, or " ++ words(Allowed);
 words({Format, Arguments}) -> lists:flatten(io_lib:format(Format, Arguments));
 words(Text) -> Text.
 
-%% One line that names the key, where the value comes from if that is known, the value and what is allowed.
+%% Formats an error as one line: the key, the source of the value if it is known, the value, and what is allowed.
 -spec format_error(error()) -> string().
 format_error({bad_option, Key, Value, Allowed}) ->
     lists:flatten(io_lib:format("caravan: ~ts is ~ts; allowed: ~ts", [subject(Key), value_text(Value), Allowed])).
 
-%% Texts of Elixir are binaries.
+%% A text of Elixir is a binary, and is shown as a string.
 value_text(Value) when is_binary(Value) ->
     case unicode:characters_to_list(Value) of
         Text when is_list(Text) -> io_lib:format("~0tp", [Text]);
@@ -91,7 +91,8 @@ subject({Key, flag}) -> io_lib:format("option ~0tp of the flag -caravan", [Key])
 subject({Key, environment}) -> io_lib:format("option ~0tp of the application's environment", [Key]);
 subject(Key) -> io_lib:format("option ~0tp", [Key]).
 
-%% Of the known words the one that an unknown one is probably meant to be: no more than two fifths of its letters differ.
+%% Returns the known word that an unknown one probably stands for: the nearest by Levenshtein distance, if that is at most
+%% two fifths of the length of the unknown word. Otherwise `none'.
 -spec nearest(atom(), [atom()]) -> atom() | none.
 nearest(Word, Known) ->
     Text = atom_to_list(Word),
@@ -100,7 +101,7 @@ nearest(Word, Known) ->
         _ -> none
     end.
 
-%% Levenshtein's distance, row by row.
+%% The Levenshtein distance, computed row by row.
 distance(Text, Other) ->
     lists:last(lists:foldl(fun(Letter, Row) -> next_row(Letter, Other, Row) end, lists:seq(0, length(Other)), Text)).
 
@@ -125,7 +126,7 @@ integer(Min, Max) ->
 port_number() ->
     integer(1, 65535).
 
-%% `{First, Last}'; also `[First, Last]', which needs no quotes in vm.args.
+%% Accepts `{First, Last}', and `[First, Last]', which needs no quotes in vm.args.
 -spec port_range() -> type().
 port_range() ->
     {fun port_range/1, "{First, Last} with 1 =< First =< Last =< 65535"}.
@@ -137,8 +138,8 @@ port_range({First, Last} = Range) when is_integer(First), is_integer(Last), 1 =<
 port_range(_) ->
     error.
 
-%% As port_range/0, with more ports than can be left out of the range: the port of a helper is never `default_port' nor
-%% the number at the end of its name.
+%% Like port_range/0, but of at least 3 ports: the helper port is neither `default_port' nor the number at the end of the
+%% name, so two ports of the range may be excluded.
 -spec helper_ports() -> type().
 helper_ports() ->
     {fun helper_ports/1, "{First, Last} within 1 to 65535, of at least 3 ports"}.
@@ -149,7 +150,7 @@ helper_ports(Value) ->
         _ -> error
     end.
 
-%% Patterns of names, such as "foo-{number}-{number}"; binaries in the end.
+%% Patterns of names, such as "foo-{number}-{number}". The parsed value is a list of binaries.
 -spec helper_names() -> type().
 helper_names() ->
     {fun helper_names/1,
@@ -165,7 +166,8 @@ helper_names(List) when is_list(List), length(List) =< 16 ->
 helper_names(_) ->
     error.
 
-%% A port; that of the name; any that is free; or the one in an environment variable, such as Nomad's NOMAD_PORT_dist.
+%% A port, or a word for one: `name', the port of the node name; `any', a free port; `{env, Variable}', the port in an
+%% environment variable, such as Nomad's NOMAD_PORT_dist; `default', as if the option were not given.
 -spec listen_port() -> type().
 listen_port() ->
     {fun listen_port/1, "an integer from 1 to 65535, default, name, any, or {env, Variable}"}.
@@ -181,8 +183,8 @@ listen_port(_) -> error.
 env(Variable, true) -> {ok, {env, Variable}};
 env(_Variable, false) -> error.
 
-%% `none', or the name that has the SRV records of a node, such as `{name}.likes.service.consul', or `{host}' where each
-%% host of a node name is a service of its own. In the end `none' or the template of caravan_template.
+%% `none', or the DNS name of the SRV records of a node: `{name}.likes.service.consul', or with `{host}' where each host of a
+%% node name is a service of its own. The parsed value is `none' or a template of caravan_template.
 -spec port_srv() -> type().
 port_srv() ->
     {fun port_srv/1, "none, or a DNS name with {name} or {host} in it"}.
@@ -212,7 +214,7 @@ one_of(Values) ->
     {parse(fun(Value) -> lists:member(Value, Values) end),
         {"one of ~0p", [Values]}}.
 
-%% `system', or where to ask: "127.0.0.1", "127.0.0.1:8600", "::1", "[::1]:8600".
+%% `system', or a list of nameservers such as "127.0.0.1", "127.0.0.1:8600", "::1" and "[::1]:8600".
 -spec nameservers() -> type().
 nameservers() ->
     {fun nameservers/1, "system, or 1 to 16 of \"Address\", \"IPv4:Port\" or \"[IPv6]:Port\""}.
@@ -228,13 +230,13 @@ nameservers([_ | _] = List) when length(List) =< 16 ->
 nameservers(_) ->
     error.
 
-%% Zero, no EDNS, or the octets that a reply over UDP may have (RFC 6891, section 6.2.5).
+%% 0, which disables EDNS, or the maximal size of a reply over UDP in octets (RFC 6891, section 6.2.5).
 -spec edns_size() -> type().
 edns_size() ->
     {parse(fun(Value) -> Value =:= 0 orelse is_integer(Value) andalso Value >= 512 andalso Value =< 4096 end),
         "0 or an integer from 512 to 4096"}.
 
-%% In the end a binary, empty for none.
+%% The parsed value is a binary, which is empty for `none'.
 -spec hosts_file() -> type().
 hosts_file() ->
     {fun hosts_file/1, {"none or the path of a file, as a string or binary of up to ~b octets", [?MAX_TEXT]}}.
@@ -242,7 +244,7 @@ hosts_file() ->
 hosts_file(none) -> {ok, <<>>};
 hosts_file(Path) -> non_empty_text(file_name(Path)).
 
-%% As the operating system wants it: strings are Unicode, as everywhere in OTP.
+%% A path as a string is Unicode, as everywhere in OTP; the operating system takes octets.
 file_name(Path) when is_list(Path) ->
     try
         unicode:characters_to_binary(Path, unicode, file:native_name_encoding())
@@ -252,7 +254,7 @@ file_name(Path) when is_list(Path) ->
 file_name(Path) ->
     Path.
 
-%% In the end `false' or `{MaxEntries, MaxTtl, MaxNegativeTtl}'.
+%% The parsed value is `false' or `{MaxEntries, MaxTtl, MaxNegativeTtl}'.
 -spec cache() -> type().
 cache() ->
     {fun cache/1,
@@ -274,12 +276,12 @@ cache_options() ->
         {max_negative_ttl, {default, 60}, integer(0, 16#7FFFFFFF)}
     ].
 
-%% Whether it is one of caravan_dns, caravan_nif finds out when it is used.
+%% Accepts any reference. caravan_nif finds out whether it belongs to a resolver when it is used.
 -spec resolver() -> type().
 resolver() ->
     {parse(fun is_reference/1), "what caravan_dns:open/1 gave"}.
 
-%% `none', or where the health of the node is told. In the end `none' or a map.
+%% `none', or the address and port where the node answers health probes. The parsed value is `none' or a map.
 -spec health() -> type().
 health() ->
     {fun health/1, "none, or a map or a list of port (1 to 65535) and ip (an address, 127.0.0.1 unless it is given)"}.
@@ -304,7 +306,7 @@ parsed_ip(Text) when is_list(Text) ->
 parsed_ip(_Invalid) ->
     error.
 
-%% Also `default', which stays as it is: whoever uses the option knows what that is.
+%% Accepts `default', too, and returns it unchanged; its meaning is up to the code that uses the option.
 -spec or_default(type()) -> type().
 or_default({Parse, Allowed}) ->
     {fun
@@ -327,12 +329,12 @@ dns_name() ->
 dns_name(Value) ->
     accepted_text(Value, fun caravan_nif:is_dns_name/1).
 
-%% What may stand before the `@' of a node name.
+%% The part of a node name before the `@'.
 -spec basename() -> type().
 basename() ->
     {fun basename/1, "letters, digits, - and _, as a string, binary or atom"}.
 
-%% What a variable that is not set is in Elixir and in Erlang.
+%% What Elixir and Erlang return for an environment variable that is not set.
 basename(Unset) when Unset =:= nil; Unset =:= undefined ->
     error;
 basename(Atom) when is_atom(Atom) ->
@@ -360,7 +362,7 @@ accepted_text(Value, IsAllowed) ->
 
 text(Value) when is_binary(Value), byte_size(Value) =< ?MAX_TEXT ->
     Value;
-%% A list of texts would be one text, too, for list_to_binary/1: two names would be taken for one.
+%% A list of texts is an iolist, which list_to_binary/1 would join: two names would become one.
 text(Value) when is_list(Value) ->
     try
         true = lists:all(fun is_integer/1, Value),

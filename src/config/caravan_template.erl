@@ -1,5 +1,5 @@
 %% @private
-%% Texts with placeholders in braces, such as `{basename}-{port}@{target}', and what they become.
+%% Texts with placeholders in braces, such as `{basename}-{port}@{target}'.
 -module(caravan_template).
 
 -export([parse/2, literals/1, text/1, uses/2, render/2]).
@@ -10,7 +10,7 @@
 -type template() :: [binary() | placeholder(), ...].
 -type bindings() :: #{placeholder() => binary()}.
 
-%% Braces stand around placeholders only, and only around those that are given.
+%% Parses a text. Returns `error' if a brace does not belong to one of the given placeholders.
 -spec parse(binary(), [placeholder()]) -> {ok, template()} | error.
 parse(Text, Placeholders) ->
     case pieces(binary:split(Text, <<"{">>), Placeholders) of
@@ -41,12 +41,12 @@ literal(Literal, After) ->
         _ -> error
     end.
 
-%% What the template is without its placeholders.
+%% Returns the text without its placeholders.
 -spec literals(template()) -> binary().
 literals(Template) ->
     << <<Piece/binary>> || Piece <- Template, is_binary(Piece) >>.
 
-%% The text that parse/2 was given.
+%% Returns the text that parse/2 was given.
 -spec text(template()) -> binary().
 text(Template) ->
     << <<(text_of(Piece))/binary>> || Piece <- Template >>.
@@ -58,7 +58,7 @@ text_of(Placeholder) -> <<"{", (atom_to_binary(Placeholder))/binary, "}">>.
 uses(Placeholder, Template) ->
     lists:member(Placeholder, Template).
 
-%% Every placeholder of the template is bound.
+%% Replaces the placeholders by their bindings. `Bindings' must have all placeholders of the template.
 -spec render(template(), bindings()) -> binary().
 render(Template, Bindings) ->
     << <<(piece(Piece, Bindings))/binary>> || Piece <- Template >>.

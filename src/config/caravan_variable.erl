@@ -1,17 +1,16 @@
 %% @private
-%% Configuration from environment variables: plain text, without the quotes of Erlang, as containers and shell scripts
-%% write it.
+%% Configuration from environment variables. Their texts are plain, without the quotes of Erlang terms, as shell scripts and
+%% container definitions have them.
 -module(caravan_variable).
 
 -export([read/1, name/1, allowed/2, topology_variables/0]).
 
 -export_type([text/0]).
 
-%% What the text of a variable stands for: `range' is `1024-65535'; `port_or_word' a port, `name', `any' or
-%% `env:VARIABLE'; `list_or_word' one word, or elements between commas or blanks; `queries' is `ignore', a name, or several of
-%% these between commas or blanks; `{pairs, Example}' is `timeout=500,cache=true'
-%% or `none'.
-%% `one_topology' is none of these: the topology is made of several variables.
+%% How the text of a variable is read. `range' is `1024-65535'. `port_or_word' is a port, `name', `any' or `env:VARIABLE'.
+%% `list_or_word' is `system', or elements separated by commas or blanks. `queries' is `ignore', one name, or several names
+%% separated likewise. `{pairs, Example}' is `timeout=500,cache=true' or `none'. `one_topology' is not read from one
+%% variable: topology_variables/0 lists those that define the topology.
 -type text() :: integer | range | word | port_or_word | text_or_none | list | list_or_word | queries | {pairs, Example :: string()}
     | one_topology.
 
@@ -28,12 +27,12 @@ topology_variables() ->
         {record, "CARAVAN_CLUSTER_RECORD", word}
     ].
 
-%% The variable of a key.
+%% Returns the name of the variable of a key.
 -spec name(atom()) -> string().
 name(topologies) -> "CARAVAN_CLUSTER_QUERY";
 name(Key) -> "CARAVAN_" ++ caravan_ascii:uppercase(atom_to_list(Key)).
 
-%% What is allowed of a key, in the form that its variable has.
+%% Describes what is allowed for a key in the notation of its variable.
 -spec allowed(text(), Words) -> Words when Words :: caravan_option:allowed().
 allowed(range, Words) -> Words ++ ", written as 1024-65535";
 allowed(port_or_word, _Words) -> "a port from 1 to 65535, default, name, any, or env:VARIABLE";
@@ -41,9 +40,9 @@ allowed({pairs, Example}, _Words) -> "options without blanks, such as " ++ Examp
 allowed(list_or_word, _Words) -> "system, or 1 to 16 nameservers, such as 10.0.0.1,127.0.0.1:8600";
 allowed(_Text, Words) -> Words.
 
-%% The keys that variables give, and the variables that have one of the names by accident: Kubernetes sets
-%% CARAVAN_DEFAULT_PORT=tcp://10.0.0.1:80 in every pod beside a Service that is called caravan-default. A variable
-%% without text is as one that is not set.
+%% Returns the values that variables give, and the variables that have such a name by accident: Kubernetes sets
+%% CARAVAN_DEFAULT_PORT=tcp://10.0.0.1:80 in every pod beside a Service that is called caravan-default. An empty variable
+%% counts as unset.
 -spec read([{atom(), text()}]) -> {#{atom() => given()}, PassedOver :: [{string(), string()}]}.
 read(Keys) ->
     Named = [{Key, name(Key), Text} || {Key, Text} <- Keys, Text =/= one_topology],
@@ -66,7 +65,7 @@ topologies(Texts) ->
     [{_, First, _, _} | _] = Texts,
     #{topologies => {{variable, First}, [{default, [{Key, option(read(Text, Value))} || {Key, _, Text, Value} <- Texts]}]}}.
 
-%% The check of the topology's options names the text.
+%% An unreadable text is passed on, so that the check of the topology's options reports it.
 option({unreadable, Text}) -> Text;
 option(Value) -> Value.
 
@@ -115,7 +114,7 @@ integer(Value) ->
 range([First, Last]) when is_integer(First), is_integer(Last) -> {First, Last};
 range(_) -> error.
 
-%% A word that no option has stays a text, and is refused by the check of the option.
+%% A word that is no existing atom is an error: no option accepts it, and it must not become an atom.
 word(Value) ->
     try
         list_to_existing_atom(Value)
@@ -129,7 +128,7 @@ elements(Value) ->
 one_or_many([One]) -> One;
 one_or_many(Many) -> Many.
 
-%% A key that is none becomes an atom, too, so that the check of the options names it.
+%% Unknown keys become atoms, too, so that the check of the options reports them.
 pairs(Pairs) ->
     case lists:all(fun is_pair/1, Pairs) of
         true -> [{list_to_atom(Key), plain_term(Value)} || {Key, "=" ++ Value} <- Pairs];
@@ -139,7 +138,7 @@ pairs(Pairs) ->
 is_pair({Key, "=" ++ _}) -> length(Key) < 64;
 is_pair({_, ""}) -> false.
 
-%% Numbers and the words that options have; anything else is a text, such as a path.
+%% Numbers and the words that options accept become terms. Everything else, such as a path, stays a text.
 plain_term(Value) when Value =:= "true"; Value =:= "false"; Value =:= "none"; Value =:= "default" ->
     word(Value);
 plain_term(Value) when Value =:= "auto"; Value =:= "udp"; Value =:= "tcp" ->
