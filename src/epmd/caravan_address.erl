@@ -1,26 +1,26 @@
 %% @private
-%% From the host of a node name to an IP address of the family that the distribution speaks.
+%% Resolves the host of a node name to an IP address of the family that the distribution uses.
 -module(caravan_address).
 
 -export([resolve/3, resolve_target/3, resolve_at_once/3]).
 
-%% Of the budget, what the configured nameservers may use before the system is asked.
+%% The share of the budget that the configured nameservers get. The rest is for the system's resolver.
 -define(NAMESERVER_SHARE, 0.6).
 
 -type resolved() :: {ok, inet:ip_address()} | {error, address | inet:posix()}.
 
-%% The host of a node name; the budget is in milliseconds.
+%% Resolves the host of a node name. The budget is in milliseconds.
 -spec resolve(string() | atom() | inet:ip_address(), inet | inet6, Budget :: pos_integer()) -> resolved().
 resolve(Host, Family, Budget) ->
     resolve(Host, fun(Name) -> Name end, Family, Budget).
 
-%% The target of an SRV record. A name from the wire is absolute (RFC 1035, section 3.1): below a domain of the search list
-%% there may be another machine of that name.
+%% Resolves the target of an SRV record. A name in a DNS message is absolute (RFC 1035, section 3.1), so the search list does
+%% not apply: below one of its domains there may be another machine of that name.
 -spec resolve_target(string(), inet | inet6, Budget :: pos_integer()) -> resolved().
 resolve_target(Target, Family, Budget) ->
     resolve(Target, fun(Name) -> Name ++ "." end, Family, Budget).
 
-%% `Query' makes of the name what nameservers and the system are asked for.
+%% `Query' maps the host to the name that nameservers and the system are asked for.
 resolve(Host, Query, Family, Budget) ->
     Deadline = erlang:monotonic_time(millisecond) + Budget,
     case parse(Host) of
@@ -41,14 +41,15 @@ giving({ok, Ip} = Found, Host, Family) ->
 giving({error, _} = Error, _Host, _Family) ->
     Error.
 
-%% An address that has failed lately is the last resort: the host may have others, or another one by now.
+%% An address that has failed lately is used only if there is no other one, since the host may have further addresses or a
+%% new one.
 find(Host, Query, Family, Deadline) ->
     case caravan_address_history:choose(Host, caravan_glue:addresses(Host, Family)) of
         {good, Ip} -> {ok, Ip};
-        _FailedOrNone -> find_anew(Host, Query, Family, Deadline)
+        _FailedOrNone -> look_up(Host, Query, Family, Deadline)
     end.
 
-find_anew(Host, Query, Family, Deadline) ->
+look_up(Host, Query, Family, Deadline) ->
     Told = nameservers(Query, Family, Deadline),
     case caravan_address_history:choose(Host, Told) of
         {good, Ip} -> {ok, Ip};
@@ -58,7 +59,8 @@ find_anew(Host, Query, Family, Deadline) ->
 last_resort(Told, {ok, Ips}, Host, _Family) ->
     {_, Ip} = caravan_address_history:choose(Host, Told ++ Ips),
     {ok, Ip};
-%% As a topology keeps the last good answer when DNS fails, so are the addresses that came with it kept.
+%% No nameserver has answered, and the system failed. A topology keeps the last good answer when DNS fails; the addresses
+%% that came with that answer are kept and used likewise.
 last_resort([], {error, _} = Error, Host, Family) ->
     case caravan_address_history:choose(Host, caravan_glue:last_addresses(Host, Family)) of
         {_, Ip} -> {ok, Ip};
@@ -74,8 +76,8 @@ noting_lack({error, _} = Error, Host, Family) ->
     ok = caravan_glue:note_lack(Host, Family),
     Error.
 
-%% Whether the host can have an address of the family, for a caller that ignores the address and must not wait.
-%% `Families' are those that the distribution speaks.
+%% Returns whether the host can have an address of the family, without asking DNS. For a caller that ignores the address and
+%% must not wait. `Families' are the address families of the distribution.
 -spec resolve_at_once(string() | atom() | inet:ip_address(), inet | inet6, Families :: [inet | inet6]) ->
     {ok, inet:ip_address()} | {error, address}.
 resolve_at_once(Host, Family, Families) ->
@@ -85,8 +87,8 @@ resolve_at_once(Host, Family, Families) ->
         invalid -> {error, address}
     end.
 
-%% The first protocol whose address OTP is given is the one it takes. So a host that lacks a family has no address of it
-%% only where there is another protocol.
+%% OTP takes the first protocol for which it gets an address. An error is therefore returned only if the distribution has a
+%% second protocol that OTP can use instead.
 unless_lacking(_Name, Family, [_Only]) ->
     {ok, any(Family)};
 unless_lacking(Name, Family, _Families) ->
@@ -111,13 +113,14 @@ parse(Host) ->
         {error, einval} -> {name, Host}
     end.
 
-%% As inet:getaddr/2 does: an IPv4 address is reached over IPv6 sockets by its mapped form (RFC 4291, section 2.5.5.2).
+%% As in inet:getaddr/2, IPv6 sockets reach an IPv4 address by its mapped form (RFC 4291, section 2.5.5.2).
 literal({_, _, _, _} = Ip, inet) -> {ok, Ip};
 literal({_, _, _, _} = Ip, inet6) -> {ok, inet:ipv4_mapped_ipv6_address(Ip)};
 literal(Ip, inet6) -> {ok, Ip};
 literal(_Ip, inet) -> {error, address}.
 
-%% Only those that were configured: the system's are asked by the system, which knows /etc/hosts and nsswitch.conf too.
+%% Asks the configured nameservers. Those of the system are left to the system's resolver, which also reads /etc/hosts and
+%% nsswitch.conf.
 nameservers(Query, Family, Deadline) ->
     case caravan_config:value(nameservers) of
         {ok, system} ->
@@ -138,7 +141,7 @@ lookup(Query, Type, Options) ->
 record_type(inet) -> a;
 record_type(inet6) -> aaaa.
 
-%% The system finds no name with a dot at its end in its hosts file; our own lookup does.
+%% The system's resolver does not find a name with a trailing dot in its hosts file; a lookup of ours does.
 system_or_hosts(Host, Host, Family, Deadline) ->
     system(Host, Family, Deadline);
 system_or_hosts(_Host, Query, Family, Deadline) ->
@@ -154,7 +157,8 @@ hosts(Query, Family, Deadline, Error) ->
         OfFamily -> {ok, OfFamily}
     end.
 
-%% inet:getaddrs/2 may take longer than the budget, and a late answer would stay in the caller's mailbox.
+%% The call runs in a task because inet:getaddrs/2 may exceed the budget, and a late reply would stay in the caller's
+%% mailbox.
 system(Host, Family, Deadline) ->
     case caravan_task:call(fun() -> inet:getaddrs(Host, Family) end, Deadline) of
         {ok, {ok, [_ | _]} = Answer} -> Answer;

@@ -1,31 +1,32 @@
 %% @private
-%% Which addresses of a host were of no use lately, so that the next attempt takes another one. Of hosts whose addresses
-%% are all well, nothing is remembered.
+%% Remembers which addresses of a host have failed lately, so that the next attempt takes another one. Hosts without failed
+%% addresses are not remembered.
 -module(caravan_address_history).
 
 -export([create/0, failed/2, given/3, still/2, choose/2]).
 
-%% Longer than the back-off of a topology, so that a host with two dead addresses and a live one comes to the third.
+%% Longer than the maximal back-off of a topology, so that of three addresses of a host, two of them dead, the third is
+%% tried.
 -define(FAILED_MS, 300000).
-%% Who asks why an attempt has failed means the address of that attempt.
+%% For how long still/2 returns the address of the last attempt: whoever asks why that attempt failed means that address.
 -define(GIVEN_MS, 10000).
 -define(MAX_HOSTS, 1000).
 -define(MAX_ADDRESSES, 16).
 
-%% `failures': the last one first. `given': what was given out last of each family.
+%% `failures': the most recent one first. `given': for each family the address that was given out last.
 -record(host, {
     key :: binary(),
     failures = [] :: [{inet:ip_address(), FailedAt :: integer()}],
     given = #{} :: #{inet | inet6 => {inet:ip_address(), GivenAt :: integer()}}
 }).
 
-%% The table belongs to the calling process and goes with it.
+%% Creates the table. The calling process owns it, and the table is deleted with that process.
 -spec create() -> ok.
 create() ->
     ?MODULE = ets:new(?MODULE, [named_table, public, {keypos, #host.key}, {read_concurrency, true}]),
     ok.
 
-%% Nothing accepts connections at this address of the host.
+%% Notes that no connection could be made to this address of the host.
 -spec failed(string(), inet:ip_address()) -> ok.
 failed(Host, Ip) ->
     Now = now_ms(),
@@ -35,7 +36,7 @@ failed(Host, Ip) ->
         given = maps:filter(fun(_Family, {Other, _At}) -> Other =/= Ip end, Given)
     }).
 
-%% This address of the host is about to be tried.
+%% Notes that a caller is about to connect to this address of the host.
 -spec given(string(), inet | inet6, inet:ip_address()) -> ok.
 given(Host, Family, Ip) ->
     Now = now_ms(),
@@ -44,7 +45,8 @@ given(Host, Family, Ip) ->
         #host{given = Given} = Known -> store(Known#host{given = Given#{Family => {Ip, Now}}})
     end.
 
-%% The address that was given last, a moment ago, and has not failed since.
+%% Returns the address that was given out for the last attempt, if that was within the last ?GIVEN_MS milliseconds and it has
+%% not failed since.
 -spec still(string(), inet | inet6) -> {ok, inet:ip_address()} | none.
 still(Host, Family) ->
     Now = now_ms(),
@@ -53,7 +55,7 @@ still(Host, Family) ->
         _ -> none
     end.
 
-%% The first of the addresses that has not failed lately; if all have, the one whose failure is the longest ago.
+%% Returns the first of the addresses that has not failed lately, or if all have, the one whose failure is the oldest.
 -spec choose(string(), [inet:ip_address()]) -> {good | failed, inet:ip_address()} | none.
 choose(_Host, []) ->
     none;
@@ -64,7 +66,7 @@ choose(Host, Ips) ->
         [] -> {failed, lists:last([Ip || {Ip, _At} <- Failures, lists:member(Ip, Ips)])}
     end.
 
-%% Before the application has started there is no table.
+%% There is no table before the application has started.
 known(Host, Now) ->
     Key = key(Host),
     try ets:lookup(?MODULE, Key) of
@@ -76,7 +78,8 @@ known(Host, Now) ->
         error:badarg -> #host{key = Key}
     end.
 
-%% Two attempts that end together may lose one of their failures; it is noted when it comes again.
+%% The read and the write are not atomic: of two attempts that end at the same time, one failure may be lost. The next
+%% failure of that address notes it.
 store(Known) ->
     case ets:info(?MODULE, size) of
         undefined -> ok;

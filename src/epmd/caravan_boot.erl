@@ -1,5 +1,6 @@
 %% @private
-%% What must be done before the first port or lookup, by whichever starts first: the epmd module or the application.
+%% The steps before the first port or lookup. The epmd module and the application both call prepare/0; the first call does
+%% the work.
 -module(caravan_boot).
 
 -export([prepare/0, format_error/1]).
@@ -8,7 +9,8 @@
 
 -type error() :: caravan_nif:load_error() | caravan_option:error().
 
-%% Loads the library, hands it the rule for ports, and checks all that says where the node listens and is found.
+%% Loads the library, checks all keys that say where the node listens and where others look for it, and hands the port rule
+%% to the library.
 -spec prepare() -> ok | {error, error()}.
 prepare() ->
     case caravan_nif:load() of
@@ -20,7 +22,7 @@ prepare() ->
             Error
     end.
 
-%% A line for people.
+%% Formats an error as one line.
 -spec format_error(error()) -> string().
 format_error({bad_option, _, _, _} = Error) -> caravan_option:format_error(Error);
 format_error({_File, _Reason} = Error) -> caravan_nif:format_error(Error).

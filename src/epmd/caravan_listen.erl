@@ -1,6 +1,6 @@
 %% @private
-%% Where this node listens, which may be another port than the one that its name says: behind a bridge or a load
-%% balancer the one is mapped to the other.
+%% The port on which this node listens. It differs from the port in its name where a bridge or a load balancer maps one to
+%% the other.
 -module(caravan_listen).
 
 -export([port/1, try_port/2, check/0]).
@@ -9,12 +9,13 @@
 
 -export_type([rule/0]).
 
-%% In the order in which they are asked: the key `listen_port', `-erl_epmd_port', the environment variable
-%% ERL_DIST_PORT, the name of the node.
+%% In the order of precedence: the key `listen_port', the flag `-erl_epmd_port', the environment variable ERL_DIST_PORT, the
+%% name of the node.
 -type rule() :: listen_port | caravan_port:rule().
 
-%% A helper never takes a port that is meant for the node it talks to, and others look for it at the port of its name. 0
-%% is any port that is free. An error is that of an environment variable that `listen_port' names.
+%% Returns the port on which a node of this name listens, and the rule that says so; port 0 is any free port. A helper
+%% listens on its helper port whatever is set, because others look for it there and the other ports are meant for the node
+%% that it talks to. Returns an error if the environment variable that `listen_port' names is no port.
 -spec port(atom() | string() | binary()) -> {inet:port_number(), rule()} | {error, caravan_option:error()}.
 port(Name) ->
     case caravan_port:of_name(Name) of
@@ -42,8 +43,8 @@ from_environment(Variable) ->
         {error, _} = Error -> Error
     end.
 
-%% Whether what is set can be used. What is not stops the boot, so that port/1 does not meet it. The variable that it may
-%% name is looked at when the node is to listen: a helper of `-dist_listen false' never does.
+%% Checks the key `listen_port'. An error stops the boot, so that port/1 does not meet it. A variable that the key names is
+%% read only when the node is about to listen: a helper with `-dist_listen false' never does.
 -spec check() -> ok | {error, caravan_option:error()}.
 check() ->
     case caravan_config:value(listen_port) of
@@ -51,8 +52,8 @@ check() ->
         {error, _} = Error -> Error
     end.
 
-%% Whether OTP will be able to listen there, with the options that it will use. OTP asks nothing more once its own attempt
-%% has failed, and says no more than `eaddrinuse' then. Of two protocols the first or the second is the one.
+%% Checks whether OTP will be able to listen on the port, by listening with the same options. OTP reports no more than
+%% `eaddrinuse' when its own attempt fails. `IsFirstProtocol' selects between two protocols of `-proto_dist'.
 -spec try_port(inet:port_number(), IsFirstProtocol :: boolean()) -> ok | {error, eaddrinuse}.
 try_port(0, _IsFirstProtocol) ->
     ok;
@@ -67,7 +68,7 @@ driver(true, [Protocol | _]) -> driver(Protocol);
 driver(false, [_, Protocol | _]) -> driver(Protocol);
 driver(_IsFirst, _Protocols) -> none.
 
-%% Another module of the user's may listen in a way of its own.
+%% Returns the driver that OTP listens with. `none' for a module of the user's, which may listen in its own way.
 driver("inet_" ++ _) -> inet_tcp;
 driver("inet6_" ++ _) -> inet6_tcp;
 driver("Elixir.Caravan.Epmd.Dist") -> inet_tcp;
@@ -81,11 +82,11 @@ try_listen(Driver, Port) ->
     try
         Driver:listen(Port, Options ++ Interface ++ [{active, false}, {reuseaddr, true}])
     catch
-        %% Options that OTP cannot take are its own to complain of.
+        %% OTP reports options that it cannot use itself.
         _:_ -> none
     end.
 
-%% Whether the node is to listen at all.
+%% Returns whether the node should listen at all.
 -spec is_wanted() -> boolean().
 is_wanted() ->
     case init:get_argument(dist_listen) of
@@ -93,7 +94,7 @@ is_wanted() ->
         _ -> true
     end.
 
-%% The address families of `-proto_dist', in the order in which net_kernel takes them.
+%% Returns the address families of `-proto_dist', in the order in which net_kernel starts them.
 -spec families() -> [inet | inet6, ...].
 families() ->
     [family(Name) || Name <- protocols()].
@@ -108,17 +109,18 @@ protocols() ->
 first_family() ->
     hd(families()).
 
-%% Also of what register_node/3 is given: the family itself, or until OTP 25 the driver.
+%% Also takes the argument of register_node/3, which is the family, or up to OTP 25 the driver.
 family("inet6" ++ _) -> inet6;
 family(_) -> inet.
 
-%% `-proto_dist inet_tcp inet6_tcp': both listen on the port of the node, and an IPv6 socket takes the IPv4 port as well
-%% unless it is told not to. OTP has one set of options for both, so they are set between the one and the other.
+%% With `-proto_dist inet_tcp inet6_tcp' both protocols listen on the port of the node. An IPv6 socket also takes the IPv4
+%% port unless it has the option `ipv6_v6only', and OTP has one set of options for both protocols. So the option is set only
+%% while the IPv6 protocol starts.
 -spec before_protocols() -> ok.
 before_protocols() ->
     v6only(has_both(), first_family() =:= inet6).
 
-%% Of two protocols the other one is next.
+%% Called after one protocol has started: prepares the options for the other one.
 -spec after_protocol(atom()) -> ok.
 after_protocol(Family) ->
     v6only(has_both(), family(atom_to_list(Family)) =:= inet).
@@ -132,12 +134,12 @@ v6only(true, IsNext) ->
     Options = lists:keydelete(ipv6_v6only, 1, application:get_env(kernel, inet_dist_listen_options, [])),
     application:set_env(kernel, inet_dist_listen_options, [{ipv6_v6only, true} || IsNext] ++ Options).
 
-%% Where the node has come to listen, whatever is set by now.
+%% Stores the port on which the node listens, which a later change of the configuration does not change.
 -spec note_actual_port(inet:port_number()) -> ok.
 note_actual_port(Port) ->
     persistent_term:put(?MODULE, Port).
 
-%% A distribution that starts again may listen elsewhere, or not at all.
+%% Called before the distribution starts: it may listen on another port than before, or not at all.
 -spec forget_actual_port() -> ok.
 forget_actual_port() ->
     persistent_term:put(?MODULE, none).
@@ -146,12 +148,12 @@ forget_actual_port() ->
 actual_port() ->
     persistent_term:get(?MODULE, none).
 
-%% Whether this node listens at the address and port.
+%% Returns whether this node listens at the address and port.
 -spec is_own(inet:ip_address(), inet:port_number()) -> boolean().
 is_own(Ip, Port) ->
     Port =:= actual_port() andalso is_alive() andalso is_own_address(unmapped(Ip), interface_in_use()).
 
-%% OTP appends the one to the other, and inet takes the last.
+%% OTP appends `inet_dist_use_interface' to `inet_dist_listen_options', and inet takes the last `ip'.
 interface_in_use() ->
     case application:get_env(kernel, inet_dist_use_interface) of
         {ok, _} = Set -> Set;
@@ -167,7 +169,7 @@ is_own_address(Ip, all) -> is_local(Ip);
 is_own_address(Ip, undefined) -> is_own_address(Ip, all);
 is_own_address(_Ip, _Another) -> false.
 
-%% Whether the address is one of this machine's, or of this container's.
+%% Returns whether the address is one of this machine or container.
 -spec is_local(inet:ip_address()) -> boolean().
 is_local({127, _, _, _}) -> true;
 is_local(Ip) -> lists:member(Ip, addresses(inet:getifaddrs())).
@@ -179,6 +181,6 @@ interface(Ip) -> unmapped(Ip).
 addresses({ok, Interfaces}) -> [Ip || {_Name, Options} <- Interfaces, {addr, Ip} <- Options];
 addresses({error, _}) -> [].
 
-%% RFC 4291, section 2.5.5.2.
+%% IPv4-mapped addresses (RFC 4291, section 2.5.5.2) become IPv4 addresses.
 unmapped({0, 0, 0, 0, 0, 16#FFFF, _, _} = Ip) -> inet:ipv4_mapped_ipv6_address(Ip);
 unmapped(Ip) -> Ip.

@@ -1,5 +1,5 @@
 %% @private
-%% The port that the name of a node stands for, and by which rule.
+%% The port that a node name stands for, and the rule that gives it.
 -module(caravan_port).
 
 -export([of_name/1, find/4, ignores_digits/1, explain/1]).
@@ -7,8 +7,8 @@
 
 -export_type([rule/0, fixed/0]).
 
-%% `name': the digits at its end. `helper': the hash of a helper's name. The others hold for names that say no port: what
-%% `-erl_epmd_port' or ERL_DIST_PORT say of all nodes, or `default_port'.
+%% `name': the digits at the end of the name. `helper': the hash of a helper's name. The others are for names that say no
+%% port: `-erl_epmd_port' or ERL_DIST_PORT, which hold for all nodes, or `default_port'.
 -type rule() :: name | helper | default_port | fixed().
 -type fixed() :: erl_epmd_port | erl_dist_port.
 
@@ -29,9 +29,9 @@ rule(_NoPort) ->
         none -> default_port
     end.
 
-%% The port of a node that is to be connected; with its address, where that came along. May wait until the deadline, in
-%% monotonic milliseconds, but never in a process that must not. Asked in turn for a name that says no port:
-%% `port_srv', the epmd of the host when `fallback' is epmd.
+%% Finds the port of a node to connect to, and its address if that came along. For a name that says no port, asks the SRV
+%% records of `port_srv', then, if `fallback' is `epmd', the epmd of the host. Waits until the deadline, in monotonic
+%% milliseconds, so a process that must not wait does not call it.
 -spec find(string(), string(), inet | inet6, Deadline :: integer()) ->
     {ok, inet:port_number()} | {ok, inet:ip_address(), inet:port_number()} | {error, address}.
 find(Name, Host, Family, Deadline) ->
@@ -48,9 +48,9 @@ from_srv({ok, [_ | _] = Template}, Port, Name, Host, Family, Deadline) ->
 from_srv(_NoTemplate, Port, Name, Host, Family, Deadline) ->
     from_epmd(caravan_config:value(fallback), Port, Name, Host, Family, Deadline).
 
-%% Names can then be plain, ports dynamic, and several nodes share a host. `none' is a nameserver's word. Nothing is
-%% remembered here: a caller that asks again for a node that it is not connected to has learned that the last answer led
-%% nowhere.
+%% Asks for the SRV records of one node, so that names can be plain, ports dynamic, and several nodes can share a host.
+%% Returns `none' if a nameserver says that there are no records, and an error if no nameserver answers. Does not use the
+%% cache: a caller that asks again for a node is not connected to it, so the last answer was of no use.
 look_up(Template, Name, Host, Family, Deadline) ->
     Query = caravan_template:render(Template, #{name => list_to_binary(Name), host => list_to_binary(Host)}),
     case caravan_dns:lookup_afresh(Query, srv, at_least_1(Deadline)) of
@@ -78,7 +78,7 @@ target_address(Target, Port, Family, Deadline) ->
         {error, _} -> {error, address}
     end.
 
-%% A node that epmd does not know may be one of ours, without an epmd on its host.
+%% A node that the epmd of its host does not know may run Caravan, without an epmd.
 from_epmd({ok, epmd}, Port, Name, Host, Family, Deadline) ->
     case caravan_address:resolve(Host, Family, at_least_1(Deadline)) of
         {ok, Ip} -> {ok, Ip, epmd_port(Name, Ip, Port, Deadline)};
@@ -87,21 +87,21 @@ from_epmd({ok, epmd}, Port, Name, Host, Family, Deadline) ->
 from_epmd(_None, Port, _Name, _Host, _Family, _Deadline) ->
     {ok, Port}.
 
-%% The time-out of erl_epmd:port_please/3 is for the connection to epmd, and not for its answer.
+%% The call runs in a task because the time-out of erl_epmd:port_please/3 covers the connection to epmd, but not the reply.
 epmd_port(Name, Ip, Port, Deadline) ->
     case caravan_task:call(fun() -> erl_epmd:port_please(Name, Ip) end, Deadline) of
         {ok, {port, Known, _Version}} -> Known;
         _ -> Port
     end.
 
-%% Whether a name ends in digits, and others look for the node at a port that is not these. Where SRV records or epmd say
-%% the port, names need none.
+%% Returns whether the name ends in digits that are not its port, although nothing else says its port. If SRV records or epmd
+%% say the port, names need no digits.
 -spec ignores_digits(name()) -> boolean().
 ignores_digits(Name) ->
     {_Port, Origin} = caravan_nif:port_choice(Name),
     Origin =:= digits_ignored andalso settings(rule(Origin)) =:= none.
 
-%% Which rule gives which port, without asking anybody.
+%% Returns the port, its rule and an explanation, without asking DNS or epmd.
 -spec explain(name()) -> #{port := inet:port_number(), rule := atom(), explanation := string()}.
 explain(Name) ->
     {Port, Origin} = caravan_nif:port_choice(Name),
@@ -121,11 +121,11 @@ explained(Port, helper, {helper, Pattern}, none) ->
     answer(Port, helper, io_lib:format("the hash of a helper's name (pattern ~ts), ~b", [Pattern, Port]));
 explained(Port, Rule, Origin, {port_srv, Template}) ->
     Records = [
-        "SRV records of ", caravan_template:text(Template), from(port_srv), " say it; where there are none, "
+        "SRV records of ", caravan_template:text(Template), from(port_srv), ", or, if there are none, "
     ],
     answer(Port, port_srv, [why(Origin), Records, where(Rule, Port)]);
 explained(Port, Rule, Origin, epmd) ->
-    Epmd = ["the epmd of its host is asked", from(epmd), "; where that knows nothing, "],
+    Epmd = ["the epmd of its host", from(epmd), ", or, if that does not know the name, "],
     answer(Port, epmd, [why(Origin), Epmd, where(Rule, Port)]);
 explained(Port, Rule, Origin, none) ->
     answer(Port, Rule, [why(Origin), where(Rule, Port)]).
@@ -139,9 +139,9 @@ why(no_digits) ->
     no_digits(caravan_config:value(port_in_name));
 why(digits_ignored) ->
     {ok, {First, Last}} = caravan_config:value(port_range),
-    io_lib:format("the digits at the end of the name are no port in port_range, ~b to ~b: ", [First, Last]).
+    io_lib:format("the digits at the end of the name are not a port within port_range, ~b to ~b: ", [First, Last]).
 
-no_digits({ok, dash}) -> ["the name ends in no digits that stand alone after a dash", from(port_in_name), ": "];
+no_digits({ok, dash}) -> ["the name does not end in a dash and digits", from(port_in_name), ": "];
 no_digits({ok, none}) -> ["digits in names do not count", from(port_in_name), ": "];
 no_digits(_Digits) -> "the name ends in no digits: ".
 
@@ -150,14 +150,14 @@ where(erl_epmd_port, Port) -> io_lib:format("-erl_epmd_port, ~b", [Port]);
 where(erl_dist_port, Port) -> io_lib:format("ERL_DIST_PORT, ~b", [Port]);
 where(default_port, Port) -> io_lib:format("default_port, ~b~ts", [Port, from(default_port)]).
 
-%% Where the value of a rule's key comes from, when that is worth a word.
+%% Names the source of a rule's value in parentheses; empty for the default.
 from(Rule) ->
     case source(Rule) of
         default -> "";
         Source -> io_lib:format(" (~ts)", [caravan_config:format_source(Source)])
     end.
 
-%% Where the value that a rule goes by comes from; `default' also for the rules that have no key.
+%% Returns the source of the value that a rule uses; `default' also for rules without a key.
 -spec source(rule() | listen_port | port_srv | epmd | port_in_name) -> caravan_config:source().
 source(epmd) ->
     caravan_config:source(fallback);
@@ -166,7 +166,7 @@ source(Rule) when Rule =:= default_port; Rule =:= listen_port; Rule =:= port_srv
 source(_Rule) ->
     default.
 
-%% The port at which OTP, without an epmd, expects every node whose name says nothing else.
+%% Returns the port at which OTP without an epmd expects every node, or `none'.
 -spec fixed() -> {inet:port_number(), fixed()} | none.
 fixed() ->
     case {flag(), os:getenv("ERL_DIST_PORT", "")} of
@@ -181,14 +181,14 @@ flag() ->
         _ -> kernel_parameter(application:get_env(kernel, erl_epmd_node_listen_port))
     end.
 
-%% OTP 27.2 and later.
+%% The kernel parameter exists since OTP 27.2.
 kernel_parameter({ok, Port}) when is_integer(Port) -> integer_to_list(Port);
 kernel_parameter(_) -> none.
 
 fixed({ok, Port}, Rule) -> {Port, Rule};
 fixed(error, _Rule) -> none.
 
-%% A port as flags and environment variables say it; `false' is what os:getenv/1 gives for a variable that is not set.
+%% Parses a port from a flag or an environment variable. `false' is what os:getenv/1 returns for a variable that is not set.
 -spec from_text(string() | false) -> {ok, inet:port_number()} | error.
 from_text(Text) when is_list(Text) ->
     try list_to_integer(caravan_ascii:trim(Text)) of
@@ -200,7 +200,7 @@ from_text(Text) when is_list(Text) ->
 from_text(false) ->
     error.
 
-%% Whether all that is set can be used. What is not stops the boot, so that the functions above do not meet it.
+%% Checks all settings of this module. An error stops the boot, so that the other functions rely on valid values.
 -spec check() -> ok | {error, caravan_option:error()}.
 check() ->
     case check_settings(fixed_settings()) of
@@ -221,7 +221,7 @@ fixed_settings() ->
     [{{erl_epmd_port, flag}, Text} || Text <- [flag()], Text =/= none] ++
         [{{erl_dist_port, {variable, "ERL_DIST_PORT"}}, Text} || Text <- [os:getenv("ERL_DIST_PORT", "")], Text =/= ""].
 
-%% Whether each text is a port.
+%% Checks that each text is a port.
 -spec check_settings([{Key :: {atom(), caravan_config:source()}, Text :: string() | false}]) -> ok | {error, caravan_option:error()}.
 check_settings(Settings) ->
     case [Setting || {_, Text} = Setting <- Settings, from_text(Text) =:= error] of

@@ -1,16 +1,16 @@
 %% @private
-%% Which process of the machine listens on a TCP port, as far as Linux lets one see it: /proc/net/tcp has the inode of the
-%% socket, and the process that has it open, if it is one of the same user. To be called when a node cannot listen: it
-%% looks at each descriptor of each process that may be seen.
+%% Finds the process of this machine that listens on a TCP port, as far as Linux shows it: /proc/net/tcp has the inode of the
+%% socket, and /proc/PID/fd shows which process has it open if that belongs to the same user. Reads every descriptor of every
+%% visible process, so call it only when a node cannot listen.
 %%
-%% It is called while distribution starts, so it reads by prim_file: OTP 25 has no file server then.
+%% Reads by prim_file because it is called while the distribution starts, and OTP 25 has no file server at that time.
 -module(caravan_port_holder).
 
 -export([find/1, nodes/0, format/1]).
 
 -export_type([holder/0]).
 
-%% `node' is the name in the command line of an Erlang node, `command' the program of any other process.
+%% `node': the name in the command line of an Erlang node. `command': the program of any other process.
 -type holder() :: #{os_pid := string(), node => string(), command => string()}.
 
 -define(TABLES, ["/proc/net/tcp", "/proc/net/tcp6"]).
@@ -27,7 +27,7 @@ find(Port) ->
 inodes(Table, Port) ->
     [Inode || {Inode, Listening} <- listeners(Table), Listening =:= Port].
 
-%% The inode of each socket that listens, and its port.
+%% Returns the inode and the port of each listening socket.
 listeners(Table) ->
     [
         {Inode, list_to_integer(lists:last(string:split(Local, ":")), 16)}
@@ -35,7 +35,8 @@ listeners(Table) ->
         [_, Local, _, ?LISTEN, _, _, _, _, _, Inode | _] <- [string:lexemes(Line, " ")]
     ].
 
-%% The Erlang nodes of this machine, of the same user, by the names in their command lines, with the ports that they listen on.
+%% Returns the Erlang nodes of this machine and user, by the names in their command lines, with the ports on which they
+%% listen.
 -spec nodes() -> [#{name := string(), os_pid := string(), ports := [inet:port_number()]}].
 nodes() ->
     Listening = maps:from_list([{"socket:[" ++ Inode ++ "]", Port} || Table <- ?TABLES, {Inode, Port} <- listeners(Table)]),
@@ -44,11 +45,11 @@ nodes() ->
      || Pid <- os_pids(), [_ | Arguments] <- [arguments(Pid)], is_vm(Pid), not is_command(Arguments), Name <- [name(Arguments)], Name =/= none
     ]).
 
-%% The VM of `scripts/caravan' has the arguments of the node that it looks at.
+%% Whether it is the VM of `scripts/caravan', which has the arguments of the node that it examines.
 is_command(Arguments) ->
     lists:member("caravan_command:main()", Arguments).
 
-%% Scripts around a VM have its arguments, too.
+%% Excludes the shell scripts around a VM, which have the same arguments.
 is_vm(Pid) ->
     case prim_file:read_file("/proc/" ++ Pid ++ "/comm") of
         {ok, <<"beam", _/binary>>} -> true;
@@ -80,7 +81,7 @@ arguments(Pid) ->
         {error, _} -> []
     end.
 
-%% Of an Erlang VM the arguments have the name; iex and mix write it with two dashes, and pass it on with one.
+%% The name of an Erlang node is in its arguments. iex and mix take it after two dashes and pass it on with one.
 command([Program | _] = Arguments) when Program =/= "" ->
     case name(Arguments) of
         none -> #{command => filename:basename(Program)};
@@ -93,7 +94,7 @@ name([Flag, Name | _]) when Flag =:= "-name"; Flag =:= "-sname" -> Name;
 name([_ | Arguments]) -> name(Arguments);
 name([]) -> none.
 
-%% Who holds the port, for a sentence.
+%% Describes the holder of the port as the subject of a sentence.
 -spec format({ok, holder()} | unknown) -> string().
 format({ok, #{os_pid := Pid, node := Name}}) -> "the node " ++ Name ++ ", OS process " ++ Pid;
 format({ok, #{os_pid := Pid, command := Command}}) -> Command ++ ", OS process " ++ Pid;

@@ -40,7 +40,7 @@ digits_that_do_not_count() ->
      after
          ok = caravan_boot:prepare()
      end
-     || {Which, Name, Why} <- [{dash, "app4834", "the name ends in no digits that stand alone after a dash"},
+     || {Which, Name, Why} <- [{dash, "app4834", "the name does not end in a dash and digits"},
                                {none, "app-4834", "digits in names do not count"}]].
 
 default_port() ->
@@ -48,7 +48,7 @@ default_port() ->
                    explanation => "the name ends in no digits: default_port, 4370"},
                  caravan_epmd:explain('app@host')),
     ?assertEqual(#{port => 4370, rule => default_port,
-                   explanation => "the digits at the end of the name are no port in port_range, 1024 to 65535: "
+                   explanation => "the digits at the end of the name are not a port within port_range, 1024 to 65535: "
                                   "default_port, 4370"},
                  caravan_epmd:explain('app-80@host')).
 
@@ -59,16 +59,16 @@ names_of_any_kind() ->
 records_come_before_the_default_port() ->
     with_env([{port_srv, "{name}.app.test"}], fun() ->
         ?assertEqual(#{port => 4370, rule => port_srv,
-                       explanation => "the name ends in no digits: SRV records of {name}.app.test (application environment) say it; "
-                                      "where there are none, default_port, 4370"},
+                       explanation => "the name ends in no digits: SRV records of {name}.app.test (application environment), "
+                                      "or, if there are none, default_port, 4370"},
                      caravan_epmd:explain(app))
     end).
 
 epmd_comes_before_the_default_port() ->
     with_env([{fallback, epmd}], fun() ->
         ?assertEqual(#{port => 4370, rule => epmd,
-                       explanation => "the name ends in no digits: the epmd of its host is asked (application environment); "
-                                      "where that knows nothing, default_port, 4370"},
+                       explanation => "the name ends in no digits: the epmd of its host (application environment), "
+                                      "or, if that does not know the name, default_port, 4370"},
                      caravan_epmd:explain(app))
     end).
 
