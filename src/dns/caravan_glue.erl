@@ -1,16 +1,16 @@
 %% @private
-%% Addresses that came along with SRV answers, for the connections that discovery is about to make: with Consul no other
-%% nameserver may know the targets, and each saved A query counts when a node joins a large cluster.
+%% The glue of SRV answers, kept for the connections that topologies are about to make. With Consul, the system's nameservers
+%% may not know the targets at all; and each saved query for an address counts when a node joins a large cluster.
 -module(caravan_glue).
 
 -export([create/0, learn/1, addresses/2, last_addresses/2, lacks/2, note_lack/2, family/1]).
 
-%% Consul's answers have a TTL of 0 by default, which leaves no time to connect.
+%% Consul's answers have a TTL of 0 by default, which would expire before a connection is made.
 -define(MIN_TTL_MS, 10000).
 -define(MAX_TTL_MS, 300000).
 -define(MAX_TARGETS, 10000).
 
-%% The table belongs to the calling process and goes with it.
+%% Creates the table. The calling process owns it, and the table is deleted with that process.
 -spec create() -> ok.
 create() ->
     ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
@@ -20,7 +20,7 @@ create() ->
 learn(Answer) ->
     learn(Answer, ets:whereis(?MODULE)).
 
-%% A topology may run under a user's supervisor without the application.
+%% There is no table if a topology runs under a user's supervisor without the application.
 learn(_Answer, undefined) ->
     ok;
 learn(#{addresses := Addresses, address_ttls := Ttls}, _Table) ->
@@ -33,7 +33,7 @@ learn(#{addresses := Addresses, address_ttls := Ttls}, _Table) ->
     true = ets:insert(?MODULE, lists:sublist(Entries, ?MAX_TARGETS)),
     ok.
 
-%% That of the addresses themselves: the host may have another one long before the SRV records expire.
+%% The TTL of the address records counts: the host may have a new address long before the SRV records expire.
 lifetime(Ttl) ->
     min(max(Ttl * 1000, ?MIN_TTL_MS), ?MAX_TTL_MS).
 
@@ -43,17 +43,18 @@ make_room(Count) ->
         false -> true
     end.
 
-%% In the order in which the nameserver gave them.
+%% Returns the addresses of a host, in the order in which the nameserver sent them; `[]' if none are known or they have
+%% expired.
 -spec addresses(string(), inet | inet6) -> [inet:ip_address()].
 addresses(Host, Family) ->
     addresses(Host, Family, fun(Expires) -> Expires > now_ms() end).
 
-%% Addresses that may have expired, for when nobody can be asked for newer ones.
+%% Like addresses/2, but also returns expired addresses. For when no nameserver answers.
 -spec last_addresses(string(), inet | inet6) -> [inet:ip_address()].
 last_addresses(Host, Family) ->
     addresses(Host, Family, fun(_Expires) -> true end).
 
-%% Before the application has started there is no table.
+%% There is no table before the application has started.
 addresses(Host, Family, IsValid) ->
     try ets:lookup(?MODULE, key(Host)) of
         [{_, Ips, Expires}] -> [Ip || IsValid(Expires), Ip <- Ips, family(Ip) =:= Family];
@@ -62,8 +63,8 @@ addresses(Host, Family, IsValid) ->
         error:badarg -> []
     end.
 
-%% Whether the host is known to have no address of the family: where the distribution speaks both, the other one is then
-%% to be tried.
+%% Returns whether the host is known to have no address of the family. A distribution with both families then tries the other
+%% one.
 -spec lacks(string(), inet | inet6) -> boolean().
 lacks(Host, Family) ->
     try ets:lookup(?MODULE, key(Host)) of
@@ -76,7 +77,7 @@ lacks(Host, Family) ->
 is_noted(Lack) ->
     [Expires || {_, _, Expires} <- ets:lookup(?MODULE, Lack), Expires > now_ms()] =/= [].
 
-%% Nobody knew an address of this family for the host.
+%% Notes that no address of this family was found for the host.
 -spec note_lack(string(), inet | inet6) -> ok.
 note_lack(Host, Family) ->
     note_lack(Host, Family, ets:whereis(?MODULE)).

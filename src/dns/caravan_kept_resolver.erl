@@ -1,17 +1,17 @@
 %% @private
-%% A resolver that all processes share, kept in a persistent term: opened at its first use, and anew when the configuration
-%% has changed or when it belongs to an instance of the library that is gone.
+%% A resolver that all processes share, kept in a persistent term. It is opened at its first use, and opened again when the
+%% configuration has changed or when the instance of the library that made it is gone.
 -module(caravan_kept_resolver).
 
 -export([with/4, get/3, drop/1]).
 
-%% Longer than a thousand callers take one after the other.
+%% Longer than a thousand callers take one after another.
 -define(RENEWAL_MS, 10000).
 
 -type opened() :: {ok, reference()} | {error, term()}.
 
-%% What `Call' returns for the resolver. Opens another one if the library no longer knows it: its instance was replaced, or
-%% unloaded as a whole.
+%% Calls `Call' with the resolver and returns its result. If the library does not know the resolver any more, because its
+%% instance was replaced or unloaded, opens another one and calls `Call' once more.
 -spec with(Key :: term(), Configuration :: term(), Open :: fun(() -> opened()), Call :: fun((reference()) -> Result)) ->
     Result | {error, term()}.
 with(Key, Configuration, Open, Call) ->
@@ -30,7 +30,7 @@ checked(Result, _Resolver, _Key, _Configuration, _Open, _Call) ->
 call({ok, Resolver}, Call) -> Call(Resolver);
 call({error, _} = Error, _Call) -> Error.
 
-%% The resolver, as it is configured now.
+%% Returns the resolver for the given configuration; opens one if the kept resolver has another configuration.
 -spec get(Key :: term(), Configuration :: term(), Open :: fun(() -> opened())) -> opened().
 get(Key, Configuration, Open) ->
     case persistent_term:get(Key, none) of
@@ -38,14 +38,14 @@ get(Key, Configuration, Open) ->
         _Other -> renew(Key, Configuration, none, Open)
     end.
 
-%% Callers keep what they have got.
+%% Removes the kept resolver. Processes that have it can go on using it.
 -spec drop(Key :: term()) -> ok.
 drop(Key) ->
     _ = persistent_term:erase(Key),
     ok.
 
-%% A change of a persistent term makes the VM look through every process, so of a thousand callers one makes it. It opens
-%% the resolver in a process of its own, whose registered name keeps the others waiting, and ends with it.
+%% Changing a persistent term makes the VM scan every process, so only one of many callers may do it. That one opens the
+%% resolver in a process of its own with a registered name; the others wait until that process has ended.
 renew(Key, Configuration, Stale, Open) ->
     Deadline = erlang:monotonic_time(millisecond) + ?RENEWAL_MS,
     case caravan_task:call(fun() -> renew_alone(Key, Configuration, Stale, Open) end, Deadline) of
@@ -65,7 +65,7 @@ renew_after(Monitor, Key, Configuration, Stale, Open) ->
         {'DOWN', Monitor, process, _, _} -> renew_alone(Key, Configuration, Stale, Open)
     end.
 
-%% Another process may have done it meanwhile.
+%% Another process may have opened the resolver meanwhile.
 open({Configuration, Resolver}, _Key, Configuration, Stale, _Open) when Resolver =/= Stale ->
     {ok, Resolver};
 open(_Kept, Key, Configuration, _Stale, Open) ->

@@ -1,5 +1,5 @@
-%% @private Answers as the library hands them to a process that waits for them: octets, of which this makes the maps that
-%% {@link caravan_dns} documents, in that process. c_src/core/wire/packed_answer.hpp has the form.
+%% @private Unpacks answers. The library sends them as binaries to the process that waits, and that process makes the maps
+%% that {@link caravan_dns} documents. c_src/core/wire/packed_answer.hpp describes the format.
 -module(caravan_packed_answer).
 
 -export([unpack/1]).
