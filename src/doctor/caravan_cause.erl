@@ -1,5 +1,5 @@
 %% @private
-%% The causes that the doctor knows, each with what to do.
+%% The causes that the doctor knows, each with advice on what to do.
 -module(caravan_cause).
 
 -export([new/2, of_reason/2, main/1]).
@@ -8,7 +8,7 @@
 
 -type cause() :: #{name := atom(), text := binary(), advice := binary()}.
 
-%% The cause with this name, whose text begins with `What'.
+%% Returns the cause of this name, whose text is `What'.
 -spec new(Name :: atom(), What :: unicode:chardata()) -> cause().
 new(Name, What) ->
     #{name => Name, text => binary(What), advice => binary(advice(Name))}.
@@ -20,42 +20,42 @@ advice(not_distributed) -> "start the node with a name (-name, -sname), or call 
 advice(library) -> "build Caravan again for this OTP and this machine, and install c-ares where the library needs it";
 advice(configuration) -> "correct that value";
 advice(epmd_here) -> ["add ", caravan_tool:flags(caravan_tool:tool())];
-advice(epmd_twice) -> "set epmd_module in one place only: OTP ends the boot where both the flag and the kernel parameter say it";
+advice(epmd_twice) -> "set epmd_module in one place only: OTP stops the boot if both the flag and the kernel parameter are set";
 advice(epmd_there) -> "start that node with -start_epmd false and -epmd_module caravan_epmd, too";
-advice(port_taken) -> "stop that, or give the node another port, at the end of its name";
-advice(spelling) -> "start the node under the name as DNS spells it: lower case, and no dot at the end";
-advice(dns_down) -> "see whether the nameserver runs and whether this machine may reach it, over UDP and over TCP";
+advice(port_taken) -> "stop that process, or give the node another port at the end of its name";
+advice(spelling) -> "start the node under its name as DNS spells it: in lower case, without a dot at the end";
+advice(dns_down) -> "check that the nameserver runs and that this machine can reach it, over UDP and over TCP";
 advice(dns_udp_only) -> "open TCP to the nameserver's port: answers over UDP are not known to be complete";
 advice(dns_error) -> "look up the name with caravan dig, and ask whoever runs the nameserver";
-advice(no_records) -> "see whether the instances are registered and healthy, and whether the query has the right name";
-advice(names) -> "see that node_name and node_basename give names of nodes for these records";
+advice(no_records) -> "check that the instances are registered and healthy, and that the query has the right name";
+advice(names) -> "check that node_name and node_basename give node names for these records";
 advice(node_name) -> "set node_name of the topology to that, or start the nodes under the names that it gives now";
-advice(not_listed) -> "see under which port and address this node is registered: it must be those of its name";
+advice(not_listed) -> "check under which address and port this node is registered: they must be those of its name";
 advice(basename) -> "give nodes of one service the same name before the port: rename the node, or set node_basename of the topology to all basenames";
-advice(other_name) -> "see under which port and address that node is registered";
-advice(this_node) -> "see under which port and address that node is registered: they are those of this node";
+advice(other_name) -> "check under which address and port that node is registered";
+advice(this_node) -> "check under which address and port that node is registered: they are those of this node";
 advice(cookie) -> "give all nodes the same cookie (-setcookie, ~/.erlang.cookie, RELEASE_COOKIE)";
 advice(tls_one_side) -> "start all nodes with the same -proto_dist";
-advice(certificate) -> "give both nodes certificates of CAs that the other one knows (cacertfile)";
+advice(certificate) -> "give each node a certificate of a CA that the other one trusts (cacertfile)";
 advice(tls) -> "compare the options of -ssl_dist_optfile on both nodes";
-advice(nothing_listens) -> "see whether the node runs, and whether it is registered with the port of its name";
+advice(nothing_listens) -> "check that the node runs, and that it is registered with the port of its name";
 advice(packets_dropped) -> "open the distribution's ports between the nodes: a firewall, a security group or a NetworkPolicy drops the packets";
 advice(address_family) -> "start the nodes with -proto_dist inet6_tcp, or register addresses of the family that they speak";
-advice(no_address) -> "see that the host of the node's name has an address, or make names with {ip}";
-advice(no_node) -> "see which server listens there, and which port the node is registered with";
+advice(no_address) -> "check that the host of the node's name has an address, or use {ip} in node_name";
+advice(no_node) -> "check which server listens there, and which port the node is registered with";
 advice(not_allowed) -> "let that node allow this one (net_kernel:allow/1)";
-advice(silent) -> "see whether that node's VM hangs or is stopped";
+advice(silent) -> "check whether that node's VM hangs or is stopped";
 advice(not_allowed_here) -> "let this node allow that one (net_kernel:allow/1)";
 advice(left) -> "wait, or call caravan_cluster:reconnect/1 on this node";
 advice(others_left) -> "wait, or call caravan_cluster:reconnect/1 on the nodes that have left";
-advice(down) -> "start the node, and see what its boot says";
+advice(down) -> "start the node, and read what its boot prints";
 advice(not_started) -> "start the application caravan: make it an application of the release that depends on it";
-advice(not_running) -> "see the log of the start of the node, and correct the options of those topologies";
-advice(not_connected) -> "wait for the next attempt, or call caravan_cluster:reconnect/1, and see what the log says of them";
+advice(not_running) -> "read the log of the node's start, and correct the options of those topologies";
+advice(not_connected) -> "wait for the next attempt, or call caravan_cluster:reconnect/1, and read what the log says of these nodes";
 advice(helper_ports) -> "give all nodes the same helper_ports";
 advice(name_kind) -> "start all nodes with -name, or all with -sname".
 
-%% Of why a node cannot be connected (caravan_diagnosis).
+%% Returns the cause for a reason of caravan_diagnosis why a node cannot be connected.
 -spec of_reason(caravan_diagnosis:reason(), Node :: binary()) -> cause().
 of_reason(Reason, Node) ->
     new(name(Reason, Node), [Node, ": ", caravan_diagnosis:format(Reason)]).
@@ -83,9 +83,11 @@ name_of_other(false, false) -> other_name.
 part_of_host(Name) ->
     string:lowercase(lists:last(binary:split(Name, <<"@">>))).
 
-%% What to mend first: the first fault stands before those that come after it, and of nodes the one that most of them have. Of a node that
-%% connects to nobody, since it has left, has no name or runs no topology, that comes before what is wrong with DNS or other nodes. A node that DNS does not list finds others still, so that what is wrong with those comes first, but where nothing listens: that may be this node
-%% under a wrong port. That the node itself does not run counts where nothing else is wrong.
+%% Returns the cause to fix first, or `none' if there is no fault. In this order: a fault of the library or the flags, if it
+%% is the first; a cause that keeps this node from connecting to any other (it has left, its application or topologies do not
+%% run, or it is not distributed); the first fault. Of faults of several nodes, the most frequent cause counts. If DNS does
+%% not list this node, a cause found at other nodes explains more, unless it is only a symptom of a wrong registration. That
+%% this node does not run counts only if there is no other fault.
 -spec main([caravan_check:check()]) -> cause() | none.
 main(Checks) ->
     {Down, Others} = lists:partition(fun({_Step, #{name := Name}}) -> Name =:= down end, [{Step, Cause} || #{step := Step, cause := Cause} <- Checks]),

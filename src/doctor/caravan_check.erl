@@ -1,5 +1,5 @@
 %% @private
-%% What one step of the doctor has seen.
+%% The result of one step of the doctor.
 -module(caravan_check).
 
 -export([ok/4, note/4, fault/4, unknown/4, not_looked_at/2, count/2]).
@@ -8,8 +8,8 @@
 
 -type step() :: library | flags | node | cookie | nameserver | answer | names | self | peer | topology | helper_ports.
 
-%% `note' is worth a look and no fault; `unknown' could not be found out; `not_looked_at' has had no time, or an earlier fault stands
-%% before it.
+%% `note': worth attention, but no fault. `unknown': could not be found out. `not_looked_at': there was no time, or an
+%% earlier fault prevented the step.
 -type state() :: ok | note | fault | unknown | not_looked_at.
 
 -type check() :: #{
@@ -17,7 +17,7 @@
     state := state(),
     subject := binary(),
     seen := binary(),
-    %% As JSON has them.
+    %% Facts for the JSON report.
     facts => #{atom() => caravan_json:value()},
     cause => caravan_cause:cause()
 }.
@@ -37,7 +37,7 @@ not_looked_at(Step, Subject) -> new(Step, not_looked_at, Subject, "not looked at
 -spec fault(step(), Subject :: unicode:chardata() | term(), Seen :: unicode:chardata(), caravan_cause:cause()) -> check().
 fault(Step, Subject, Seen, Cause) -> (new(Step, fault, Subject, "~ts", [Seen]))#{cause => Cause}.
 
-%% So many of what the word names.
+%% Formats a count with its noun, such as "1 node" and "2 nodes".
 -spec count(non_neg_integer(), Word :: string()) -> iodata().
 count(1, Word) -> ["1 ", Word];
 count(Count, Word) -> [integer_to_list(Count), $\s, Word, $s].

@@ -1,10 +1,10 @@
 %% @private
-%% One lookup through the resolver, printed as people know it from dig.
+%% Makes one lookup and prints the result in the form of dig.
 -module(caravan_dig).
 
 -export([run/3]).
 
-%% `none' is a nameserver's word that there are no such records.
+%% Returns `none' if a nameserver says that there are no such records.
 -spec run(string(), srv | a | aaaa | addresses, map()) -> ok | none | {error, unicode:chardata()}.
 run(Name, Type, Options) ->
     Began = erlang:monotonic_time(microsecond),
@@ -12,7 +12,7 @@ run(Name, Type, Options) ->
     Took = erlang:monotonic_time(microsecond) - Began,
     printed(with_asked(Result, Options), Name, Type, Took, maps:get(json, Options, false)).
 
-%% Who was asked is half of what an error says.
+%% An error names the nameservers that were asked.
 with_asked({error, Reason}, Options) when is_atom(Reason) -> {error, Reason, asked(Options)};
 with_asked(Result, _Options) -> Result.
 
@@ -69,7 +69,7 @@ record(Name, #{address := Ip, ttl := Ttl}) ->
 address(Name, Ttl, Ip) ->
     io_lib:format("~ts ~b IN ~ts ~ts~n", [printable(Name), Ttl, type_of(Ip), inet:ntoa(Ip)]).
 
-%% A name from the network may have any octets (RFC 1035, section 5.1 has this form).
+%% Octets that do not print are escaped as in RFC 1035, section 5.1, since a name from the network may have any octets.
 printable(Name) ->
     [escaped(Octet) || Octet <- binary_to_list(iolist_to_binary(Name))].
 

@@ -1,6 +1,6 @@
 %% @private
-%% One question, sent to one nameserver once, and what the reply is on the wire: a lookup of the resolver hides what a nameserver does and
-%% a client has to make good.
+%% Sends one question to one nameserver once and returns the properties of the reply. Unlike a lookup, it shows what the
+%% nameserver does, such as truncation, for which a resolver compensates.
 -module(caravan_dns_probe).
 
 -export([ask/5]).
@@ -16,11 +16,11 @@
     milliseconds := non_neg_integer()
 }.
 
-%% As most clients have it (DNS flag day 2020).
+%% The size that DNS flag day 2020 recommends and most clients use.
 -define(EDNS_SIZE, 1232).
 -define(TYPES, #{srv => 33, a => 1, aaaa => 28, addresses => 1}).
 
-%% May raise what inet_dns raises of a reply that it cannot read. `Deadline' is in monotonic milliseconds.
+%% Asks the nameserver. `Deadline' is in monotonic milliseconds. Raises if inet_dns raises for a reply that it cannot parse.
 -spec ask({inet:ip_address(), inet:port_number()}, udp | tcp, binary(), srv | a | aaaa | addresses, Deadline :: integer()) ->
     {ok, reply()} | {error, timeout | badresp | inet:posix()}.
 ask(Nameserver, Transport, Name, Type, Deadline) ->
@@ -32,7 +32,7 @@ ask(Nameserver, Transport, Name, Type, Deadline) ->
         {error, _} = Error -> Error
     end.
 
-%% RFC 1035, section 4.1, with the OPT record of RFC 6891, section 6.1.2.
+%% A message as in RFC 1035, section 4.1, with the OPT record of RFC 6891, section 6.1.2.
 question(Id, Name, Type) ->
     Labels = [<<(byte_size(Label)), Label/binary>> || Label <- binary:split(Name, <<".">>, [global]), Label =/= <<>>],
     iolist_to_binary([<<Id:16, 16#0100:16, 1:16, 0:16, 0:16, 1:16>>, Labels, <<0, (map_get(Type, ?TYPES)):16, 1:16>>, <<0, 41:16, ?EDNS_SIZE:16, 0:32, 0:16>>]).
@@ -65,7 +65,7 @@ exchange_datagrams({error, _} = Error, _Socket, _Question, _Id, _Deadline) ->
 sent(ok, Receive) -> Receive();
 sent({error, _} = Error, _Receive) -> Error.
 
-%% Another datagram than the reply is none of this question.
+%% Discards datagrams with another ID, which do not belong to this question.
 datagram(Socket, Id, Deadline) ->
     case gen_udp:recv(Socket, 0, caravan_task:remaining(Deadline)) of
         {ok, {_, _, <<Id:16, _/binary>> = Message}} -> {ok, Message};

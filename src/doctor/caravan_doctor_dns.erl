@@ -1,5 +1,5 @@
 %% @private
-%% What the doctor sees of DNS: each nameserver on the wire, and the answers that a topology would get.
+%% Examines DNS: what each nameserver replies, and which answers the topologies get.
 -module(caravan_doctor_dns).
 
 -export([nameservers/1, answers/1, poll/3]).
@@ -7,7 +7,7 @@
 -define(PROBE_MS, 1000).
 -define(LOOKUP_MS, 1500).
 
-%% Each nameserver that the topologies ask, over UDP and over TCP.
+%% Examines each nameserver that the topologies ask, over UDP and over TCP.
 -spec nameservers(caravan_doctor:context()) -> [caravan_check:check()].
 nameservers(#{topologies := Topologies}) ->
     Questions = lists:usort(lists:append([questions(Options) || {_Name, Options} <- Topologies])),
@@ -22,7 +22,7 @@ nameservers(#{topologies := Topologies}) ->
 system() ->
     caravan_check:ok(nameserver, "system", "those of resolv.conf", []).
 
-%% Which nameserver is asked what. Of a resolver or a client of the user's nobody knows.
+%% Returns which question to ask of each nameserver. The nameservers of a user's resolver or client are not known.
 questions(#{dns_client := Client}) when Client =/= default -> [];
 questions(#{nameservers := default, resolver := Resolver}) when Resolver =/= default -> [];
 questions(#{queries := Queries, nameservers := Given, record := Record}) ->
@@ -45,7 +45,7 @@ probe(Nameserver, Transport, Query, Type, Deadline) ->
         error -> {error, badaddress}
     end.
 
-%% The text has been checked: an address, with a port behind IPv4 or behind brackets.
+%% Parses a nameserver, whose syntax has been checked: an address, with a port after an IPv4 address or after brackets.
 address("[" ++ Text) ->
     [Ip, Rest] = string:split(Text, "]"),
     with_port(Ip, Rest);
@@ -78,11 +78,11 @@ seen(Nameserver, Transport, timeout) ->
 seen(Nameserver, Transport, _Raised) ->
     caravan_check:note(nameserver, subject(Nameserver, Transport), "its reply cannot be read", []).
 
-%% What a client does not see that asks over UDP and believes what it gets.
+%% Notes where a client that asks over UDP only, and ignores the TC bit, misses records.
 missed(Probes) ->
     [
-        caravan_check:note(nameserver, Nameserver, "a client that asks over UDP alone sees ~b of ~ts~ts", [
-            OverUdp, caravan_check:count(OverTcp, "record"), [", and is not told so" || not Truncated]
+        caravan_check:note(nameserver, Nameserver, "a client that asks over UDP only sees ~b of ~ts~ts", [
+            OverUdp, caravan_check:count(OverTcp, "record"), [", and the reply has no TC bit" || not Truncated]
         ])
      || {Nameserver, udp, {ok, {ok, #{answers := OverUdp, truncated := Truncated}}}} <- Probes,
         {Other, tcp, {ok, {ok, #{answers := OverTcp}}}} <- Probes,
@@ -104,17 +104,18 @@ rcode(4) -> "NOTIMP";
 rcode(5) -> "REFUSED";
 rcode(Other) -> ["RCODE ", integer_to_list(Other)].
 
-%% Whether a nameserver has answered. One that answers with an error runs and can be reached: the step `answer' names the error.
+%% Returns whether a nameserver has answered. An error is an answer, too: the nameserver runs and can be reached, and the
+%% step `answer' names the error.
 has_answered({ok, {ok, #{rcode := _}}}) -> true;
 has_answered(_Other) -> false.
 
-%% One that answers is enough, but over TCP.
+%% One nameserver that answers over TCP is enough.
 faults(Checks, []) ->
     Checks;
 faults(Checks, Answered) ->
     case {lists:any(fun({_, Transport, Has}) -> Transport =:= tcp andalso Has end, Answered), lists:keymember(true, 3, Answered)} of
         {true, _} -> Checks;
-        {false, true} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP and not over TCP")];
+        {false, true} -> Checks ++ [fault(dns_udp_only, Answered, "answers over UDP but not over TCP")];
         {false, false} -> Checks ++ [fault(dns_down, Answered, "does not answer")]
     end.
 
@@ -122,7 +123,7 @@ fault(Cause, Answered, What) ->
     Nameservers = lists:join(", ", lists:usort([Nameserver || {Nameserver, _, _} <- Answered])),
     caravan_check:fault(nameserver, Nameservers, What, caravan_cause:new(Cause, ["the nameserver ", Nameservers, " ", What])).
 
-%% What the queries of each topology bring, by a poll as the topology makes it.
+%% Polls each query of each topology as the topology itself does.
 -spec answers(caravan_doctor:context()) -> {[caravan_check:check()], [{Topology :: atom(), term(), caravan_poll:outcome()}]}.
 answers(#{topologies := Topologies}) ->
     Polls = [
@@ -133,7 +134,8 @@ answers(#{topologies := Topologies}) ->
     Checks = [answer(subject_of(Name, Text, Topologies), Text, Outcome, Options) || {Name, {Text, _}, Options, Outcome} <- Outcomes],
     {beside_others(Checks, Outcomes), [{Name, Query, Outcome} || {Name, Query, _, Outcome} <- Outcomes]}.
 
-%% A query without records is as it should be where another one of the topology has some, as when a service of two is not deployed yet.
+%% A query without records is no fault if another query of the topology has some, as while one of two services is not
+%% deployed yet.
 beside_others(Checks, Outcomes) ->
     WithRecords = [Name || {Name, _Query, _Options, {ok, #{endpoints := [_ | _]}}} <- Outcomes],
     [unless_only(lists:member(Name, WithRecords), Check) || {Check, {Name, _, _, _}} <- lists:zip(Checks, Outcomes)].
@@ -141,11 +143,11 @@ beside_others(Checks, Outcomes) ->
 unless_only(true, #{cause := #{name := no_records}} = Check) -> (maps:remove(cause, Check))#{state := note};
 unless_only(_HasOthers, Check) -> Check.
 
-%% Several topologies may ask for the same name.
+%% The topology is named because several may ask for the same name.
 subject_of(_Name, Text, [_One]) -> Text;
 subject_of(Name, Text, _Several) -> io_lib:format("~ts (topology ~ts)", [Text, Name]).
 
-%% One look at DNS for a query, as a topology with these options has it, in so many milliseconds.
+%% Polls one query as a topology with these options does. The timeout is in milliseconds.
 -spec poll(Options :: map(), Query :: binary(), Timeout :: pos_integer()) -> caravan_poll:outcome().
 poll(Options, Text, Timeout) ->
     finish(caravan_poll:start(Options#{query => Text, timeout => Timeout}), erlang:monotonic_time(millisecond) + Timeout + 200).
@@ -168,7 +170,7 @@ outcome(_TimeoutOrRaised) -> {error, timeout}.
 answer(Subject, _Text, {ok, #{endpoints := Endpoints, complete := true, ttl := Ttl}}, _Options) ->
     caravan_check:ok(answer, Subject, "~ts, complete, TTL ~b s", [caravan_check:count(length(Endpoints), "record"), Ttl]);
 answer(Subject, _Text, {ok, #{endpoints := Endpoints, unresolved := Unresolved, ttl := Ttl}}, _Options) ->
-    caravan_check:note(answer, Subject, "~ts, incomplete~ts, TTL ~b s: what it leaves out is not known to be gone", [
+    caravan_check:note(answer, Subject, "~ts, incomplete~ts, TTL ~b s: nodes that it does not list may still be registered", [
         caravan_check:count(length(Endpoints), "record"),
         [[" (", caravan_check:count(Unresolved, "target"), " without an address)"] || Unresolved > 0],
         Ttl

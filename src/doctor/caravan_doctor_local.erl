@@ -1,11 +1,12 @@
 %% @private
-%% What the doctor sees on this machine without asking anybody: the library, the configuration, the node's name and port.
+%% Examines this machine without the network: the library, the configuration, the name and the port of the node.
 -module(caravan_doctor_local).
 
 -export([library/1, old_cares/1, flags/1, node/1]).
 
-%% The last version of c-ares whose faults are known and mended in the next one; a shared one is mended by the machine's updates.
--define(FAULTY_CARES, <<"1.34.6">>).
+%% The first version of c-ares without the faults that are known. Only a static c-ares is judged: a distribution fixes a
+%% shared one without changing the version.
+-define(FIXED_CARES, <<"1.34.6">>).
 
 -spec library(caravan_doctor:context()) -> [caravan_check:check()].
 library(_Context) ->
@@ -24,31 +25,31 @@ loaded(File, #{version := Version, built_against := Built, linked := Linked}) ->
         Version, Linked, Built, erlang:system_info(otp_release), erlang:system_info(nif_version), caravan_nif:abi()
     ]).
 
-%% What there is to say of the c-ares of caravan_nif:versions/0.
+%% Returns a note if c-ares, as caravan_nif:versions/0 describes it, has known faults.
 -spec old_cares(map()) -> [caravan_check:check()].
 old_cares(#{version := Version, linked := static}) ->
     [
-        caravan_check:note(library, "c-ares", "~ts is a part of the library, and ~ts mends faults of it: build again with a newer one", [
-            Version, ?FAULTY_CARES
+        caravan_check:note(library, "c-ares", "~ts is linked into the library and has known faults, which ~ts fixes: build again with a newer one", [
+            Version, ?FIXED_CARES
         ])
-     || numbers(Version) < numbers(?FAULTY_CARES)
+     || numbers(Version) < numbers(?FIXED_CARES)
     ];
 old_cares(_Shared) ->
     [].
 
-%% It counts only where no library is beside the modules.
+%% CARAVAN_NIF_DIR is used only if there is no library beside the compiled modules.
 elsewhere(false, _File) ->
     [];
 elsewhere(Directory, File) ->
     [
-        caravan_check:note(library, "CARAVAN_NIF_DIR", "~ts counts for nothing: there is a library beside the compiled modules", [Directory])
+        caravan_check:note(library, "CARAVAN_NIF_DIR", "~ts is ignored: there is a library beside the compiled modules", [Directory])
      || filename:absname(Directory) =/= filename:dirname(File)
     ].
 
 numbers(Version) ->
     [Number || Part <- binary:split(Version, <<".">>, [global]), {Number, _} <- [string:to_integer(Part)], is_integer(Number)].
 
-%% In a node that was done at its start, and done again it might change what the node goes by.
+%% A node has applied its configuration at its start. Applying it again might change what the node uses.
 configuration(true) -> [];
 configuration(false) -> prepared(caravan_boot:prepare()).
 
@@ -73,7 +74,7 @@ epmd_module(outside, {ok, Flag}, undefined) ->
     [epmd_module_in_effect(list_to_atom(Flag))];
 epmd_module(outside, none, {ok, Parameter}) ->
     [epmd_module_in_effect(Parameter)];
-%% With vm.args it would be there.
+%% The VM was started without flags of the node: vm.args would contain -epmd_module.
 epmd_module(outside, none, undefined) ->
     without_epmd_module(flag(name), flag(sname)).
 
@@ -85,10 +86,10 @@ without_epmd_module(_Name, _Sname) ->
 epmd_module_in_effect(Module) when Module =:= caravan_epmd; Module =:= 'Elixir.Caravan.Epmd.Client' ->
     caravan_check:ok(flags, epmd_module, "~ts", [Module]);
 epmd_module_in_effect(erl_epmd) ->
-    Text = "this node has no -epmd_module: it asks epmd for the ports of others, and is found through epmd alone",
+    Text = "this node has no -epmd_module: it asks epmd for the ports of other nodes, and they find it only through epmd",
     caravan_check:fault(flags, epmd_module, Text, caravan_cause:new(epmd_here, Text));
 epmd_module_in_effect(Another) ->
-    caravan_check:note(flags, epmd_module, "~ts is none of Caravan's", [Another]).
+    caravan_check:note(flags, epmd_module, "~ts is not a module of Caravan", [Another]).
 
 flag(Name) ->
     case init:get_argument(Name) of
@@ -96,7 +97,7 @@ flag(Name) ->
         _ -> none
     end.
 
-%% Those that have their default share a line.
+%% Keys that have their defaults share a line.
 values(Given) ->
     Keys = [Key || {Key, _, _, _} <- caravan_config:options(), not lists:member(Key, Given)],
     Values = [{Key, caravan_config:value(Key), caravan_config:source(Key)} || Key <- Keys],
@@ -110,15 +111,15 @@ value(Key, {error, Error}, _Source) ->
     Text = caravan_option:format_error(Error),
     caravan_check:fault(flags, Key, Text, caravan_cause:new(configuration, Text)).
 
-%% The options of topologies may have what is nobody's business, such as arguments of functions.
+%% The options of topologies may contain secrets, such as arguments of functions.
 shown(topologies, Topologies) -> [Name || {Name, _} <- Topologies];
 shown(_Key, Value) -> Value.
 
-unknown_key({Key, none}) -> caravan_check:note(flags, Key, "the application has no such key", []);
-unknown_key({Key, Near}) -> caravan_check:note(flags, Key, "the application has no such key; is ~ts meant?", [Near]).
+unknown_key({Key, none}) -> caravan_check:note(flags, Key, "ignored: the application has no such key", []);
+unknown_key({Key, Near}) -> caravan_check:note(flags, Key, "ignored: the application has no such key; did you mean ~ts?", [Near]).
 
 overridden({Key, Loser, Winner}) ->
-    caravan_check:note(flags, Key, "what ~ts says counts for nothing: ~ts has a value, too", [
+    caravan_check:note(flags, Key, "the value of the source \"~ts\" is ignored, since \"~ts\" has one, too", [
         caravan_config:format_source(Loser), caravan_config:format_source(Winner)
     ]).
 
@@ -127,7 +128,7 @@ node(#{mode := Mode} = Context) ->
     node(Mode =:= inside andalso not is_alive(), Context).
 
 node(true, _Context) ->
-    Text = "this VM is not distributed, and its topologies connect to nobody",
+    Text = "this VM is not distributed, so its topologies connect to no node",
     [caravan_check:fault(node, "this node", Text, caravan_cause:new(not_distributed, Text))];
 node(false, #{own := none}) ->
     [caravan_check:unknown(node, "this node", "its name is not known: give it with --node NAME", [])];
@@ -138,10 +139,10 @@ node(false, #{own := Own, mode := Mode}) ->
         spelling(caravan_announce:expected_spelling(Own), Own) ++
         listening(caravan_listen:is_wanted(), Mode, Port, Rule, Own).
 
-digits(true, Own) -> [caravan_check:note(node, Own, "the digits at the end of its name are no port in port_range", [])];
+digits(true, Own) -> [caravan_check:note(node, Own, "the digits at the end of its name are not a port within port_range", [])];
 digits(false, _Own) -> [].
 
-%% As of `app-7f3d61024', where the digits are those of a deploy's id.
+%% In `app-7f3d61024' the digits belong to the id of a deployment.
 digits_in_word(name, Port, Own) ->
     [Name | _] = binary:split(Own, <<"@">>),
     Digits = integer_to_binary(Port),
@@ -158,7 +159,7 @@ digits_in_word(_Rule, _Port, _Own) ->
 spelling(Own, Own) ->
     [];
 spelling(Expected, Own) ->
-    Text = io_lib:format("this node is called ~ts, and a topology that finds it in DNS looks for ~ts", [Own, Expected]),
+    Text = io_lib:format("this node is called ~ts, but topologies that find it in DNS connect to ~ts", [Own, Expected]),
     [caravan_check:fault(node, Own, Text, caravan_cause:new(spelling, Text))].
 
 listening(false, _Mode, _Port, _Rule, Own) ->
@@ -167,7 +168,7 @@ listening(true, inside, Port, _Rule, Own) ->
     case caravan_listen:actual_port() of
         none -> [caravan_check:note(node, Own, "it does not listen, or listens without Caravan", [])];
         Port -> [caravan_check:ok(node, Own, "it listens on ~b", [Port])];
-        Other -> [caravan_check:note(node, Own, "it listens on ~b, and is advertised at ~b", [Other, Port])]
+        Other -> [caravan_check:note(node, Own, "it listens on ~b, but is advertised at ~b", [Other, Port])]
     end;
 listening(true, outside, Port, Rule, Own) when Rule =/= port_srv, Rule =/= epmd ->
     listening_here(is_of_this_machine(Own), caravan_listen:port(Own), Port, Own);
@@ -179,11 +180,11 @@ listening_here(false, _Listen, _Port, _Own) ->
 listening_here(true, {error, Error}, _Port, _Own) ->
     [misconfigured(caravan_option:format_error(Error))];
 listening_here(true, {0, _Rule}, Port, Own) ->
-    [caravan_check:note(node, Own, "it listens on any port that is free, and is advertised at ~b", [Port])];
+    [caravan_check:note(node, Own, "it listens on any free port, but is advertised at ~b", [Port])];
 listening_here(true, {Port, _Rule}, Port, Own) ->
     [held(Own, Port, caravan_port_holder:find(Port))];
 listening_here(true, {Listen, _Rule}, Port, Own) ->
-    [caravan_check:note(node, Own, "it is to listen on ~b, and is advertised at ~b", [Listen, Port]), held(Own, Listen, caravan_port_holder:find(Listen))].
+    [caravan_check:note(node, Own, "it is set to listen on ~b, but is advertised at ~b", [Listen, Port]), held(Own, Listen, caravan_port_holder:find(Listen))].
 
 is_of_this_machine(Own) ->
     Host = unicode:characters_to_list(lists:last(binary:split(Own, <<"@">>))),
@@ -197,7 +198,7 @@ held(Own, Port, {ok, #{node := Name} = Holder}) ->
         true -> caravan_check:ok(node, Own, "it listens on ~b (~ts)", [Port, caravan_port_holder:format({ok, Holder})]);
         false -> taken(Own, Port, {ok, Holder})
     end;
-%% A process that passes connections on, as Docker's, is none of the node's.
+%% A process that forwards connections, as Docker's proxy does, does not belong to the node.
 held(Own, Port, {ok, #{command := _} = Holder}) ->
     case caravan_diagnosis:examine(Own, challenge) of
         #{result := reachable} -> caravan_check:ok(node, Own, "it answers on ~b (through ~ts)", [Port, caravan_port_holder:format({ok, Holder})]);
@@ -206,14 +207,14 @@ held(Own, Port, {ok, #{command := _} = Holder}) ->
 held(Own, Port, _Unknown) ->
     unless_answers(caravan_diagnosis:examine(Own, challenge), Own, Port).
 
-%% Of another user, or of another process namespace.
+%% The process that listens belongs to another user or to another process namespace, so it cannot be identified.
 unless_answers(#{result := {unreachable, econnrefused, _}}, Own, Port) ->
     Text = io_lib:format("~ts does not run: nothing listens on port ~b of this machine", [Own, Port]),
     caravan_check:fault(node, Own, io_lib:format("it does not run: nothing listens on ~b on this machine", [Port]), caravan_cause:new(down, Text));
 unless_answers(#{result := reachable}, Own, Port) ->
     caravan_check:ok(node, Own, "it answers on ~b", [Port]);
 unless_answers(_Other, Own, Port) ->
-    caravan_check:note(node, Own, "nobody is seen to listen on ~b on this machine", [Port]).
+    caravan_check:note(node, Own, "no process is seen to listen on ~b on this machine", [Port]).
 
 taken(Own, Port, Holder) ->
     Text = io_lib:format("port ~b of ~ts is taken: ~ts listens there", [Port, Own, caravan_port_holder:format(Holder)]),

@@ -1,15 +1,15 @@
 %% @private
-%% What the doctor sees of the names that topologies make of the answers, and of this node among them.
+%% Examines the node names that topologies make from the answers, and whether this node is among them.
 -module(caravan_doctor_names).
 
 -export([names/1]).
 
-%% Of the records that give no name, so many are named.
+%% How many of the records that give no name are shown for each query.
 -define(MAX_REFUSED, 5).
 -define(USUAL_TEMPLATES, [<<"{basename}-{port}@{ip}">>, <<"{basename}-{port}@{target}">>, <<"{basename}@{ip}">>, <<"{basename}@{target}">>]).
 -define(TEMPLATE_MS, 1000).
 
-%% The names of nodes that the topologies make of that, and this node among them.
+%% Returns the checks, and the node names that the topologies make.
 -spec names(caravan_doctor:context()) -> {[caravan_check:check()], [binary()]}.
 names(#{own := Own, topologies := Topologies, answers := Answers} = Context) ->
     Named = [
@@ -26,7 +26,7 @@ names(#{own := Own, topologies := Topologies, answers := Answers} = Context) ->
     Self = self(Own, Names, [Text || {Text, {ok, _}} <- Named], Context),
     {Unnamed ++ [found(Names) || Names =/= []] ++ Refused ++ Self, Names}.
 
-%% Without a basename the names are made with that of this node.
+%% A query without a basename of its own uses that of this node, which may be unknown.
 can_be_named(none, {_Text, own}) -> false;
 can_be_named(_Own, _Query) -> true.
 
@@ -45,14 +45,14 @@ shortened(Names) -> [lists:join(", ", lists:sublist(Names, 10)), io_lib:format("
 refused(_Text, []) ->
     [];
 refused(Text, Refusals) ->
-    What = io_lib:format("~ts of ~ts without a name of a node", [caravan_check:count(length(Refusals), "record"), Text]),
+    What = io_lib:format("no node name for ~ts of ~ts", [caravan_check:count(length(Refusals), "record"), Text]),
     Shown = [caravan_check:note(names, Text, "~ts", [refusal(Refusal)]) || Refusal <- lists:sublist(Refusals, ?MAX_REFUSED)],
     [caravan_check:fault(names, Text, What, caravan_cause:new(names, [What, "; one of them: ", refusal(hd(Refusals))])) | Shown].
 
 refusal({Endpoint, {unbound, Placeholders}}) ->
-    [endpoint(Endpoint), ": it has nothing for ", lists:join(", ", [io_lib:format("{~ts}", [Placeholder]) || Placeholder <- Placeholders])];
+    [endpoint(Endpoint), ": no value for ", lists:join(", ", [io_lib:format("{~ts}", [Placeholder]) || Placeholder <- Placeholders])];
 refusal({Endpoint, {badname, Text}}) ->
-    [endpoint(Endpoint), ": ", Text, " is no name of a node"].
+    [endpoint(Endpoint), ": ", Text, " is not a node name"].
 
 endpoint(Endpoint) ->
     lists:join($\s, [part(Part) || Part <- lists:sort(maps:to_list(Endpoint))]).
@@ -69,12 +69,12 @@ self(Own, Names, _Queries, Context) -> listed(lists:member(Own, Names), [Name ||
 listed(true, _Same, Own, _Names, _Context) ->
     [caravan_check:ok(self, Own, "it is listed", [])];
 listed(false, [Alias | _], Own, _Names, _Context) ->
-    What = io_lib:format("DNS lists this node, ~ts, as ~ts, and OTP connects names that are equal to the letter", [Own, Alias]),
+    What = io_lib:format("DNS lists this node, ~ts, as ~ts, which is another node to OTP", [Own, Alias]),
     [caravan_check:fault(self, Own, What, caravan_cause:new(spelling, What))];
 listed(false, [], Own, Names, #{topologies := Topologies}) ->
     unless_silent(caravan_listen:is_wanted(), Topologies, Own, Names).
 
-%% A node that nobody can connect to is nothing to list.
+%% A node that does not listen need not be listed.
 unless_silent(false, _Topologies, Own, _Names) ->
     [caravan_check:ok(self, Own, "it is not listed, and does not listen (-dist_listen false)", [])];
 unless_silent(true, Topologies, Own, Names) ->
@@ -83,10 +83,10 @@ unless_silent(true, Topologies, Own, Names) ->
 unlisted(none, Own, Names) ->
     unlisted_here([Name || Name <- Names, host(Name) =:= host(Own), caravan_nif:dist_port(Name) =:= caravan_nif:dist_port(Own)], Own, Names);
 unlisted(Template, Own, _Names) ->
-    Text = ["the records of DNS give the name of this node, ", Own, ", with node_name ", $", Template, $", ", and other names with what is set"],
+    Text = ["with node_name ", $", Template, $", " the records would give the name of this node, ", Own, "; with the current options they give other names"],
     [caravan_check:fault(self, Own, Text, caravan_cause:new(node_name, Text))].
 
-%% Its place under another basename.
+%% DNS lists the address and port of this node under another basename.
 unlisted_here([Name | _], Own, _Names) ->
     Text = ["the node at the address and port of ", Name, " is this one, which is called ", Own],
     [caravan_check:fault(self, Own, Text, caravan_cause:new(basename, Text))];
@@ -94,7 +94,7 @@ unlisted_here([], Own, Names) ->
     Instead = instead([Name || Name <- Names, host(Name) =:= host(Own)]),
     [caravan_check:fault(self, Own, ["DNS does not list it", Instead], caravan_cause:new(not_listed, ["DNS does not list this node, ", Own, Instead]))].
 
-%% The template, of those that are usual, which makes the name of this node of what DNS says.
+%% Returns the usual template, if there is one, that makes the name of this node from the records.
 template_of_own(Own, Topologies) ->
     Tasks = [
         {Text, caravan_task:start(fun() -> makes(Own, Text, Options) end, ?TEMPLATE_MS)}

@@ -1,11 +1,11 @@
 %% @private
-%% What the doctor sees of the other nodes: each one by itself, some at a time, and the rest not at all when the time is over.
+%% Examines the other nodes, a limited number at a time. Nodes whose turn does not come before the deadline are not examined.
 -module(caravan_doctor_peers).
 
 -export([peers/1, helper_ports/1]).
 
 -define(AT_A_TIME, 16).
-%% Of the time of the whole, for what comes after this.
+%% Time that is left for the steps after this one.
 -define(RESERVE_MS, 300).
 -define(HINT_MS, 500).
 -define(CALL_MS, 500).
@@ -22,17 +22,18 @@ peers(#{mode := Mode, names := Names, own := Own, own_refuses := OwnRefuses, dea
         ++ [caravan_check:note(peer, Name, "~ts", [caravan_diagnosis:format(KeptOut)]) || {Name, KeptOut} <- Out]
         ++ of_odd_one(OwnRefuses, Own, of_mode(Mode, of_listeners(look([Name || {Name, none} <- Missing], Method, Deadline - ?RESERVE_MS), Names))).
 
-%% The doctor asks under the name of nobody, and where it is the node itself, under the name of that, too.
+%% From outside, the doctor connects under a name that belongs to no node. Inside a node it also connects under that node's
+%% name.
 of_mode(inside, Checks) -> Checks;
 of_mode(outside, Checks) -> lists:map(fun may_be_allowed/1, Checks).
 
 may_be_allowed(#{cause := #{name := not_allowed}, subject := Name, facts := Facts}) ->
-    (caravan_check:unknown(peer, Name, "it allows other nodes only (net_kernel:allow/1); whether this one is among them shows inside it", []))#{facts => Facts};
+    (caravan_check:unknown(peer, Name, "it accepts only nodes that it allows (net_kernel:allow/1); run the doctor inside this node to see whether it is one of them", []))#{facts => Facts};
 may_be_allowed(Check) ->
     Check.
 
-%% The node itself refuses the cookie that it should have. Where others have it, the node is the odd one; where all refuse it, it is the
-%% wrong one, and that of somebody else.
+%% The node refuses the cookie of its files. If other nodes accept that cookie, the node runs with a wrong one. If all refuse
+%% it, the files belong to another user or node.
 of_odd_one(false, _Own, Checks) ->
     Checks;
 of_odd_one(true, Own, Checks) ->
@@ -42,18 +43,18 @@ of_odd_one(true, Own, Checks) ->
     end.
 
 refuses_too(#{cause := #{name := cookie}, subject := Name, facts := Facts}) ->
-    (caravan_check:unknown(peer, Name, "it answers under that name, and refuses that cookie, too", []))#{facts => Facts};
+    (caravan_check:unknown(peer, Name, "it answers under that name, but refuses the cookie, too", []))#{facts => Facts};
 refuses_too(Check) ->
     Check.
 
 odd_one(Own, Count) ->
-    Text = io_lib:format("~ts runs with another cookie than it should have by its files: that is the cookie of ~ts", [Own, caravan_check:count(Count, "other node")]),
+    Text = io_lib:format("~ts runs with another cookie than that of its files, which is accepted by ~ts", [Own, caravan_check:count(Count, "other node")]),
     caravan_check:fault(peer, Own, Text, caravan_cause:new(cookie, Text)).
 
 statuses(outside) -> [];
 statuses(inside) -> caravan_why:statuses().
 
-%% With several basenames a record gives several names, of which one at most is a node's.
+%% With several basenames one record gives several names, of which at most one is the name of a node.
 of_listeners(Checks, Names) ->
     [of_listener(Check, Names) || Check <- Checks].
 
@@ -62,7 +63,7 @@ of_listener(#{state := fault, subject := Name, facts := #{name_there := There}} 
         true -> (maps:remove(cause, Check))#{state := note};
         false -> Check
     end;
-%% This node's own, under a basename that is not its own.
+%% The record of this node, under a basename that is not its own.
 of_listener(#{state := fault, cause := #{name := this_node}} = Check, Names) ->
     case lists:member(atom_to_binary(node()), Names) of
         true -> (maps:remove(cause, Check))#{state := note};
@@ -79,7 +80,7 @@ examine(Name, Method) ->
     #{result := Result} = Examination = caravan_diagnosis:examine(Name, of_default_cookie(Method, Name)),
     {Examination, hint(Result, Name)}.
 
-%% With a cookie for one node alone (erlang:set_cookie/2), that the default ones are equal means nothing.
+%% A node may have a cookie of its own (erlang:set_cookie/2), for which a handshake with the default cookie proves nothing.
 of_default_cookie({prove, Cookie, _AskedBy} = Method, Name) ->
     case is_alive() andalso cookie_for(Name) of
         Other when is_atom(Other), Other =/= false, Other =/= Cookie -> challenge;
@@ -107,7 +108,7 @@ seen(Name, {ok, {#{result := Reason} = Examination, none}}) ->
 seen(Name, not_called) ->
     caravan_check:not_looked_at(peer, Name);
 seen(Name, timeout) ->
-    caravan_check:unknown(peer, Name, "what listens there had not answered when the time was over", []);
+    caravan_check:unknown(peer, Name, "it had not answered when the time was over", []);
 seen(Name, Failure) ->
     caravan_check:unknown(peer, Name, "~0tp", [Failure]).
 
@@ -122,7 +123,7 @@ facts(Examination) ->
 fact(address, Ip) -> list_to_binary(inet:ntoa(Ip));
 fact(_Key, Value) -> Value.
 
-%% What a closer look at the host adds to some reasons.
+%% Returns a cause and a text if a closer look at the host explains the reason, otherwise `none'.
 hint({unreachable, econnrefused, {Ip, _Port}}, Name) ->
     [Basename | _] = binary:split(Name, <<"@">>),
     Known = caravan_task:call(fun() -> erl_epmd:names(Ip) end, deadline(?HINT_MS)),
@@ -137,7 +138,7 @@ hint(_Reason, _Name) ->
 deadline(Milliseconds) ->
     erlang:monotonic_time(millisecond) + Milliseconds.
 
-%% The name as it is, or without the port at its end.
+%% epmd may have the name as it is, or without the port at its end.
 in_epmd({ok, {ok, Names}}, Name) ->
     Basename = string:trim(string:trim(Name, trailing, "0123456789"), trailing, "-_"),
     case [{Known, Port} || {Known, Port} <- Names, Known =:= Name orelse Known =:= Basename] of
@@ -154,7 +155,7 @@ other_family([inet6]) -> inet;
 other_family(_Both) -> none.
 
 of_other_family({ok, Ip}, Family) ->
-    {address_family, io_lib:format("it has an address of the other family, ~ts, and the distribution of this node speaks ~ts alone", [
+    {address_family, io_lib:format("it has an address of the other family, ~ts, but the distribution of this node speaks only ~ts", [
         inet:ntoa(Ip), spoken(Family)
     ])};
 of_other_family(_None, _Family) ->
@@ -163,8 +164,8 @@ of_other_family(_None, _Family) ->
 spoken(inet6) -> "IPv4";
 spoken(inet) -> "IPv6".
 
-%% The port of a helper is a hash, and equal on all nodes as long as they hash into the same range. The nodes that are connected can be
-%% asked.
+%% Compares helper_ports with the connected nodes. The port of a helper is a hash within that range, so all nodes must have
+%% the same range.
 -spec helper_ports(caravan_doctor:context()) -> [caravan_check:check()].
 helper_ports(#{mode := outside}) ->
     [];
@@ -182,7 +183,7 @@ compared(Ranges, Own) ->
             [caravan_check:ok(helper_ports, helper_ports, "equal on ~ts", [caravan_check:count(length(Ranges), "connected node")])];
         [{Node, {First, Last}} | _] ->
             {OwnFirst, OwnLast} = Own,
-            Text = io_lib:format("helper_ports is ~b-~b here and ~b-~b on ~ts: helpers of the one do not reach the other", [
+            Text = io_lib:format("helper_ports is ~b-~b here but ~b-~b on ~ts: helpers of one node do not reach the other", [
                 OwnFirst, OwnLast, First, Last, Node
             ]),
             [caravan_check:fault(helper_ports, Node, Text, caravan_cause:new(helper_ports, Text))]

@@ -1,10 +1,10 @@
 %% @private
-%% The report of the doctor for people, and as JSON.
+%% Formats the report of the doctor as text for people and as JSON.
 -module(caravan_doctor_text).
 
 -export([format/2]).
 
-%% Raised when a key of the JSON changes its meaning.
+%% Increased when a key of the JSON changes its meaning.
 -define(JSON_VERSION, 1).
 -define(MAX_ALIKE, 20).
 
@@ -26,7 +26,7 @@ format(#{node := Node, checks := Checks} = Report, Form) ->
         $\n
     ].
 
-%% Of a large cluster nobody reads who is well, or who was not looked at.
+%% In a large cluster the nodes that are well, and those that were not examined, share one line.
 shortened(Checks) ->
     without(not_looked_at, "not looked at", without(ok, "they answer, or are connected", Checks)).
 
@@ -52,7 +52,7 @@ line(#{step := Step, state := State, subject := Subject, seen := Seen}, Form) ->
 joined(<<>>, Seen) -> one_line(Seen);
 joined(Subject, Seen) -> [one_line(Subject), ": ", one_line(Seen)].
 
-%% What comes from the network may have anything in it.
+%% Names and errors from the network may contain control characters.
 one_line(Text) ->
     << <<(printable(Character))/utf8>> || <<Character/utf8>> <= Text >>.
 
@@ -93,9 +93,9 @@ nothing(0, false) -> "nothing to look at: name a query (--query NAME, the option
 nothing(0, true) -> "no node to look at: give --node NAME, or the vm.args of the node";
 nothing(_Some, _HasAnswer) -> "could not look: there was no time; --timeout MS gives more".
 
-%% It is the most frequent cause, and was not looked at.
+%% The cookie is the most frequent cause, so the report says if it was not compared.
 uncompared(Checks) ->
     [", but the cookie was not compared" || [note] =:= [State || #{step := cookie, state := State} <- Checks]].
 
 left(0) -> "";
-left(Count) -> io_lib:format("; ~b not looked at, as there was no time (--timeout MS)", [Count]).
+left(Count) -> io_lib:format("; ~b not looked at for lack of time (--timeout MS)", [Count]).

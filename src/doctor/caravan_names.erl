@@ -1,6 +1,6 @@
 %% @private
-%% The nodes of a machine, as `epmd -names' lists those that are registered: of this one by its processes, of another one by asking
-%% what listens on some ports for its name.
+%% Lists the nodes of a machine, as `epmd -names' lists those that are registered: on this machine by its processes, on
+%% another one by asking for a name on a range of ports.
 -module(caravan_names).
 
 -export([of_this_machine/1, of_host/2]).
@@ -9,10 +9,10 @@
 -define(AT_A_TIME, 32).
 -define(CONNECT_MS, 1000).
 -define(ANSWER_MS, 2000).
-%% From the default port on, unless told.
+%% How many ports are asked, from the default port on, unless --ports is given.
 -define(USUAL_PORTS, 30).
 -define(MAX_PORTS, 4096).
-%% As caravan_diagnosis has it: no node's name, and an atom everywhere.
+%% As in caravan_diagnosis: no node has this name, and the atom exists in every VM.
 -define(NOBODY, <<"nonode@nohost">>).
 
 -type seen() :: {name, binary()} | speaks_tls | no_node | silent | no_answer.
@@ -33,7 +33,8 @@ local_line(#{name := Name, ports := Ports, os_pid := Pid}) ->
 listens(true) -> "";
 listens(false) -> ", where it does not listen".
 
-%% `none' when no node says its name on the ports. Error: the host has no address, or the ports are no range, or the time is not allowed.
+%% Returns `none' if no node answers on the ports. Errors: the host has no address, the ports are not a range, the timeout is
+%% not allowed.
 -spec of_host(Host :: string(), map()) -> ok | none | {error, Line :: unicode:chardata()}.
 of_host(Host, Options) ->
     case {ports(Options), caravan_option:check(timeout, maps:get(timeout, Options, ?TIMEOUT_MS), caravan_option:integer(1000, 60000)), address(Host)} of
@@ -50,7 +51,7 @@ range([{Port, ""}]) -> range([{Port, ""}, {Port, ""}]);
 range([{First, ""}, {Last, ""}]) when First >= 1, First =< Last, Last =< 65535, Last - First < ?MAX_PORTS -> {ok, lists:seq(First, Last)};
 range(_NoRange) -> error.
 
-%% An address is one of any family.
+%% Returns an address of either family.
 address(Host) ->
     case inet:parse_strict_address(Host) of
         {ok, Ip} -> {ok, Ip};
@@ -137,8 +138,8 @@ in_json({name, Name}) -> #{name => Name};
 in_json(What) -> #{name => null, reason => What}.
 
 line(Port, {name, Name}) -> io_lib:format("name ~ts at port ~b~n", [Name, Port]);
-line(Port, speaks_tls) -> io_lib:format("port ~b: it speaks TLS, and says no name~n", [Port]);
+line(Port, speaks_tls) -> io_lib:format("port ~b: it speaks TLS and does not tell its name~n", [Port]);
 line(Port, no_node) -> io_lib:format("port ~b: no Erlang node~n", [Port]);
-line(Port, silent) -> io_lib:format("port ~b: it accepts, and says nothing~n", [Port]).
+line(Port, silent) -> io_lib:format("port ~b: it accepts connections but does not answer~n", [Port]).
 
 json(Value) -> [caravan_json:encode(Value), $\n].

@@ -100,7 +100,7 @@ run("the cookie of a release of Mix") ->
         {Other, _} = boot(Network, "app"),
         ok = list(Server, [Own, Other]),
         {Cause, Text} = script(ebin(), Network#{cookie := {release, maps:get(cookie, Network)}}, Server, Own, [], Env),
-        {match, _} = re:run(Text, "COOKIE, and .* has it"),
+        {match, _} = re:run(Text, "COOKIE, which .* accepts"),
         {match, _} = re:run(Text, "has the same cookie"),
         {Cause, Text}
     end) end);
@@ -263,7 +263,7 @@ run("files with the cookie of somebody else") ->
         [{Own, _} | _] = Nodes = [boot(Network, "app") || _ <- [1, 2]],
         ok = list(Server, [Name || {Name, _} <- Nodes]),
         {Cause, Text} = script(ebin(), Network#{cookie := "somebodys"}, Server, Own, []),
-        {match, _} = re:run(Text, "refuses that cookie, too"),
+        {match, _} = re:run(Text, "refuses the cookie, too"),
         {Cause, Text}
     end);
 run("a node that is stopped by a signal") ->

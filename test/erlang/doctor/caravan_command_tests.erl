@@ -86,7 +86,7 @@ the_nodes_of_another_machine_say_their_names_test_() ->
             {ok, Silent} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
             {ok, SilentPort} = inet:port(Silent),
             {1, Text} = run(Ports(SilentPort, SilentPort)),
-            ?assertMatch({match, _}, re:run(Text, "port [0-9]+: it accepts, and says nothing\nno node on the ports")),
+            ?assertMatch({match, _}, re:run(Text, "port [0-9]+: it accepts connections but does not answer\nno node on the ports")),
             ok = gen_tcp:close(Silent),
             ?assertMatch({1, _}, run(["names", "::1", "--ports", "1"])),
             ?assertMatch({1, <<"no node on the ports", _/binary>>}, run(Ports(SilentPort, SilentPort)))
@@ -112,9 +112,9 @@ others_than_nodes_are_told_apart_test_() ->
         ok = gen_tcp:close(Listen)
      end}
      || {Expected, Said, Json} <- [
-            {"it speaks TLS, and says no name", <<21, 3, 3, 2:16, 2, 10>>, []},
+            {"it speaks TLS and does not tell its name", <<21, 3, 3, 2:16, 2, 10>>, []},
             {"no Erlang node", <<"HTTP/1.1 400 Bad Request\r\n">>, []},
-            {"it accepts, and says nothing", <<12:16, "snot_allowed">>, []},
+            {"it accepts connections but does not answer", <<12:16, "snot_allowed">>, []},
             {"\"name\":null", <<"HTTP/1.1 400 Bad Request\r\n">>, ["--json"]}
         ]]}.
 
@@ -144,8 +144,8 @@ records_that_give_no_name_are_named_test() ->
         Options = #{query => "_app._tcp.test", node => "app-4370@a.test", nameservers => [Nameserver], handshake => false},
         {ok, #{cause := #{name := names}, checks := Checks}} = caravan_doctor:report(Options),
         Seen = [Text || #{step := names, state := note, seen := Text} <- Checks],
-        ?assert(lists:member(<<"port 0 target b.test: it has nothing for {port}">>, Seen)),
-        ?assert(lists:member(<<"port 4371 target a@b.test: app-4371@a@b.test is no name of a node">>, Seen))
+        ?assert(lists:member(<<"port 0 target b.test: no value for {port}">>, Seen)),
+        ?assert(lists:member(<<"port 4371 target a@b.test: app-4371@a@b.test is not a node name">>, Seen))
     end).
 
 answers_say_whose_they_are_and_who_was_asked_test() ->
@@ -206,7 +206,7 @@ what_a_client_over_udp_misses_is_said_test() ->
         Options = #{query => "_app._tcp.test", node => "app-4001@127.0.0.1", nameservers => [Nameserver], handshake => false},
         {ok, Report} = caravan_doctor:report(Options),
         Text = unicode:characters_to_binary(caravan_doctor_text:format(Report, plain)),
-        ?assertMatch({match, _}, re:run(Text, "a client that asks over UDP alone sees [0-9]+ of 200 records, and is not told so"))
+        ?assertMatch({match, _}, re:run(Text, "a client that asks over UDP only sees [0-9]+ of 200 records, and the reply has no TC bit"))
     end).
 
 digits_of_a_deploys_id_are_said_to_be_a_port_test_() ->

@@ -29,7 +29,7 @@ what_is_said_of_it_test_() ->
      || {Expected, Context} <- [
             {[{note, <<"it is not compared (--no-handshake)">>}], #{handshake => false}},
             {[{unknown, <<"cannot read it">>}], #{cookie => {error, "cannot read it"}}},
-            {[{unknown, <<"none is known: give --cookie-file FILE">>}], #{cookie => {ok, #{cookie => nocookie, source => none, certainty => guess}}}},
+            {[{unknown, <<"no cookie is known: give --cookie-file FILE">>}], #{cookie => {ok, #{cookie => nocookie, source => none, certainty => guess}}}},
             {[], #{mode => inside, own => <<"a@127.0.0.1">>, cookie => Known(this_node, certain)}},
             {[{ok, <<"that of this node">>}], #{cookie => Known(this_node, certain)}},
             {[{ok, <<"that of -setcookie">>}], #{cookie => Known(setcookie, certain)}},

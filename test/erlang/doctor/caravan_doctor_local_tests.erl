@@ -15,7 +15,7 @@ an_old_cares_is_a_note_where_it_is_a_part_of_the_library_test_() ->
     [
         ?_assertEqual(Notes, [Seen || #{state := note, seen := Seen} <- caravan_doctor_local:old_cares(#{version => Version, linked => Linked})])
      || {Version, Linked, Notes} <- [
-            {<<"1.18.1">>, static, [<<"1.18.1 is a part of the library, and 1.34.6 mends faults of it: build again with a newer one">>]},
+            {<<"1.18.1">>, static, [<<"1.18.1 is linked into the library and has known faults, which 1.34.6 fixes: build again with a newer one">>]},
             {<<"1.34.6">>, static, []},
             {<<"1.34.10">>, static, []},
             {<<"1.18.1">>, shared, []}
@@ -32,13 +32,13 @@ values_and_keys_are_shown_test() ->
     caravan_test_config:with_environment([{default_port, 4371}, {defualt_port, 1}, {something_else, 1}, {topologies, [{main, #{query => "secret.test", node_basename => "app"}}]}], fun() ->
         Seen = maps:from_list([{Subject, Text} || #{subject := Subject, seen := Text} <- flags()]),
         ?assertMatch(#{<<"default_port">> := <<"4371 (", _/binary>>, <<"topologies">> := <<"[main] (", _/binary>>,
-                       <<"defualt_port">> := <<"the application has no such key; is default_port meant?">>,
-                       <<"something_else">> := <<"the application has no such key">>}, Seen)
+                       <<"defualt_port">> := <<"ignored: the application has no such key; did you mean default_port?">>,
+                       <<"something_else">> := <<"ignored: the application has no such key">>}, Seen)
     end).
 
 another_epmd_module_is_a_note_test() ->
     ok = application:set_env(kernel, epmd_module, another),
-    ?assertMatch([#{state := note, seen := <<"another is none of Caravan's">>}], [Check || #{subject := <<"epmd_module">>} = Check <- flags()]),
+    ?assertMatch([#{state := note, seen := <<"another is not a module of Caravan">>}], [Check || #{subject := <<"epmd_module">>} = Check <- flags()]),
     ok = application:unset_env(kernel, epmd_module).
 
 where_a_node_listens_test_() ->
@@ -50,12 +50,12 @@ where_a_node_listens_test_() ->
          end},
         {"any port", fun() ->
             caravan_test_config:with_environment([{listen_port, any}], fun() ->
-                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it listens on any port that is free, and ", _/binary>>}], checks(named(free_port())))
+                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it listens on any free port, but ", _/binary>>}], checks(named(free_port())))
             end)
          end},
         {"another port", fun() ->
             caravan_test_config:with_environment([{listen_port, free_port()}], fun() ->
-                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it is to listen on ", _/binary>>}, #{cause := #{name := down}}], checks(named(free_port())))
+                ?assertMatch([#{state := ok}, #{state := note, seen := <<"it is set to listen on ", _/binary>>}, #{cause := #{name := down}}], checks(named(free_port())))
             end)
          end},
         {"a port of a variable that is none", fun() ->

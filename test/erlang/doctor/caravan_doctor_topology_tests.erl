@@ -5,7 +5,7 @@
 
 topologies_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(caravan) end, fun(_) -> application:stop(caravan) end, [
-        {"none", ?_assertMatch([#{state := note, seen := <<"none runs on this node, ", _/binary>>}], seen())},
+        {"none", ?_assertMatch([#{state := note, seen := <<"no topology runs on this node ", _/binary>>}], seen())},
         {"not allowed as a whole", fun() -> caravan_test_config:with_environment([{topologies, nonsense}], fun() -> ?assertMatch([#{state := note}], seen()) end) end},
         {"to be ignored", fun() -> caravan_test_config:with_environment([{topologies, [{main, #{query => ignore}}]}], fun() -> ?assertMatch([#{state := note}], seen()) end) end},
         {"configured and not running", fun() ->
