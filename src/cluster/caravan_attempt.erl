@@ -1,5 +1,6 @@
 %% @private
-%% One attempt to connect to a node, in a process of its own and within `connect_timeout': net_kernel may wait for long.
+%% One attempt to connect to a node. It runs in a process of its own within `connect_timeout', because net_kernel may block
+%% for longer.
 -module(caravan_attempt).
 
 -export([start/2, reference/1, result/2]).
@@ -14,8 +15,8 @@
 
 -opaque attempt() :: #attempt{}.
 
-%% Its owner, the caller, gets one message: the one whose caravan_task:reference_of/1 is its reference/1, and which result/2
-%% takes.
+%% Starts an attempt. The caller owns it and gets exactly one message about it. caravan_task:reference_of/1 of that message
+%% equals reference/1 of the attempt; pass it to result/2.
 -spec start(node(), map()) -> attempt().
 start(Node, #{connect := Connect, connect_timeout := Timeout}) ->
     Task = caravan_task:start(fun() -> attempt(Node, Connect) end, Timeout),
@@ -51,7 +52,7 @@ why(_Node, _Connect, _Began) ->
 reference(#attempt{task = Task}) ->
     caravan_task:reference(Task).
 
-%% How the attempt ended, after so much native time.
+%% Returns how the attempt ended, and its duration in native time units.
 -spec result(Message :: term(), attempt()) ->
     {node(), connected | {failed, caravan_diagnosis:reason()}, Duration :: integer()}.
 result(Message, #attempt{node = Node, task = Task, began = Began}) ->

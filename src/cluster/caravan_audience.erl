@@ -1,13 +1,13 @@
 %% @private
-%% Who wants to hear of a topology's members: processes that wait until there are enough of them, and processes that are
-%% told of each. A functional state, owned by a topology.
+%% The processes that wait for members of a topology, and those that are subscribed to them. Functional state, owned by the
+%% process of the topology.
 -module(caravan_audience).
 
 -export([new/1, renew/1, await/4, has_waiters/1, subscribe/2, unsubscribe/2, tell/2, connected/4, handle_info/2]).
 
 -export_type([state/0, goal/0]).
 
-%% So many members, or these nodes, or that the topology is ready.
+%% What a waiter waits for: a number of members, all of these nodes, or that the topology is ready.
 -type goal() :: non_neg_integer() | [node()] | ready.
 
 -record(waiter, {
@@ -16,7 +16,7 @@
     timer :: reference() | undefined
 }).
 
-%% Both by the monitor of the process.
+%% The keys are the monitors of the processes.
 -record(state, {
     topology :: atom(),
     waiters = #{} :: #{reference() => #waiter{}},
@@ -25,7 +25,7 @@
 
 -opaque state() :: #state{}.
 
-%% Those who were subscribed when a topology of that name crashed are subscribed still, and are told.
+%% Returns the state with the subscribers of a crashed topology of that name, and sends each of them `restarted'.
 -spec new(atom()) -> state().
 new(Topology) ->
     Subscribers = maps:from_list([{monitor(process, Pid), Pid} || Pid <- caravan_topology_registry:subscribers(Topology)]),
@@ -33,12 +33,13 @@ new(Topology) ->
     ok = tell(restarted, State),
     State.
 
-%% The registry is another one, and is told again who is subscribed.
+%% Subscribes the processes again, in the table of a registry that has been restarted.
 -spec renew(state()) -> ok.
 renew(#state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> ok = caravan_topology_registry:subscribe(Topology, Pid) end, maps:values(Subscribers)).
 
-%% The caller of gen_server:call/3 is answered by connected/4, or by handle_info/2 when the time is over.
+%% Adds a waiter. The caller of gen_server:call/3 gets its reply from connected/4, or from handle_info/2 when its time is
+%% over.
 -spec await(gen_server:from(), goal(), timeout(), state()) -> state().
 await({Pid, _} = From, Goal, Timeout, #state{waiters = Waiters} = State) ->
     Monitor = monitor(process, Pid),
@@ -52,7 +53,7 @@ has_waiters(#state{waiters = Waiters}) ->
 start_timer(infinity, _Monitor) -> undefined;
 start_timer(Timeout, Monitor) -> erlang:start_timer(Timeout, self(), {?MODULE, Monitor}).
 
-%% Once is enough.
+%% A process that is subscribed already stays subscribed once.
 -spec subscribe(pid(), state()) -> state().
 subscribe(Pid, #state{topology = Topology, subscribers = Subscribers} = State) ->
     ok = caravan_topology_registry:subscribe(Topology, Pid),
@@ -72,7 +73,7 @@ unsubscribe(Pid, #state{topology = Topology, subscribers = Subscribers} = State)
 tell(Event, #state{topology = Topology, subscribers = Subscribers}) ->
     lists:foreach(fun(Pid) -> Pid ! {caravan_cluster, Topology, Event} end, maps:values(Subscribers)).
 
-%% Answers those who have waited for this.
+%% Replies to the waiters whose goal is reached.
 -spec connected(Members :: [node()], IsConnected :: fun((node()) -> boolean()), IsReady :: fun(() -> boolean()), state()) -> state().
 connected(Members, IsConnected, IsReady, #state{waiters = Waiters} = State) ->
     Left = maps:filter(

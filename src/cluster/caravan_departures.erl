@@ -1,13 +1,14 @@
 %% @private
-%% Hears of other nodes that they leave, and tells the topologies of this node. Has this node disconnect once more when it has left and
-%% somebody connects.
+%% Receives the farewells of other nodes that leave, and tells the topologies of this node. If this node has left and another
+%% one connects, has this node say its farewell and disconnect once more.
 -module(caravan_departures).
 -behaviour(gen_server).
 
 -export([start_link/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
-%% What says so once more now, and for how long this node is away when somebody has come meanwhile.
+%% The monitor of the process that says farewell, and for how long this node stays away if another node has connected
+%% meanwhile.
 -record(state, {
     under_way = none :: none | reference(),
     next = none :: none | pos_integer()
@@ -23,7 +24,8 @@ init([]) ->
 handle_call(_Unknown, _From, State) ->
     {reply, {error, unknown_request}, State}.
 
-%% Each topology of this node says so of each node that comes: what is under way takes all who come meanwhile.
+%% Every topology of this node reports every node that connects. One process at a time says farewell; reports that come
+%% meanwhile are combined into one more farewell.
 handle_cast({say_again, Milliseconds}, #state{under_way = none} = State) ->
     {_Pid, Monitor} = spawn_monitor(fun() -> caravan_leave:again(Milliseconds) end),
     {noreply, State#state{under_way = Monitor}};
@@ -40,8 +42,8 @@ handle_info(Message, State) ->
     ok = told(caravan_farewell:read(Message)),
     {noreply, State}.
 
-%% What comes over a connection comes before the end of that; but the topologies hear of the end from net_kernel, and maybe earlier
-%% than from here. So the node that leaves waits for the answer, which is sent when the topologies have been told.
+%% A farewell arrives before the connection ends, but topologies hear of the end from net_kernel, perhaps before this process
+%% has told them. So the node that leaves waits for the reply, which is sent after the topologies have been told.
 told({ok, {Pid, Milliseconds, Topologies} = Farewell}) ->
     ok = caravan_topology:tell(Topologies, {leaving, node(Pid), Milliseconds}),
     caravan_farewell:answer(Farewell);

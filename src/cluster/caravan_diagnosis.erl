@@ -1,6 +1,6 @@
 %% @private
-%% Why a node could not be connected: net_kernel says no more than `false'. The steps of OTP's net_kernel are taken once more, and what
-%% each of them finds is noted.
+%% Finds out why a node could not be connected, of which net_kernel says no more than `false'. It takes the steps of
+%% net_kernel once more and returns what each of them finds.
 -module(caravan_diagnosis).
 
 -export([beforehand/1, why/2, examine/2, whole_handshake/2, format/1]).
@@ -32,34 +32,35 @@
     | {result, term()}
     | {raised, term()}.
 
-%% How far the handshake goes: to the challenge, which leaves no trace, as nobody or as the node that asks, or through to the proof of the
-%% cookie, under a name of its own.
+%% How far the handshake goes. `challenge' stops at the challenge, which leaves no trace on the other node, under a name that
+%% belongs to no node or under that of the node that asks. `prove' completes it with a proof of the cookie, under a name of
+%% its own.
 -type method() :: challenge | {challenge, AskedBy :: binary()} | {prove, Cookie :: atom(), AskedBy :: binary()}.
 
-%% `reachable' is a node of that name that may have another cookie; `proven' one that has the same.
+%% `reachable': a node of that name, whose cookie may differ. `proven': a node of that name with the same cookie.
 -type examination() :: #{
     node := binary(),
     result := reachable | proven | reason(),
     address => inet:ip_address(),
     port => inet:port_number(),
-    %% What the node there calls itself, and the flags of its distribution.
+    %% The name that the node there has given, and the flags of its distribution.
     name_there => binary(),
     flags => non_neg_integer()
 }.
 
-%% Of an atom's 255 characters, what a name of the doctor leaves.
+%% The 255 characters of an atom without the prefix that whole_handshake/2 adds.
 -define(MAX_OWN_BYTES, 240).
 -define(CONNECT_TIMEOUT_MS, 1000).
 -define(ANSWER_TIMEOUT_MS, 2000).
-%% For how long a node is asked again that hangs up, and the longest pause before that.
+%% For how long a connection is tried again if the node closes it, and the longest pause before the next try.
 -define(TRIES_MS, 1000).
 -define(PAUSE_MS, 200).
 
-%% This name is an atom in every VM and no node's, so that asking under it makes no atom there, and takes the place of no connection that
-%% is up or being set up.
+%% This name is an atom in every VM and belongs to no node. So no atom is made on the other node, and no connection that is
+%% up or being set up is replaced.
 -define(NOBODY, <<"nonode@nohost">>).
 
-%% What is known before an attempt: OTP would log an error for each. To be called by a process that may wait for an address.
+%% Checks what can be known without an attempt, for which OTP would log an error. May wait for an address.
 -spec beforehand(node()) -> ok | needs_short_names | needs_long_names | this_node | not_allowed_here.
 beforehand(Node) ->
     case {names(atom_to_binary(Node)), is_allowed(atom_to_binary(Node))} of
@@ -68,7 +69,7 @@ beforehand(Node) ->
         {none, true} -> ok
     end.
 
-%% What net_kernel:allow/1 was given; nothing means everybody.
+%% What net_kernel:allow/1 was given; an empty list allows every node.
 is_allowed(Node) ->
     case net_kernel:allowed() of
         {ok, [_ | _] = Allowed} -> lists:member(Node, [atom_to_binary(Other) || Other <- Allowed, is_atom(Other)]);
@@ -85,8 +86,8 @@ names_fit(true, false) -> needs_short_names;
 names_fit(false, true) -> needs_long_names;
 names_fit(_LongNames, _IsLong) -> ok.
 
-%% A node that connects to itself under another name takes as long as net_setuptime to find that out. The address that is found here is
-%% the one that OTP is given a moment later.
+%% OTP needs net_setuptime to find out that a node connects to itself under another name. The address found here is the one
+%% that OTP gets a moment later.
 unless_own_port(none, _Name, _Host) ->
     ok;
 unless_own_port(OwnPort, Name, Host) ->
@@ -101,7 +102,7 @@ unless_own_endpoint(_Unknown) -> ok.
 unless_own(true) -> this_node;
 unless_own(false) -> ok.
 
-%% The name and the host of a node name.
+%% Splits a node name into name and host.
 names(Node) ->
     case binary:split(Node, <<"@">>) of
         [Name, Host] -> {unicode:characters_to_list(Name), unicode:characters_to_list(Host)};
@@ -111,26 +112,27 @@ names(Node) ->
 is_long(Host) ->
     lists:member($., Host) orelse lists:member($:, Host).
 
-%% Why an attempt has failed that took so long: net_kernel ends one that nobody answers. To be called by a process that may wait.
+%% Returns why an attempt of this duration has failed. net_kernel ends an attempt that gets no reply after net_setuptime. May
+%% wait for seconds.
 -spec why(node(), Milliseconds :: non_neg_integer()) -> reason().
 why(Node, Milliseconds) ->
     #{result := Result} = examine(atom_to_binary(Node), challenge),
     refused(Result, Milliseconds >= setup_time()).
 
-%% A node that answers now had the whole time and did not.
+%% A node that answers now but did not answer within net_setuptime has timed out.
 refused(reachable, true) -> timeout;
 refused(reachable, false) -> cookie;
 refused(Reason, _HasTakenItsTime) -> Reason.
 
-%% As net_kernel reads it.
+%% Reads net_setuptime as net_kernel does.
 setup_time() ->
     case application:get_env(kernel, net_setuptime) of
         {ok, Seconds} when is_number(Seconds), Seconds > 0, Seconds =< 120 -> round(Seconds * 1000);
         _ -> 7000
     end.
 
-%% What there is of the node where this one looks for it. To be called by a process that may wait, for an address and some seconds. Makes
-%% no atom of the name.
+%% Examines what listens at the address and port of a node. May wait for an address and for some seconds. Makes no atom of
+%% the name.
 -spec examine(Node :: binary(), method()) -> examination().
 examine(Node, Method) ->
     case {names(Node), is_allowed(Node)} of
@@ -146,15 +148,15 @@ examine(Node, Name, Host, Method) ->
         {Reason, _} -> #{node => Node, result => Reason}
     end.
 
-%% A VM that is not distributed, as that of a command, asks as a node with Caravan does.
+%% A VM that is not distributed, as that of a command, looks for nodes as a node with Caravan does.
 epmd_module(Epmd) ->
     case is_alive() of
         true -> Epmd;
         false -> caravan_epmd
     end.
 
-%% As OTP does it: of several protocols the first counts whose family the host has an address of, and an -epmd_module need not know
-%% addresses.
+%% As in OTP, the first protocol counts for whose family the host has an address, and the module of -epmd_module need not
+%% export address_please/3.
 endpoint(Name, Host, Epmd) ->
     endpoint(Name, Host, Epmd, caravan_listen:families()).
 
@@ -183,13 +185,14 @@ reach(false, #{address := Ip, port := Port} = Seen, Host, Method) ->
         {ok, Socket} ->
             IsTls = caravan_tls_probe:is_used(),
             unless_allowed(shake_hands(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, is_alive());
-        %% The next attempt takes another address, where there is one.
+        %% The next attempt takes another address if the host has one.
         {error, Posix} ->
             ok = caravan_address_history:failed(Host, Ip),
             Seen#{result => {unreachable, Posix, {Ip, Port}}}
     end.
 
-%% A node that allows some nodes alone may allow this one, and refuses nobody's name.
+%% A node that allows only certain nodes refuses the name of no node, but may allow this one, so it is asked under this
+%% node's name as well.
 unless_allowed(#{result := not_allowed} = Refused, IsTls, #{address := Ip, port := Port} = Seen, Host, challenge, true) ->
     case connect(Ip, Port) of
         {ok, Socket} -> as_this_node(shake_hands(IsTls, Socket, Seen, Host, {challenge, atom_to_binary(node())}), Refused);
@@ -209,12 +212,12 @@ connect(Ip, Port) ->
         {error, _} = Error -> Error
     end.
 
-%% A node takes one connection of a name at a time and hangs up on others, as on those of two nodes that ask it under the same name.
+%% A node accepts one connection of a name at a time. It closes others, as when two nodes ask it under the same name.
 shake_hands(IsTls, Socket, Seen, Host, Method) ->
     LastTry = erlang:monotonic_time(millisecond) + ?TRIES_MS,
     again(shake_hands_once(IsTls, Socket, Seen, Host, Method), IsTls, Seen, Host, Method, LastTry).
 
-%% What listens there may take its time to hang up.
+%% A pause lets the other connection end.
 again(#{result := {hung_up, Refusal}} = Result, IsTls, #{address := Ip, port := Port} = Seen, Host, Method, LastTry) ->
     timer:sleep(rand:uniform(?PAUSE_MS)),
     case caravan_task:remaining(LastTry) > 0 andalso connect(Ip, Port) of
@@ -244,7 +247,7 @@ shake_hands_once(true, Probe, #{address := Ip, port := Port} = Seen, Host, Metho
             without_tls(NoTls, Seen)
     end.
 
-%% A node without TLS takes the first message of TLS for the beginning of a long one of its own.
+%% A node without TLS reads the first message of TLS as the beginning of a long message of its own protocol.
 without_tls(NoTls, #{address := Ip, port := Port} = Seen) ->
     case connect(Ip, Port) of
         {ok, Socket} ->
@@ -274,11 +277,13 @@ introduced(Connection, Seen, Method) ->
             Seen#{result => refusal(Refusal, Seen)}
     end.
 
-%% The method that finishes the handshake: under a name that is the same each time that this node asks, so that the other node makes
-%% one atom of it, and a hidden one, which `global' and most users of net_kernel:monitor_nodes/1 do not see. `Own' is the name of the node
-%% that asks. Of two connections of one name that are being set up, net_kernel ends the first one where that name is not less than its own
-%% (`accept_pending'), and refuses the second one where it is: so a name that is less than those of nodes has the proof of the first asker
-%% never cut off, which would look like another cookie, and the second one told to come again.
+%% Returns the method that completes the handshake. Its name is the same each time that this node asks, so the other node
+%% makes only one atom, and hidden, so that `global' and most users of net_kernel:monitor_nodes/1 do not see it. `Own' is the
+%% name of the node that asks.
+%%
+%% Of two pending connections of one name, net_kernel ends the first one unless that name is less than its own
+%% (`accept_pending'), and otherwise refuses the second one. The prefix makes the name less than those of nodes: then no
+%% proof is cut off, which would look like another cookie, and the second connection is told that it is `busy'.
 -spec whole_handshake(Own :: binary(), DefaultCookie :: atom()) -> method().
 whole_handshake(_Own, nocookie) -> challenge;
 whole_handshake(Own, Cookie) when byte_size(Own) > ?MAX_OWN_BYTES -> whole_handshake(<<"node@localhost">>, Cookie);
@@ -309,50 +314,50 @@ proven(Refusal, Seen) -> refusal(Refusal, Seen).
 
 refusal(timeout, _Seen) -> timeout;
 refusal(not_allowed, _Seen) -> not_allowed;
-%% Others have asked under the same name each time.
+%% Other nodes have asked under the same name at each try.
 refusal(busy, _Seen) -> timeout;
 refusal(speaks_tls, _Seen) -> tls_there;
 refusal({tls_alert, Alert}, _Seen) -> caravan_tls_probe:fault(Alert);
 refusal(NoNode, #{address := Ip, port := Port}) when NoNode =:= no_node; NoNode =:= closed -> {no_node, {Ip, Port}}.
 
-%% A clause that goes on after "cannot connect to app@host: ". Of another term, which a filter of the log may have put in
-%% place of a reason, it is that term.
+%% Formats a reason as a clause that continues "cannot connect to app@host: ". A filter of the log may have put any other
+%% term in its place, which is formatted as it is.
 -spec format(reason() | caravan_why:kept_out() | connected | reachable | proven | term()) -> iodata().
 format(no_address) -> "its host has no address";
-format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd knows none of that name";
-format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, knows no port of that name", [Epmd]);
+format({no_port, erl_epmd}) -> "this node asks epmd for ports (it has no -epmd_module), and epmd has no node of that name";
+format({no_port, Epmd}) -> io_lib:format("the -epmd_module of this node, ~ts, has no port for that name", [Epmd]);
 format({unreachable, Posix, Where}) when Posix =:= etimedout; Posix =:= ehostunreach; Posix =:= enetunreach ->
     io_lib:format("nothing answers at ~ts (~0tp): the host is down, or a firewall drops the packets", [where(Where), Posix]);
 format({unreachable, Posix, Where}) ->
     io_lib:format("nothing accepts connections at ~ts (~0tp)", [where(Where), Posix]);
 format(cookie) -> "the node there has that name and refuses the handshake: the cookie differs";
 format({other_name, Name, Connected}) ->
-    ["the node there is called ", text(Name), connected(Connected), ", and OTP connects names that are equal to the letter"];
+    ["the node there is called ", text(Name), connected(Connected), ", and OTP connects only to the exact name"];
 format({no_node, Where}) ->
-    io_lib:format("what listens at ~ts is no Erlang node", [where(Where)]);
+    io_lib:format("what listens at ~ts is not an Erlang node", [where(Where)]);
 format(tls_here) -> "TLS is on here and off there (-proto_dist)";
 format(tls_there) -> "TLS is on there and off here (-proto_dist)";
-format({tls, unknown_ca, here}) -> "its certificate is of a CA that this node does not know";
-format({tls, unknown_ca, there}) -> "the certificate of this node is of a CA that it does not know";
+format({tls, unknown_ca, here}) -> "its certificate is from a CA that this node does not trust";
+format({tls, unknown_ca, there}) -> "the certificate of this node is from a CA that it does not trust";
 format({tls, Alert, here}) -> io_lib:format("this node refuses its TLS handshake (~0tp)", [Alert]);
 format({tls, Alert, there}) -> io_lib:format("it refuses the TLS handshake of this node (~0tp)", [Alert]);
-format(not_allowed) -> "it allows other nodes only (net_kernel:allow/1)";
-format(not_allowed_here) -> "net_kernel:allow/1 on this node leaves it out";
-format(handshake) -> "it is reachable, and the handshake over TLS fails";
+format(not_allowed) -> "it accepts only the nodes that it allows (net_kernel:allow/1)";
+format(not_allowed_here) -> "this node does not allow it (net_kernel:allow/1)";
+format(handshake) -> "it is reachable, but the handshake over TLS fails";
 format(this_node) -> "its address and port are those of this node, which has another name";
-format(needs_long_names) -> "its name is a long one, and this node was started with a short one (-sname)";
-format(needs_short_names) -> "its name is a short one, and this node was started with a long one (-name)";
+format(needs_long_names) -> "its name is a long one, but this node was started with a short one (-sname)";
+format(needs_short_names) -> "its name is a short one, but this node was started with a long one (-name)";
 format(not_distributed) -> "this node is not distributed";
-format(not_listed) -> "it was connected, and list_nodes does not have it";
+format(not_listed) -> "it was connected, but list_nodes does not return it";
 format(lost_soon) -> "it was lost soon after it was connected";
 format(timeout) -> "it does not answer";
-format({result, Result}) -> io_lib:format("the configured connect function gave ~0tp", [Result]);
+format({result, Result}) -> io_lib:format("the configured connect function returned ~0tp", [Result]);
 format({raised, What}) -> ["the configured connect function raised ", caravan_exception:format(What)];
 format({left, there, Milliseconds}) -> io_lib:format("it has left the cluster, and is left alone for ~b s more", [Milliseconds div 1000]);
-format({left, here, Milliseconds}) -> io_lib:format("this node has left the cluster, for ~b s more", [Milliseconds div 1000]);
+format({left, here, Milliseconds}) -> io_lib:format("this node has left the cluster and connects to no node for ~b s more", [Milliseconds div 1000]);
 format({excluded, Topology}) -> io_lib:format("the topology ~ts excludes it", [Topology]);
 format(connected) -> "it is connected";
-format(reachable) -> "it answers under that name; whether its cookie is the same shows only in a finished handshake";
+format(reachable) -> "it answers under that name; only a completed handshake shows whether its cookie is the same";
 format(proven) -> "it answers under that name, and has the same cookie";
 format(Other) -> io_lib:format("~0tp", [Other]).
 
@@ -363,6 +368,6 @@ where({Ip, Port}) when tuple_size(Ip) =:= 4 -> io_lib:format("~ts:~b", [inet:nto
 where({Ip, Port}) when tuple_size(Ip) =:= 8 -> io_lib:format("[~ts]:~b", [inet:ntoa(Ip), Port]);
 where(Other) -> io_lib:format("~0tp", [Other]).
 
-%% A filter of the log may have put something else there.
+%% A filter of the log may have replaced the name by any term.
 text(Name) when is_binary(Name) -> io_lib:format("~ts", [Name]);
 text(Name) -> io_lib:format("~0tp", [Name]).

@@ -1,7 +1,7 @@
 %% @private
-%% The message by which a node says to others that it leaves, and the answer. It is
-%% `{caravan_leaving, Version, Pid, Milliseconds, all | [Topology]}', to the process caravan_departures of the others; the process Pid
-%% gets `{caravan_leaving, heard, Node}'. On a node without such a process the message is dropped, which costs nobody anything.
+%% The messages of a departure. A node that leaves sends `{caravan_leaving, Version, Pid, Milliseconds, all | [Topology]}' to
+%% the process caravan_departures of other nodes, which replies to Pid with `{caravan_leaving, heard, Node}'. On a node
+%% without that process the message is dropped without any effect.
 -module(caravan_farewell).
 
 -export([say/3, say_again/1, await/2, read/1, answer/1]).
@@ -14,12 +14,12 @@
 -define(VERSION, 1).
 -define(RECEIVER, caravan_departures).
 
-%% The bounds of what is believed.
+%% The bounds within which a farewell is believed.
 -define(MAX_MS, 86400000).
 -define(MAX_TOPOLOGIES, 1000).
 
-%% Says to those of these nodes that may have topologies that this one leaves, and is to be left alone for so many milliseconds. Returns
-%% the nodes that it has said it to. It connects to none of them, and waits for none that reads nothing.
+%% Sends a farewell to those of the nodes that may have topologies: this node leaves and should be left alone for the given
+%% time. Returns the nodes to which it was sent. Connects to no node, and does not wait for a busy connection.
 -spec say([node()], Milliseconds :: pos_integer(), topologies()) -> [node()].
 say(Nodes, Milliseconds, Topologies) ->
     Message = {caravan_leaving, ?VERSION, self(), Milliseconds, Topologies},
@@ -27,17 +27,17 @@ say(Nodes, Milliseconds, Topologies) ->
     lists:foreach(fun(Node) -> _ = erlang:send({?RECEIVER, Node}, Message, [noconnect, nosuspend]) end, Told),
     Told.
 
-%% Has the process that hears of departures say once more, to whoever is connected, that this node has left, and disconnect.
+%% Has caravan_departures say farewell once more to all connected nodes, and disconnect.
 -spec say_again(Milliseconds :: pos_integer()) -> ok.
 say_again(Milliseconds) ->
     gen_server:cast(?RECEIVER, {say_again, Milliseconds}).
 
-%% Hidden nodes that no topology lists are tools: erl_call, with which the script of a relx release calls `leave', takes any message for
-%% the answer that it waits for.
+%% Hidden nodes that no topology lists are tools. erl_call, by which the script of a relx release calls `leave', takes any
+%% message for the reply that it waits for.
 tools() ->
     nodes(hidden) -- caravan_topology_registry:listed().
 
-%% Waits until these nodes have heard what the caller has said, or until the deadline.
+%% Waits until these nodes have replied to the farewell of the caller, or until the deadline.
 -spec await(Told :: [node()], Deadline :: integer()) -> ok.
 await([], _Deadline) ->
     ok;
@@ -47,7 +47,7 @@ await(Nodes, Deadline) ->
     after caravan_task:remaining(Deadline) -> ok
     end.
 
-%% The node that leaves is that of the process: it need not be connected any more.
+%% Reads a farewell. The node that leaves is that of the pid, which need not be connected any more.
 -spec read(term()) -> {ok, farewell()} | error.
 read({caravan_leaving, ?VERSION, Pid, Milliseconds, Topologies})
   when is_pid(Pid), node(Pid) =/= node(), is_integer(Milliseconds), Milliseconds > 0, Milliseconds =< ?MAX_MS ->

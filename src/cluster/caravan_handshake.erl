@@ -1,26 +1,27 @@
 %% @private
 %% The handshake of the distribution, from the side of the node that connects (erts, distribution protocol, "Distribution
-%% Handshake"): up to the challenge, in which a node says its name before anything is proven, and through to the proof that both
-%% have the same cookie.
+%% Handshake"). ask/3 goes up to the challenge, in which a node tells its name before any proof; prove/4 goes on to the proof
+%% that both have the same cookie.
 -module(caravan_handshake).
 
 -export([ask/3, prove/4]).
 
 -export_type([connection/0, introduction/0, refusal/0]).
 
-%% A socket that is connected to the port of a node, binary and passive: of TCP without packets, of TLS with packets of four octets
-%% of length.
+%% A passive, binary socket that is connected to the port of a node: TCP without packets, or TLS with packets of a 4-octet
+%% length.
 -type connection() :: {tcp, gen_tcp:socket()} | {tls, ssl:sslsocket()}.
 
-%% What a node says in its challenge.
+%% What a node tells in its challenge.
 -type introduction() :: #{name := binary(), flags := non_neg_integer(), challenge := 0..16#FFFFFFFF}.
 
-%% `timeout': no answer. `closed': the end of the connection. `not_allowed': net_kernel:allow/1 leaves this node out. `busy': a
-%% connection of that name is up, or being set up. `speaks_tls': the octets are those of TLS. `no_node': they are those of no node.
-%% `tls_alert': the other side has ended TLS.
+%% `timeout': no reply. `closed': the connection was closed. `not_allowed': net_kernel:allow/1 there does not include this
+%% name. `busy': a connection of this name is up or being set up. `speaks_tls': the octets are those of TLS. `no_node': they
+%% are not those of a node. `tls_alert': the other side ended TLS.
 -type refusal() :: timeout | closed | not_allowed | busy | speaks_tls | no_node | {tls_alert, {atom(), term()}}.
 
-%% The flags that a node must have from OTP 25 and 26 on, each and as a digest. Without DFLAG_PUBLISHED, a hidden node's.
+%% The flags that nodes require since OTP 25 and 26, one by one and as a digest. Without DFLAG_PUBLISHED, as a hidden node
+%% has them.
 -define(FLAGS,
     (16#4 bor 16#10 bor 16#80 bor 16#100 bor 16#200 bor 16#400 bor 16#800 bor 16#10000 bor 16#20000 bor 16#40000 bor
         16#1000000 bor 16#2000000 bor 16#400000000 bor 16#1000000000)
@@ -28,14 +29,14 @@
 -define(MAX_NAME_BYTES, 1020).
 -define(MAX_MESSAGE_BYTES, ?MAX_NAME_BYTES + 32).
 
-%% Of the time for an answer, what a server of lines has.
+%% The part of the time that is left for the reply of a line-based server.
 -define(NUDGE_MS, 400).
 
-%% The record header of an alert of TLS (RFC 8446, section 5.1).
+%% The record header of a TLS alert (RFC 8446, section 5.1).
 -define(TLS_ALERT, 21, 3).
 
-%% Asks a node for its name, under the name of the one that asks. `Deadline' is in monotonic milliseconds. A node makes an atom of the
-%% name that it is asked by; a connection that is closed after the challenge leaves nothing else there, and no line in the log.
+%% Asks a node for its name, under the name `AskedBy'. `Deadline' is in monotonic milliseconds. The node makes an atom of
+%% `AskedBy'; a connection that is closed after the challenge leaves no other trace there and no line in its log.
 -spec ask(connection(), AskedBy :: binary(), Deadline :: integer()) -> {ok, introduction()} | refusal().
 ask(Connection, AskedBy, Deadline) ->
     case send(<<$N, ?FLAGS:64, 0:32, (byte_size(AskedBy)):16, AskedBy/binary>>, Connection) of
@@ -43,7 +44,8 @@ ask(Connection, AskedBy, Deadline) ->
         {error, _} -> closed
     end.
 
-%% A server of a protocol of lines waits for the end of one. Of a node that answers only now it is too late.
+%% The server of a line-based protocol waits for the end of a line, and gets one. A node that replies only after that is too
+%% late.
 receive_status({tls, _} = Connection, Deadline) ->
     receive_message(Connection, Deadline);
 receive_status({tcp, Socket} = Connection, Deadline) ->
@@ -73,7 +75,7 @@ challenge({ok, _Other}) ->
 challenge(Refusal) ->
     Refusal.
 
-%% The name comes from the network, and is printed.
+%% The name comes from the network and is printed.
 introduced([_ | _] = Characters, Introduction) ->
     case io_lib:printable_unicode_list(Characters) andalso not lists:any(fun misleads/1, Characters) of
         true -> {ok, Introduction};
@@ -82,13 +84,13 @@ introduced([_ | _] = Characters, Introduction) ->
 introduced(_NoText, _Introduction) ->
     no_node.
 
-%% Spaces, and what turns the direction of the text around it (Unicode Standard Annex 9, section 2).
+%% Spaces, and characters that change the direction of text (Unicode Standard Annex 9, section 2).
 misleads(Character) ->
     Character =< $\s orelse Character =:= 16#61C orelse (Character >= 16#200B andalso Character =< 16#200F) orelse
         (Character >= 16#2028 andalso Character =< 16#202E) orelse (Character >= 16#2066 andalso Character =< 16#2069).
 
-%% Finishes the handshake that ask/3 has begun. The node counts the one that asks as connected then, until the connection is closed. It
-%% logs a proof that is wrong.
+%% Completes the handshake that ask/3 began. The node then counts `AskedBy' as connected until the connection is closed. It
+%% logs an error if the proof is wrong.
 -spec prove(connection(), introduction(), Cookie :: atom(), Deadline :: integer()) -> ok | refusal().
 prove(Connection, #{challenge := Theirs}, Cookie, Deadline) ->
     Ours = rand:uniform(16#100000000) - 1,

@@ -1,6 +1,6 @@
 %% @private
-%% What little of HTTP/1.1 (RFC 9112) probes speak: from the octets of a request to its method and path, and from an answer to
-%% octets. Nothing of a request becomes an atom.
+%% The part of HTTP/1.1 (RFC 9112) that probes use: parses a request and formats a response. No part of a request becomes an
+%% atom.
 -module(caravan_health_http).
 
 -export([request/1, response/2, max_size/0]).
@@ -10,22 +10,22 @@
 -type status() :: 200 | 400 | 404 | 405 | 408 | 431 | 503.
 -type answer() :: {status(), ContentType :: binary(), Body :: iodata()}.
 
-%% Octets of a request, with its headers.
+%% The maximal octets of a request with its headers.
 -define(MAX_SIZE, 8192).
-%% No method that anybody has registered is longer.
+%% No registered method is longer.
 -define(MAX_METHOD, 20).
 
 -spec max_size() -> pos_integer().
 max_size() -> ?MAX_SIZE.
 
-%% What has come of a request so far. `more' where that is no whole request yet, and may become one.
+%% Parses what has arrived of a request so far. Returns `more' if it is incomplete but valid up to here.
 -spec request(binary()) -> {ok, get | head, Path :: binary()} | more | {error, 400 | 405 | 431}.
 request(Octets) when byte_size(Octets) > ?MAX_SIZE ->
     {error, 431};
 request(Octets) ->
     begun(method_size(Octets, 0), Octets).
 
-%% What speaks another protocol does so from the first octets on, and may wait for an answer then.
+%% Other protocols are recognized by their first octets, since their clients may wait for a reply after those.
 begun(Size, Octets) when Size =:= byte_size(Octets), Size =< ?MAX_METHOD -> more;
 begun(Size, Octets) when Size > 0, Size =< ?MAX_METHOD, binary_part(Octets, Size, 1) =:= <<" ">> -> headed(head_of(Octets));
 begun(_Size, _Octets) -> {error, 400}.
@@ -33,7 +33,7 @@ begun(_Size, _Octets) -> {error, 400}.
 method_size(<<Character, Others/binary>>, Size) when Character >= $A, Character =< $Z; Character =:= $- -> method_size(Others, Size + 1);
 method_size(_Octets, Size) -> Size.
 
-%% The request line, once the headers have ended. A line may end without a carriage return (section 2.2).
+%% Returns the request line once all headers have arrived. A line may end without a carriage return (section 2.2).
 head_of(Octets) ->
     case binary:match(Octets, [<<"\r\n\r\n">>, <<"\n\n">>]) of
         nomatch ->
@@ -43,7 +43,7 @@ head_of(Octets) ->
             without_return(Line)
     end.
 
-%% The octets need not be text.
+%% Octets are compared because the line need not be text.
 without_return(Line) ->
     Size = byte_size(Line) - 1,
     case Line of
@@ -62,7 +62,7 @@ with_method(<<"GET">>, Path) -> {ok, get, Path};
 with_method(<<"HEAD">>, Path) -> {ok, head, Path};
 with_method(_Other, _Path) -> {error, 405}.
 
-%% Without a query; a proxy may ask for a whole URL (section 3.2.2).
+%% Returns the path without the query. A proxy may send an absolute URL (section 3.2.2).
 path(<<"/", _/binary>> = Target) -> hd(binary:split(Target, <<"?">>));
 path(<<"http://", Url/binary>>) -> path_of_url(binary:split(Url, <<"/">>));
 path(<<"*">>) -> <<"*">>;
@@ -71,7 +71,8 @@ path(_Other) -> invalid.
 path_of_url([_Authority, Path]) -> path(<<"/", Path/binary>>);
 path_of_url([_Authority]) -> <<"/">>.
 
-%% A head has no body, and says how long it would be. Who polls gets no old answer.
+%% Formats a response. The response to HEAD has the content length but no body. No cache may keep a response, as health
+%% changes.
 -spec response(get | head, answer()) -> iodata().
 response(Method, {Status, ContentType, Body}) ->
     [

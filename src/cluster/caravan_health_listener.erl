@@ -1,6 +1,6 @@
 %% @private
-%% Answers probes over HTTP. One process listens and accepts; each connection has a process of its own, which is bounded in time and
-%% octets. So many connections are open at once; when there are more, the oldest one makes way.
+%% Answers probes over HTTP. One process listens and accepts connections; each connection is served by a process of its own,
+%% with limits on time and octets. At most ?MAX_CONNECTIONS connections are open at once: a further one replaces the oldest.
 -module(caravan_health_listener).
 
 -export([start_link/1]).
@@ -8,20 +8,22 @@
 -type options() :: #{port := inet:port_number(), ip := inet:ip_address()}.
 
 -define(MAX_CONNECTIONS, 32).
-%% A connection that has been there for as long makes way for another one: a request that came at once has its answer by then.
+%% The age in milliseconds at which a connection may be replaced. A client that sends its request at once has its response by
+%% then.
 -define(MAKES_WAY_MS, 1500).
 -define(BACKLOG, 128).
-%% Milliseconds: for the request to come, for the answer to go, and for the other end to close: five seconds with the one for which
-%% topologies are asked.
+%% Milliseconds for reading the request, for sending the response, and for the client to close. With the time for asking the
+%% topologies these are five seconds.
 -define(READ_MS, 3000).
 -define(SEND_MS, 500).
 -define(LINGER_MS, 500).
-%% Octets that are read, and thrown away, so that the other end reads the answer before it hears of a reset.
+%% How many octets are read and discarded after the response, so that the client reads the response before it gets a reset.
 -define(LINGER_SIZE, 65536).
-%% For how long nobody is accepted where there is no descriptor for one.
+%% The pause in accepting when there is no free file descriptor.
 -define(EXHAUSTED_MS, 200).
 
-%% The caller gets `{listening, Pid, Socket}' when it listens, and otherwise its exit, `{cannot_listen, Posix}'.
+%% Starts the listener, linked to the caller. The caller gets `{listening, Pid, Socket}' once the listener listens; otherwise
+%% the listener exits with `{cannot_listen, Posix}'.
 -spec start_link(options()) -> pid().
 start_link(Options) ->
     Parent = self(),
@@ -39,7 +41,7 @@ listen(#{port := Port, ip := Ip}, Parent) ->
 family(Ip) when tuple_size(Ip) =:= 8 -> inet6;
 family(_Ip) -> inet.
 
-%% Who has closed its half, and waits for an answer, gets one.
+%% A client that has shut down its sending side still gets the response.
 options() ->
     [
         binary, {active, false}, {packet, raw}, {reuseaddr, true}, {nodelay, true}, {backlog, ?BACKLOG}, {exit_on_close, false},
@@ -70,7 +72,7 @@ give({error, _}, Connection, Pid) ->
     true = exit(Pid, kill),
     gen_tcp:close(Connection).
 
-%% Waits for one to end where there are too many, and ends the oldest one when its time is over.
+%% If there are too many connections, waits until one ends, and terminates the oldest when its time is over.
 below_limit(Connections) when map_size(Connections) >= ?MAX_CONNECTIONS ->
     {Since, Pid} = lists:min(maps:values(Connections)),
     receive
@@ -85,7 +87,7 @@ below_limit(Connections) ->
     after 0 -> Connections
     end.
 
-%% The listener may end before it has given the connection away.
+%% The listener may terminate before it hands over the connection.
 given() ->
     receive
         {serve, Socket} -> connection(Socket)
@@ -106,7 +108,7 @@ read(Octets, Socket, Deadline) ->
 
 received({ok, More}, Octets, Socket, Deadline) -> read(<<Octets/binary, More/binary>>, Socket, Deadline);
 received({error, timeout}, _Octets, _Socket, _Deadline) -> {error, 408};
-%% A probe that only connects.
+%% The probe only connects.
 received({error, _Closed}, <<>>, _Socket, _Deadline) -> nothing;
 received({error, _Closed}, _Octets, _Socket, _Deadline) -> {error, 400}.
 
@@ -114,10 +116,10 @@ answer(nothing, _Socket) -> ok;
 answer({ok, Method, Path}, Socket) -> send(Method, caravan_health_page:response(Path), Socket);
 answer({error, Status}, Socket) -> send(get, caravan_health_page:text(Status, error_text(Status)), Socket).
 
-error_text(400) -> "this is no request of HTTP/1.0 or 1.1";
-error_text(405) -> "there are GET and HEAD";
-error_text(408) -> "the request does not come";
-error_text(431) -> io_lib:format("a request has up to ~b octets", [caravan_health_http:max_size()]).
+error_text(400) -> "this is not an HTTP/1.0 or HTTP/1.1 request";
+error_text(405) -> "only GET and HEAD are allowed";
+error_text(408) -> "the request did not arrive in time";
+error_text(431) -> io_lib:format("a request may have at most ~b octets", [caravan_health_http:max_size()]).
 
 send(Method, Answer, Socket) ->
     _ = gen_tcp:send(Socket, caravan_health_http:response(Method, Answer)),

@@ -1,10 +1,10 @@
 %% @private
-%% What each path says of the health of this node: that it lives, whether it is ready, and what its topologies know.
+%% The response of each path: whether the node lives, whether it is ready, and the status of its topologies.
 -module(caravan_health_page).
 
 -export([response/1, text/2]).
 
-%% For how long the topologies of this node are waited for in all, in milliseconds.
+%% How long to wait for the topologies of this node, all together, in milliseconds.
 -define(ASK_MS, 1000).
 
 -define(TEXT, <<"text/plain; charset=utf-8">>).
@@ -14,7 +14,7 @@
 response(<<"/live">>) -> text(200, "ok");
 response(<<"/ready">>) -> ready(health_of_node());
 response(<<"/status">>) -> {200, ?JSON, [caravan_json:encode(status()), $\n]};
-response(_Other) -> text(404, "there are /live, /ready and /status").
+response(_Other) -> text(404, "not found; the paths are /live, /ready and /status").
 
 -spec text(caravan_health_http:status(), unicode:chardata()) -> caravan_health_http:answer().
 text(Status, Text) ->
@@ -29,12 +29,12 @@ code(_Ready) -> 200.
 title(not_ready) -> "not ready";
 title(Verdict) -> atom_to_list(Verdict).
 
-%% All of them have to be ready.
+%% The node is ready when all its topologies are.
 health_of_node() ->
     of_node(caravan_topologies:names(), caravan_topologies:are_ignored()).
 
 of_node([], true) ->
-    {ok, ["no topology is to be started"]};
+    {ok, ["no topology is started, since the query is ignore"]};
 of_node([], false) ->
     {not_ready, ["no topology runs"]};
 of_node(Names, _AreIgnored) ->

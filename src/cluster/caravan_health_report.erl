@@ -1,15 +1,16 @@
 %% @private
-%% What is said of the health of a topology: the verdict where the topology itself does not say it, a line, and JSON. Terms that
-%% functions of the user's gave or raised are in none of these but the verdict: they may hold secrets, and a probe prints what it
-%% gets.
+%% Formats the health of a topology as a line and as JSON, and gives the verdict on a topology that does not answer. Terms
+%% that a user's function returned or raised appear in neither the line nor the JSON: they may contain secrets, and probes
+%% print what they receive.
 -module(caravan_health_report).
 
 -export([verdict/1, format/1, health_json/1, status_json/1]).
 
-%% How many nodes a line names.
+%% The maximal number of nodes that a line names.
 -define(NAMED, 5).
 
-%% What caravan_topology:ask/3 gives for one.
+%% Returns the verdict on a topology, from its answer to caravan_topology:ask/3. A topology that does not answer is degraded
+%% if it was ready before, otherwise not ready.
 -spec verdict({atom(), {ok, caravan_cluster:health()} | not_running | unresponsive}) -> caravan_cluster:health().
 verdict({_Name, {ok, Health}}) -> Health;
 verdict({Name, Fault}) -> silent(caravan_topology_registry:was_ready(Name), Fault).
@@ -34,13 +35,13 @@ printable(Character) -> Character.
 words(not_distributed) ->
     "this node is not distributed";
 words({leaving, #{left := Left}}) ->
-    io_lib:format("this node has left its cluster, for ~b s more", [Left div 1000]);
+    io_lib:format("this node has left its cluster and connects to no node for ~b s more", [Left div 1000]);
 words({too_few_nodes, #{expected := Expected, connected := Connected}}) ->
     io_lib:format("~ts connected and ~b ~ts expected", [other_nodes(Connected), Expected, are(Expected)]);
 words(no_answer) ->
     "no lookup has brought an answer yet";
 words({unstable, #{stable_for := StableFor, left := Left}}) ->
-    io_lib:format("nothing may change for ~b ms, ~b of them are left", [StableFor, Left]);
+    io_lib:format("waiting for ~b ms without a change, of which ~b are left", [StableFor, Left]);
 words(not_running) ->
     "no such topology runs";
 words(unresponsive) ->
@@ -57,7 +58,7 @@ words(incomplete_answer) ->
     "the last answer may lack records";
 words({names_refused, Refused}) ->
     Counts = [io_lib:format("~b ~ts", [Count, kind(Reason)]) || {Reason, Count} <- lists:sort(maps:to_list(Refused))],
-    ["names of the last answer are left out: ", lists:join(", ", Counts)];
+    ["names of the last answer are refused: ", lists:join(", ", Counts)];
 words({isolated, #{wanted := Wanted}}) ->
     io_lib:format("none of ~b wanted ~ts is connected", [Wanted, node_s(Wanted)]);
 words({partly_connected, #{wanted := Wanted, connected := Connected}}) ->
@@ -65,7 +66,7 @@ words({partly_connected, #{wanted := Wanted, connected := Connected}}) ->
 words({nodes_failing, ByNode}) ->
     ["cannot connect to ", named([io_lib:format("~ts (~ts)", [Node, kind(Reason)]) || {Node, #{reason := Reason}} <- sorted(ByNode)])];
 words({flapping, ByNode}) ->
-    ["connections do not last to ", named([io_lib:format("~ts (~b)", [Node, Count]) || {Node, #{count := Count}} <- sorted(ByNode)])];
+    ["connections do not last: ", named([io_lib:format("~ts (~b)", [Node, Count]) || {Node, #{count := Count}} <- sorted(ByNode)])];
 words(Other) ->
     kind(Other).
 
@@ -83,7 +84,7 @@ are(_Count) -> "are".
 node_s(1) -> "node";
 node_s(_Count) -> "nodes".
 
-%% Of a reason what Caravan says of it.
+%% Returns only the part of a reason that Caravan itself has set.
 kind({unreachable, Posix, _Endpoint}) when is_atom(Posix) -> ["unreachable, ", atom_to_binary(Posix)];
 kind({tls, Alert, _Side}) when is_atom(Alert) -> ["tls, ", atom_to_binary(Alert)];
 kind({no_port, Module}) when is_atom(Module) -> ["no_port, ", atom_to_binary(Module)];
@@ -93,7 +94,7 @@ kind(_Foreign) -> "other".
 
 kind_text(Reason) -> iolist_to_binary(kind(Reason)).
 
-%% `health' is the verdict, and each of the `reasons' has its name, its line and its numbers.
+%% Returns the verdict as `health', and each of the `reasons' with its name, its text and its facts.
 -spec health_json(caravan_cluster:health()) -> #{atom() => caravan_json:value()}.
 health_json(ok) -> #{health => ok, reasons => []};
 health_json({Verdict, Reasons}) -> #{health => Verdict, reasons => [reason_json(Reason) || Reason <- Reasons]}.

@@ -1,27 +1,27 @@
 %% @private
-%% Takes this node out of its cluster: says to the others that it goes, and disconnects. It takes no longer than a second, whatever
-%% hangs.
+%% Takes this node out of its cluster: says farewell to the other nodes, and disconnects. Takes at most ?WITHIN_MS
+%% milliseconds, whatever hangs.
 -module(caravan_leave).
 
 -export([leave/2, again/1, at_stop/0]).
 
-%% For all of it.
+%% Milliseconds for the whole departure.
 -define(WITHIN_MS, 1000).
 
-%% For the others to hear of it. Nodes without Caravan do not answer.
+%% Milliseconds for the other nodes to reply. Nodes without Caravan do not reply.
 -define(HEARD_WITHIN_MS, 300).
 
-%% A message that somebody sends to this node connects it again, as those of `global' do where it is about to get to know a node. Who
-%% does so within this time is disconnected once more.
+%% A message that another process sends to this node connects the nodes again, as those of `global' do while it synchronizes.
+%% A node that connects within this time is disconnected once more.
 -define(SETTLED_AFTER_MS, 250).
 
-%% For topologies to say whether they have left.
+%% Milliseconds for topologies to answer whether they have left.
 -define(ANSWER_MS, 300).
 
-%% For how long the others leave a node alone that is stopped.
+%% How long the other nodes leave a node alone that is stopped.
 -define(STOPPED_MS, 60000).
 
-%% Of a shorter time the others would hear when it is over.
+%% The least time to be left alone. A shorter time could be over before the other nodes hear of it.
 -define(AT_LEAST_MS, 1000).
 
 %% Leaves the clusters of all topologies of this node, or of one of them.
@@ -29,8 +29,9 @@
 leave(Topology, Milliseconds) ->
     within_bound(fun(Deadline) -> go(Topology, max(?AT_LEAST_MS, Milliseconds), Deadline) end).
 
-%% A node has connected to this one, which has left for so many milliseconds more. It is told, and this node disconnects once more, unless
-%% a topology that has not left, or has come back, wants a node that is connected. Whoever comes later is another call's.
+%% Called when a node has connected although this one has left, and stays away for the given time. Says farewell and
+%% disconnects once more, unless a topology that stays, or has come back, wants a connected node. A node that connects later
+%% causes another call.
 -spec again(Milliseconds :: pos_integer()) -> ok.
 again(Milliseconds) ->
     within_bound(fun(Deadline) ->
@@ -41,7 +42,8 @@ again(Milliseconds) ->
 disconnect_unless(true) -> ok;
 disconnect_unless(false) -> _ = disconnect(erlang:function_exported(global, disconnect, 0)), ok.
 
-%% Whether one of these topologies stays, and wants a node that is connected. One that has crashed does not answer, and comes back.
+%% Returns whether one of these topologies stays and wants a connected node. A crashed topology does not answer, and counts
+%% as one that stays because it is restarted.
 is_kept_by(Names) ->
     Connected = nodes(connected),
     lists:any(fun({_Name, Answer}) -> keeps(Answer, Connected) end, caravan_topology:ask(Names, status, ?ANSWER_MS)).
@@ -50,7 +52,7 @@ keeps({ok, #{leaving := none, wanted := Wanted}}, Connected) -> lists:any(fun(No
 keeps({ok, #{leaving := _Milliseconds}}, _Connected) -> false;
 keeps(_NoAnswer, _Connected) -> true.
 
-%% Called when the application ends. Leaves when the node ends as well.
+%% Called when the application stops. Leaves only if the whole node stops and `leave_on_stop' is true.
 -spec at_stop() -> ok.
 at_stop() ->
     within_bound(fun(Deadline) -> leave_if_stopping(init:get_status(), caravan_config:value(leave_on_stop), Deadline) end).
@@ -61,7 +63,8 @@ leave_if_stopping({stopping, _}, {ok, true}, Deadline) ->
 leave_if_stopping(_Status, _NotWanted, _Deadline) ->
     ok.
 
-%% Topologies that run say so to who is connected meanwhile. Those of this node may have ended, and it has not.
+%% Says farewell to nodes that connect while the node stops. Running topologies do that themselves, but those of this node
+%% may have ended already.
 say_until_the_end() ->
     _ = net_kernel:monitor_nodes(true),
     say_to_newcomers().
@@ -78,7 +81,7 @@ within_bound(Fun) ->
     _ = caravan_task:call(fun() -> Fun(Deadline) end, Deadline),
     ok.
 
-%% The topologies of this node first, so that none of them connects again.
+%% The topologies of this node are told first, so that none of them connects again.
 go(all, Milliseconds, Deadline) ->
     ok = caravan_topology:tell(all, {leave, Milliseconds, all}),
     say_and_disconnect(Milliseconds, Deadline);
@@ -100,8 +103,8 @@ say_and_disconnect(Milliseconds, Deadline) ->
         [_ | _] -> await_newcomers(Milliseconds, Deadline)
     end.
 
-%% The nodes that it has disconnected from. With one disconnect_node/1 after the other, `global' would tell each of them of the others that
-%% are lost, and they would disconnect from one another (prevent_overlapping_partitions).
+%% Returns the nodes that were disconnected. disconnect_node/1 for one node after another would make `global' report each
+%% lost node to the remaining ones, which would then disconnect from one another (prevent_overlapping_partitions).
 disconnect(true) -> apply(global, disconnect, []);
 disconnect(false) -> [].
 

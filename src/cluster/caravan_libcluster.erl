@@ -1,19 +1,20 @@
 %% @private
-%% The telemetry events of libcluster, for topologies that it has started: dashboards of its users read them. Names, measurements
-%% and metadata are those of its `Cluster.Strategy', and the topology is what it calls it.
+%% Emits the telemetry events of libcluster for topologies that libcluster has started, so that existing dashboards keep
+%% working. Names, measurements and metadata are those of `Cluster.Strategy', and `topology' is the name that libcluster has
+%% for it.
 -module(caravan_libcluster).
 
 -export([connected/3, failed/3, disconnected/3, not_disconnected/3]).
 
 -type options() :: #{started_by := caller | {libcluster, term()}, atom() => term()}.
 
-%% The duration is native time.
+%% The duration is in native time units.
 -spec connected(node(), Duration :: integer(), options()) -> ok.
 connected(Node, Duration, Options) ->
     event([connect_node, ok], #{duration => Duration}, #{node => Node}, Options).
 
 -spec failed(node(), Reason :: term(), options()) -> ok.
-%% The attempt was an event already.
+%% The end of the attempt has been an event already.
 failed(_Node, not_listed, _Options) ->
     ok;
 failed(Node, not_distributed, Options) ->
@@ -34,7 +35,7 @@ reason({result, ignored}) -> not_part_of_network;
 reason({result, Result}) -> inspected(Result);
 reason(Failure) -> inspected(Failure).
 
-%% A text, as Elixir writes the term where it is there.
+%% Formats the term as text: as Elixir inspects it if Elixir is loaded.
 inspected(Term) ->
     inspected('Elixir.Kernel', erlang:function_exported('Elixir.Kernel', inspect, 1), Term).
 

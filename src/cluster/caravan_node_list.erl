@@ -1,6 +1,7 @@
 %% @private
-%% A list_nodes function of the user's. It is called by a process of its own, since it may take its time, and one call at a
-%% time: whoever asks meanwhile gets the answer of another one, after it. A functional state, owned by a topology.
+%% Calls the function `list_nodes' of a topology, which may be the user's. Each call runs in a process of its own, because it
+%% may take long, and one call runs at a time: requests during a call are answered by one more call after it. Functional
+%% state, owned by the process of the topology.
 -module(caravan_node_list).
 
 -export([new/1, change/2, is_of_otp/1, ask/1, handle_info/3, lost/2]).
@@ -10,10 +11,10 @@
 -record(state, {
     function :: mfargs(),
     timeout :: pos_integer(),
-    %% As it was given last; while the function fails, that stands.
+    %% The result of the last call that succeeded.
     nodes = [] :: [node()],
     call :: {caravan_task:task([node()]), IsAskedAgain :: boolean()} | undefined,
-    %% Whether the log has told that it fails.
+    %% Whether the failure has been logged.
     fails = false :: boolean()
 }).
 -type mfargs() :: {module(), atom(), [term()]}.
@@ -24,7 +25,7 @@
 new(#{list_nodes := Function, connect_timeout := Timeout}) ->
     #state{function = Function, timeout = Timeout}.
 
-%% Another function may give other nodes.
+%% Takes new options. With another function, the nodes of the old one are forgotten.
 -spec change(map(), state()) -> state().
 change(#{list_nodes := Function, connect_timeout := Timeout}, #state{function = Function} = State) ->
     State#state{timeout = Timeout};
@@ -32,7 +33,7 @@ change(Options, #state{call = Call}) ->
     _ = [ok = caravan_task:cancel(Task) || {Task, _} <- [Call]],
     new(Options).
 
-%% Whether the options leave it to OTP to say who is connected, which it does at once.
+%% Returns whether the function is the default, erlang:nodes(connected), which answers at once.
 -spec is_of_otp(map()) -> boolean().
 is_of_otp(#{list_nodes := {erlang, nodes, [connected]}}) -> true;
 is_of_otp(_Options) -> false.
@@ -47,7 +48,7 @@ ask(#state{function = {Module, Function, Arguments}, timeout = Timeout, call = u
 ask(#state{call = {Task, _}} = State) ->
     State#state{call = {Task, true}}.
 
-%% The nodes that are connected, if the message is the end of a call.
+%% If the message ends a call, returns the connected nodes.
 -spec handle_info(term(), map(), state()) -> {listed, [node()], state()} | ignore.
 handle_info(Info, Options, #state{call = {Task, IsAskedAgain}} = State) ->
     case caravan_task:reference_of(Info) =:= caravan_task:reference(Task) of
@@ -80,7 +81,7 @@ failed(Failure, Options, #state{fails = Told} = State) ->
 tell(true, _Failure, _Options) -> ok;
 tell(false, Failure, Options) -> caravan_report:function_failed(list_nodes, Failure, Options).
 
-%% A node has gone down, as OTP says.
+%% Removes a node that has gone down according to OTP.
 -spec lost(node(), state()) -> state().
 lost(Node, #state{nodes = Nodes} = State) ->
     State#state{nodes = lists:delete(Node, Nodes)}.

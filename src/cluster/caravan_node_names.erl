@@ -1,13 +1,13 @@
 %% @private
-%% From what DNS says to node names. Records come from the network: names are checked in C++, and stay binaries until the
-%% core's budget of atoms has let them pass.
+%% Makes node names from the records of an answer. Records come from the network, so names are checked in C++ and stay
+%% binaries until the budget of atoms admits them.
 -module(caravan_node_names).
 
 -export([placeholders/0, of_outcome/3, refused/3, name/3, have_port/1, listener_of/1, listener/1]).
 
 -export_type([endpoint/0, options/0, refusal/0]).
 
-%% What an answer says of one node: some of port, target and address.
+%% What an answer says of one node: its port, target and address, as far as the record has them.
 -type endpoint() :: #{port => inet:port_number(), target => binary(), ip => inet:ip_address()}.
 
 -type options() :: #{
@@ -17,10 +17,10 @@
     atom() => term()
 }.
 
-%% Why there is no name: the record has nothing for some placeholders, or the text is unfit for a node.
+%% Why a record gives no name: it has no value for these placeholders, or the resulting text is not valid as a node name.
 -type refusal() :: {unbound, [caravan_template:placeholder(), ...]} | {badname, binary()}.
 
-%% What the deciding core makes of it. A record may give a name for each basename.
+%% Returns the outcome of a poll as the deciding core takes it. A record gives one name for each basename.
 -spec of_outcome(caravan_poll:outcome(), caravan_topology_options:query(), options()) -> caravan_discovery:outcome().
 of_outcome({ok, #{endpoints := Endpoints} = Finding}, {_Query, Basenames}, #{node_name := Template} = Options) ->
     #{ttl := Ttl, complete := Complete} = Finding,
@@ -38,7 +38,7 @@ of_outcome({ok, #{endpoints := Endpoints} = Finding}, {_Query, Basenames}, #{nod
 of_outcome({error, _} = Error, _Query, _Options) ->
     Error.
 
-%% The records of an answer that give no name, one by one.
+%% Returns the records of an answer that give no name, each with the reason.
 -spec refused(caravan_poll:outcome(), caravan_topology_options:query(), options()) -> [{endpoint(), refusal()}].
 refused({ok, #{endpoints := Endpoints}}, {_Query, Basenames}, #{node_name := Template} = Options) ->
     Own = basenames(Basenames, maps:get(own, Options, node())),
@@ -52,7 +52,7 @@ refused({error, _}, _Query, _Options) ->
 refusal({ok, Text}) -> {badname, Text};
 refusal({unbound, _} = Unbound) -> Unbound.
 
-%% Called without a deep stack, which makes an exception cost a thousand times as much.
+%% Called with a shallow stack: with a deep one, each exception would cost a thousand times as much.
 add_unknown(Name, Unknown) ->
     try binary_to_existing_atom(Name) of
         _ -> Unknown
@@ -60,7 +60,7 @@ add_unknown(Name, Unknown) ->
         error:badarg -> [Name | Unknown]
     end.
 
-%% Nodes of one service are mostly called alike: what stands before the `@' of this one's name, without the port.
+%% Nodes of one service mostly share a basename, so the default is that of this node.
 basenames(own, Own) -> own_basename(Own);
 basenames(Basenames, _Own) -> Basenames.
 
@@ -71,14 +71,14 @@ own_basename(Node) ->
 without_port({_Port, name}, Name) -> string:trim(string:trim(Name, trailing, "0123456789"), trailing, "-_");
 without_port(_NoPort, Name) -> Name.
 
-%% What a template may have: the basename; of an SRV record its port, its target, and the first label of the target and what
-%% follows it; an address.
+%% The placeholders of a template: the basename; of an SRV record its port, its target, the first label of the target, and
+%% the domain after that; an address.
 -spec placeholders() -> [caravan_template:placeholder(), ...].
 placeholders() ->
     [basename, port, target, label, domain, ip].
 
-%% The name of one node. RFC 2782: port and target are those of a service; the root as a target says that there is none. A
-%% port of 0 is no port, which matters where the names have it.
+%% Returns the name of one node. A record gives no name if the template uses a value that it lacks; port 0 counts as no port.
+%% The root as a target of an SRV record says that the service does not exist (RFC 2782).
 -spec name(endpoint(), Basename :: binary(), caravan_template:template()) -> {ok, binary()} | {error, badname}.
 name(Endpoint, Basename, Template) ->
     case rendered(Endpoint, Basename, Template) of
@@ -98,15 +98,15 @@ bindings({port, Port}) -> [{port, integer_to_binary(Port)}];
 bindings({ip, Ip}) -> [{ip, list_to_binary(inet:ntoa(Ip))}];
 bindings({target, Target}) -> [{target, Target} | labels(binary:split(Target, <<".">>))].
 
-%% The part behind the `@' loses its upper case with the check of the whole name.
+%% caravan_nif:node_name/1 converts the whole host to lower case; a label may also stand before the `@'.
 labels([Label, Domain]) -> [{label, << <<(lowercase(Octet))>> || <<Octet>> <= Label >>}, {domain, Domain}];
 labels([_NoDomain]) -> [].
 
-%% As DNS has it (RFC 4343); a client of the user's may give octets that are no text.
+%% ASCII only, as DNS compares names (RFC 4343). A client of the user's may return octets that are not text.
 lowercase(Octet) when Octet >= $A, Octet =< $Z -> Octet + 32;
 lowercase(Octet) -> Octet.
 
-%% Whether the names say where their nodes listen.
+%% Returns whether the node names contain the ports of their nodes.
 -spec have_port(options()) -> boolean().
 have_port(#{node_name := Template, nodes := Fixed}) ->
     caravan_template:uses(port, Template) orelse lists:any(fun has_port/1, Fixed).
@@ -117,18 +117,19 @@ has_port(Node) ->
         _ -> false
     end.
 
-%% Names of one host and port are names for the same listener, of which one at most is right: with several basenames, each
-%% record gives as many names.
+%% Returns a function from a name to its listener, or `none' if names need not be compared by listener. Names with the same
+%% host and port belong to one listener, so at most one of them is right; with several basenames each record gives several
+%% such names.
 -spec listener_of(options()) -> caravan_listeners:listener_of().
 listener_of(#{queries := Queries, node_name := Template}) ->
     HasSeveral = lists:any(fun({_Query, Basenames}) -> is_list(Basenames) andalso length(Basenames) > 1 end, Queries),
     case HasSeveral andalso caravan_template:uses(port, Template) of
-        %% Not a local one, which a new version of this module would take away.
+        %% An external fun survives when this module is loaded again and the old code is purged.
         true -> fun ?MODULE:listener/1;
         false -> none
     end.
 
-%% The host and the port of a name.
+%% Returns the host and the port of a name.
 -spec listener(binary()) -> {binary(), inet:port_number()}.
 listener(Name) ->
     {lists:last(binary:split(Name, <<"@">>)), caravan_nif:dist_port(Name)}.

@@ -1,5 +1,5 @@
 %% @private
-%% One look at DNS, from its first question to its outcome. A functional state: its owner passes messages on.
+%% One poll of DNS, from its first lookup to its outcome. Functional state; its owner passes messages on.
 -module(caravan_poll).
 
 -export([start/1, handle_info/2, cancel/1, nameservers/1, transports/1]).
@@ -8,10 +8,10 @@
 
 -type finding() :: #{
     endpoints := [caravan_node_names:endpoint()],
-    %% Seconds; of names made of addresses, the least one of the records and of their addresses.
+    %% In seconds. For names made of addresses, the least TTL of the records and of their addresses.
     ttl := non_neg_integer(),
-    %% Records whose target has no address, where the names need one. An answer with such a record is not complete: whoever
-    %% it stands for may be well and connected.
+    %% The number of records whose target has no address although the names need one. An answer with such a record is
+    %% incomplete, since the node of the record may be well and connected.
     unresolved := non_neg_integer(),
     complete := boolean()
 }.
@@ -33,8 +33,8 @@
 -spec start(map()) -> poll().
 start(#{dns_client := default, record := srv, transport := Transport} = Options) ->
     look_up(Transport, #poll{options = Options});
-%% Addresses are asked for over UDP by default, and over that nobody knows whether they are all there: Consul leaves
-%% out what does not fit.
+%% Addresses are asked for over TCP first. The default is UDP, over which an answer is not known to be complete: Consul
+%% leaves out what does not fit.
 start(#{dns_client := default, transport := Transport} = Options) when Transport =:= default; Transport =:= auto ->
     look_up(tcp, #poll{options = Options});
 start(#{dns_client := default, transport := Transport} = Options) ->
@@ -57,7 +57,7 @@ ask_client(Client, Query, Timeout) ->
     Task = caravan_task:start(Ask, Timeout),
     {client, caravan_task:reference(Task), Task}.
 
-%% inet_res takes 9.4 s until it gives up on one nameserver, asked for a name with a search list.
+%% inet_res needs 9.4 s to give up on one nameserver for a name with a search list.
 client_timeout(default) -> 15000;
 client_timeout(Timeout) -> Timeout.
 
@@ -75,7 +75,7 @@ handle_info(Message, #poll{waits_for = {client, Reference, Task}}) ->
 handle_info(_Message, _Poll) ->
     ignore.
 
-%% Ends it without an outcome; no message of it comes after this.
+%% Ends the poll without an outcome. No message of the poll arrives after this function has returned.
 -spec cancel(poll()) -> ok.
 cancel(#poll{waits_for = {lookup, Ref}}) ->
     caravan_dns:cancel(Ref);
@@ -119,22 +119,22 @@ with_literal([Ip], Endpoint) -> [Endpoint#{ip => Ip}].
 with_glue([], _Ttl, Endpoint) -> [{without_ip, Endpoint}];
 with_glue(Ips, Ttl, Endpoint) -> [{ttl, Ttl} | [Endpoint#{ip => Ip} || Ip <- Ips]].
 
-%% RFC 2782 wants the name of a host for a target, and some put its address there. Nobody need be asked for that.
+%% Some records have an IP address as their target, although RFC 2782 requires a host name. No lookup is needed for it.
 addresses(Target, #{addresses := Addresses, address_ttls := Ttls}) ->
     case inet:parse_strict_address(binary_to_list(Target)) of
         {ok, Ip} -> {literal, Ip};
         {error, einval} -> {glue, maps:get(Target, Addresses, []), maps:get(Target, Ttls, none)}
     end.
 
-%% Of both families, nodes are reached at those that the distribution speaks.
+%% Of an answer with both families, only addresses of the families of the distribution are used.
 of_record(addresses, Ips) -> lists:append([of_family(Family, Ips) || Family <- lists:usort(caravan_listen:families())]);
 of_record(_OneFamily, Ips) -> Ips.
 
-%% The host of a node name that is an address is of the family that the distribution speaks.
+%% An IP address in a node name must be of the family of the distribution.
 of_family(inet, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 4];
 of_family(inet6, Ips) -> [Ip || Ip <- Ips, tuple_size(Ip) =:= 8].
 
-%% Most nameservers send the addresses of the targets along; those of the others are asked for.
+%% Most nameservers send the addresses of the targets along. Targets without glue are looked up.
 found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
     Without = [Endpoint || {without_ip, Endpoint} <- Endpoints],
     Ready = [Endpoint || #{} = Endpoint <- Endpoints],
@@ -153,8 +153,8 @@ found(Endpoints, Finding, #poll{options = #{max_nodes := MaxNodes}} = Poll) ->
 ask_for_targets(Endpoints, #poll{options = #{family := Family}} = Poll) ->
     maps:from_list([ask_for_target(record_type(Family), Endpoint, Poll) || Endpoint <- Endpoints]).
 
-%% A name in a record is absolute (RFC 1035, section 3.1): with a search list it would be looked for below its domains first, and
-%% there might be another machine.
+%% A name in a record is absolute (RFC 1035, section 3.1): with the search list, another machine could be found below one of
+%% its domains.
 ask_for_target(Type, #{target := Target} = Endpoint, #poll{options = Options}) ->
     {caravan_dns:lookup_async(<<Target/binary, $.>>, Type, lookup_options(Options)), {Type, Endpoint}}.
 
@@ -168,7 +168,7 @@ target_looked_up({ok, #{records := Records, ttl := Ttl}}, Type, Endpoint, Left, 
     #poll{options = #{family := Family}, finding = #{ttl := Before} = Finding} = Poll,
     Ips = of_family(Family, [Ip || #{address := Ip} <- Records]),
     with_target(Left, resolved(Ips, Endpoint, Poll#poll{finding = Finding#{ttl := min(Before, lifetime(Type, Ttl))}}));
-%% The nameservers have said their word: what is left is the hosts file.
+%% The nameservers say that there is no address. A lookup of `addresses' also reads the hosts file.
 target_looked_up({error, Reason}, Type, Endpoint, Left, Poll)
   when Type =/= addresses, (Reason =:= nxdomain orelse Reason =:= nodata orelse Reason =:= badname) ->
     {Ref, Asked} = ask_for_target(addresses, Endpoint, Poll),
@@ -185,7 +185,8 @@ resolved([], _Endpoint, #poll{finding = #{unresolved := Count} = Finding} = Poll
 resolved(Ips, Endpoint, #poll{finding = #{endpoints := Endpoints} = Finding} = Poll) ->
     Poll#poll{finding = Finding#{endpoints := [Endpoint#{ip => Ip} || Ip <- Ips] ++ Endpoints}}.
 
-%% A client gives no difference between "none" and "could not ask", so an empty list is taken as what does no harm.
+%% A client cannot distinguish "there are none" from "could not ask". An empty list counts as an empty answer, which
+%% disconnects no node.
 client_outcome({ok, []}) ->
     {error, nodata};
 client_outcome({ok, Answer}) ->
@@ -204,7 +205,7 @@ client_outcome(timeout) ->
 client_endpoint({Port, Host}) when is_integer(Port), Port >= 0, Port =< 65535 ->
     #{port => Port, target => iolist_to_binary(Host)}.
 
-%% Which nameservers are asked with these options, and where they come from.
+%% Returns the nameservers that are asked with these options, and where they are configured.
 -spec nameservers(map()) -> {system | [binary(), ...] | none, no_query | topology | resolver | dns_client | caravan_config:source()}.
 nameservers(#{queries := []}) -> {none, no_query};
 nameservers(#{dns_client := Client}) when Client =/= default -> {none, dns_client};
@@ -215,7 +216,7 @@ nameservers(#{nameservers := Nameservers}) -> {Nameservers, topology}.
 of_application({ok, Nameservers}) -> {Nameservers, caravan_config:source(nameservers)};
 of_application({error, _}) -> {none, caravan_config:source(nameservers)}.
 
-%% Over what they are asked, in this order; of a resolver of the user's nobody knows.
+%% Returns the transports in the order of their use, or `unknown' for a user's resolver.
 -spec transports(map()) -> [udp | tcp, ...] | unknown.
 transports(#{transport := Transport}) when Transport =:= udp; Transport =:= tcp -> [Transport];
 transports(#{record := Record}) when Record =/= srv -> [tcp, udp];

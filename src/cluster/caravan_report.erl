@@ -1,6 +1,6 @@
 %% @private
-%% What a topology says of itself, in the log and to telemetry. A change is logged once, and a fault that goes on is said again at a
-%% growing interval; a steady good state is silent.
+%% What a topology logs, and the events that it emits for telemetry. A change is logged once, a fault that persists is logged
+%% again at growing intervals, and a steady good state is not logged.
 -module(caravan_report).
 
 -export([ignored/1, emit/2, log/2, found_once/2, disconnect/5, disconnect_failed/3, function_failed/3]).
@@ -10,16 +10,16 @@
 
 -type failure() :: {raised, term()} | {exit, term()} | {result, term()} | timeout.
 
-%% So many names of nodes are in a line; the report has all of them. Of those that have a reason each, there are fewer.
+%% The maximal number of node names in a line, and of names with a reason each. The report has all of them.
 -define(MAX_NAMES, 10).
 -define(MAX_REASONS, 3).
 
-%% Its query says that nothing is to be started.
+%% Logs that the topology is not started because its query is `ignore'.
 -spec ignored(atom()) -> ok.
 ignored(Name) ->
     log(debug, ignored, #{name => Name, log => all}, #{}).
 
-%% What the deciding core has to say to telemetry. Its names of nodes have passed the budget of atoms.
+%% Emits a report of the deciding core as an event. Its node names have passed the budget of atoms.
 -spec emit(caravan_topology_core:report(), options()) -> ok.
 emit({looked_up, {Query, _Basenames}, Outcome, _Before, _WasAnswered, Measurements}, #{record := Record} = Options) ->
     event([caravan, lookup, stop], Measurements, (outcome(Outcome))#{query => Query, record => Record}, Options);
@@ -49,7 +49,7 @@ emit(_OfTheLog, _Options) ->
 event(Name, Measurements, Metadata, #{name := Topology}) ->
     caravan_event:execute(Name, Measurements, Metadata#{topology => Topology}).
 
-%% What the deciding core has to say in the log. A change is a notice; what an operator should look at is a warning.
+%% Logs a report of the deciding core. A change is a notice; a fault that an operator should look into is a warning.
 -spec log(caravan_topology_core:report(), options()) -> ok.
 log(not_distributed, Options) ->
     log(warning, not_distributed, Options, #{});
@@ -111,14 +111,15 @@ log({not_self_listed, Own, OfSameHost}, Options) ->
 log(_OfTelemetry, _Options) ->
     ok.
 
-%% One that is not up yet, or is being stopped, gives these for a moment. That it goes on is a line of its own.
+%% A node that starts or stops causes these failures for a moment. If they persist, that is logged by `failing'.
 failure_level({unreachable, _Posix, _Endpoint}) -> notice;
 failure_level(timeout) -> notice;
 failure_level(no_address) -> notice;
 failure_level({result, false}) -> notice;
 failure_level(_OfConfiguration) -> warning.
 
-%% A node that ends closes its connections, however it ends. Whether it is missed shows in a minute.
+%% Every node that stops closes its connections, so a loss is a notice. If the node stays away, that is logged by `failing'
+%% later.
 lost_level(Losses, Failures) ->
     case lists:any(fun is_trouble/1, Losses) orelse lists:any(fun({_, Reason}) -> failure_level(Reason) =:= warning end, Failures) of
         true -> warning;
@@ -137,7 +138,7 @@ by_node(Failures) ->
 without_outcome({_Outcome, Reason}) -> Reason;
 without_outcome(Other) -> Other.
 
-%% Where the port is in the names of nodes, nobody has to ask epmd for it; a node without `-epmd_module' does.
+%% Warns if node names contain ports but this node asks epmd for them, because it runs without `-epmd_module'.
 asks_epmd(#{connect := {net_kernel, connect_node, []}} = Options) ->
     case net_kernel:epmd_module() =:= erl_epmd andalso caravan_node_names:have_port(Options) of
         true -> log(warning, asks_epmd, Options, #{tool => caravan_tool:tool()});
@@ -165,12 +166,12 @@ looked_up({failed, Reason}, _Before, Facts, Options) ->
 records_event(true) -> records_again;
 records_event(false) -> records.
 
-%% Who was asked for what, and over what, as far as that is known here.
+%% Adds which records were asked for, of which nameservers and over which transports, as far as that is known.
 with_nameservers(#{record := Record} = Options, Facts) ->
     {Nameservers, _Source} = caravan_poll:nameservers(Options),
     Facts#{record => Record, nameservers => Nameservers, transports => caravan_poll:transports(Options)}.
 
-%% For `config :caravan, debug: true', with every poll.
+%% Logs the outcome of each poll if the application's key `debug' is true.
 found({ok, true}, Names, Options) -> log(debug, found, Options, #{nodes => nodes_of(Names)});
 found(_NoDebug, _Names, _Options) -> ok.
 
@@ -178,7 +179,7 @@ refusal(max_nodes, #{max_nodes := MaxNodes}, Facts) -> Facts#{limit => MaxNodes}
 refusal(atom_budget, #{atom_budget := Budget}, Facts) -> Facts#{limit => Budget};
 refusal(_NoLimit, _Options, Facts) -> Facts.
 
-%% In a deploy there may be many that leave and come back.
+%% A deployment may restart many nodes, which leave and come back.
 left_out_level(Faults) when map_size(Faults) =:= 0 -> notice;
 left_out_level(_Faults) -> warning.
 
@@ -186,24 +187,25 @@ node_of(Name) -> binary_to_atom(Name).
 
 nodes_of(Names) -> lists:map(fun node_of/1, Names).
 
-%% By the strategy's find_nodes, without a topology's process.
+%% Logs what find_nodes/1 of the strategy for libcluster has found, without the process of a topology.
 -spec found_once([node()], Topology :: atom()) -> ok.
 found_once(Nodes, Name) ->
     log(debug, found_once, #{name => Name, log => all}, #{nodes => Nodes}).
 
-%% The milliseconds are those for which DNS has not listed the node; the function took so much native time.
+%% Reports a node that was disconnected. `AbsentMs' is for how long DNS has not listed it; the duration is in native time
+%% units.
 -spec disconnect(node(), term(), non_neg_integer(), Duration :: integer(), options()) -> ok.
 disconnect(Node, Result, AbsentMs, Duration, Options) ->
     ok = caravan_libcluster:disconnected(Node, Duration, Options),
     event([caravan, cluster, disconnect], #{absent_ms => AbsentMs}, #{node => Node, result => Result}, Options),
     log(notice, disconnect, Options, #{node => Node, result => Result, absent_ms => AbsentMs}).
 
-%% The log has that the function fails once, function_failed/3.
+%% Emits only events of libcluster: function_failed/3 logs once that the function fails.
 -spec disconnect_failed(node(), failure(), options()) -> ok.
 disconnect_failed(Node, Failure, Options) ->
     caravan_libcluster:not_disconnected(Node, Failure, Options).
 
-%% A function that the options name, and how it failed.
+%% Logs how a function that the options name has failed.
 -spec function_failed(list_nodes | disconnect, failure(), options()) -> ok.
 function_failed(Option, Failure, Options) ->
     {Module, Function, Arguments} = maps:get(Option, Options),
@@ -220,7 +222,7 @@ log(Level, Event, #{name := Name, log := Least}, Facts) ->
         _ -> caravan_log:report(Level, Facts#{event => Event, topology => Name}, fun ?MODULE:format/1)
     end.
 
-%% The line for an event in the log; called by logger.
+%% Formats an event for the log. Called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
 format(#{topology := Name} = Report) ->
     {Format, Arguments} = words(Report),
@@ -229,26 +231,26 @@ format(Report) ->
     {"caravan: ~0tp", [Report]}.
 
 words(#{event := ignored}) ->
-    {"is not started: its query says ignore", []};
+    {"not started, since its query is ignore", []};
 words(#{event := not_distributed}) ->
-    {"this node is not distributed: it connects to nobody until it is (-name, net_kernel:start/2)", []};
+    {"this node is not distributed, and connects to no node until it is (-name, net_kernel:start/2)", []};
 words(#{event := asks_epmd, tool := Tool}) ->
-    {"the names of its nodes have their ports, and this node asks epmd for them; add ~ts", [caravan_tool:flags(Tool)]};
+    {"the node names contain ports, but this node asks epmd for them; add ~ts", [caravan_tool:flags(Tool)]};
 words(#{event := records_again, query := Query}) ->
     {"~ts has records again", [Query]};
 words(#{event := records, query := Query}) ->
     {"~ts has records", [Query]};
 words(#{event := no_records, query := Query, reason := Reason, answered := WasAnswered}) ->
-    {"~ts has no records (~ts); ~ts", [Query, Reason, without_answer(WasAnswered, "nobody is disconnected")]};
+    {"~ts has no records (~ts); ~ts", [Query, Reason, without_answer(WasAnswered, "no node is disconnected")]};
 words(#{event := lookup_failed, query := Query, reason := Reason, answered := WasAnswered} = Report) ->
-    {"cannot look up ~ts of ~ts~ts: ~0tp; ~ts", [records(Report), Query, asked(Report), Reason, without_answer(WasAnswered, "what is known stands")]};
+    {"cannot look up ~ts of ~ts~ts: ~0tp; ~ts", [records(Report), Query, asked(Report), Reason, without_answer(WasAnswered, "keeping the last answer")]};
 words(#{event := never_answered, queries := Queries, held_ms := HeldMs} = Report) ->
-    {"there has been no answer with records so far, for ~ts: ~ts~ts", [time(HeldMs), unanswered(Queries), asked(Report)]};
+    {"no answer with records so far, for ~ts: ~ts~ts", [time(HeldMs), unanswered(Queries), asked(Report)]};
 words(#{event := unanswered, queries := Queries, held_ms := HeldMs} = Report) ->
-    {"there has been no answer with records for ~ts: ~ts~ts; what is known stands", [time(HeldMs), unanswered(Queries), asked(Report)]};
+    {"no answer with records for ~ts: ~ts~ts; keeping the last answer", [time(HeldMs), unanswered(Queries), asked(Report)]};
 words(#{event := client_failed, query := Query, dns_client := Client, reason := Reason, answered := WasAnswered}) ->
     {"cannot ask the dns_client ~ts for ~ts: ~ts; ~ts", [
-        Client, Query, failure(Reason), without_answer(WasAnswered, "what is known stands")
+        Client, Query, failure(Reason), without_answer(WasAnswered, "keeping the last answer")
     ]};
 words(#{event := function_failed, option := Option, function := {Module, Function, Arity}, failure := Failure}) ->
     {"the configured ~ts, ~tp:~tp/~b, ~ts", [Option, Module, Function, Arity, failure(Failure)]};
@@ -257,23 +259,23 @@ words(#{event := found, nodes := Nodes}) ->
 words(#{event := found_once, nodes := Nodes}) ->
     {"found nodes ~ts", [names(Nodes)]};
 words(#{event := change, wanted := Count, added := Added, removed := Removed}) ->
-    {"other nodes that are wanted: ~b; new: ~ts; no more: ~ts", [Count, names(Added), names(Removed)]};
+    {"wanted nodes: ~b; added: ~ts; removed: ~ts", [Count, names(Added), names(Removed)]};
 words(#{event := names_refused, reason := invalid, count := Count}) ->
-    {"~b names of the answer are left out: they are no names of nodes", [Count]};
+    {"refused ~b names of the answer, which are not valid node names", [Count]};
 words(#{event := names_refused, reason := max_nodes, count := Count, limit := MaxNodes}) ->
-    {"~b names of the answer are left out: they are more than max_nodes, ~b", [Count, MaxNodes]};
+    {"refused ~b names of the answer, which exceed max_nodes, ~b", [Count, MaxNodes]};
 words(#{event := names_refused, reason := atom_budget, count := Count, limit := Budget}) ->
-    {"~b names of the answer are left out: atom_budget, ~b, is used up by names that were no nodes' so far",
+    {"refused ~b names of the answer: atom_budget, ~b, is used up by names that have belonged to no node so far",
         [Count, Budget]};
 words(#{event := names_refused, reason := unresolved, count := Count}) ->
-    {"~b targets of the answer have no address: their nodes are left out", [Count]};
+    {"~b targets of the answer have no address, so their nodes are left out", [Count]};
 words(#{event := samples, records := Count}) ->
-    {"each answer lists ~b nodes, and nodes that were gone come back: this nameserver shows a part of them at a time; set "
+    {"each answer lists ~b nodes, and nodes that were removed come back: the nameserver returns samples of the nodes; set "
      "{answers, sampled}", [Count]};
 words(#{event := left_out, counts := Counts}) ->
-    {"more has happened than has a line of its own: ~ts; status/1 says what is so now", [counted(Counts)]};
+    {"events that were not logged: ~ts; status/1 shows the current state", [counted(Counts)]};
 words(#{event := own_alias, aliases := Aliases, node := Node}) ->
-    {"DNS lists this node as ~ts; its name is spelled ~ts, and nobody can connect to it under the other spelling",
+    {"DNS lists this node as ~ts, but its name is ~ts; other nodes cannot connect to it under the spelling of DNS",
         [names(Aliases), Node]};
 words(#{event := connect_failed, node := Node, reason := Reason}) ->
     {"cannot connect to ~ts: ~ts", [Node, caravan_diagnosis:format(Reason)]};
@@ -282,14 +284,14 @@ words(#{event := connects_failed, nodes := Nodes, reason := Reason}) ->
 words(#{event := failing, nodes := Nodes}) ->
     {"cannot connect to ~ts", [with_reasons(latest_first(Nodes), fun failing/1)]};
 words(#{event := alone, wanted := Wanted, held_ms := HeldMs, failing := Failing}) ->
-    {"is connected to none of the ~b nodes that are wanted, for ~ts~ts", [Wanted, time(HeldMs), and_reasons(Failing)]};
+    {"connected to none of the ~b wanted nodes for ~ts~ts", [Wanted, time(HeldMs), and_reasons(Failing)]};
 words(#{event := not_self_listed, node := Node, same_host := []}) ->
-    {"DNS does not list this node, ~ts: others do not find it", [Node]};
+    {"DNS does not list this node, ~ts, so other nodes do not find it", [Node]};
 words(#{event := not_self_listed, node := Node, same_host := Others}) ->
-    {"DNS does not list this node, ~ts: others do not find it; at its host it lists ~ts", [Node, names(Others)]};
+    {"DNS does not list this node, ~ts, so other nodes do not find it; at its host it lists ~ts", [Node, names(Others)]};
 words(#{event := flapping, node := Node, reason := Reason, count := Count, left_alone := LeftAlone, connected := Connected}) ->
-    {"lost ~ts: ~0tp; ~b connected; connections to it do not last (~b in a row): it and another node that this one is connected to "
-     "may not reach each other; it is left alone for ~b s", [Node, Reason, Connected, Count, LeftAlone div 1000]};
+    {"lost ~ts: ~0tp; ~b connected; connections to it do not last (~b in a row), perhaps because it cannot reach another node that "
+     "this one is connected to; it is left alone for ~b s", [Node, Reason, Connected, Count, LeftAlone div 1000]};
 words(#{event := nodes_down, nodes := Nodes, connected := Connected} = Report) ->
     {"lost ~b nodes: ~ts; ~b connected~ts~ts", [
         map_size(Nodes), with_reasons(maps:to_list(Nodes), fun(Reason) -> io_lib:format("~0tp", [Reason]) end), Connected,
@@ -302,18 +304,18 @@ words(#{event := left, nodes := [Node], connected := Connected}) ->
 words(#{event := left, nodes := Nodes, connected := Connected}) ->
     {"~ts have left; ~b connected", [names(Nodes), Connected]};
 words(#{event := leaving, away_ms := Milliseconds}) ->
-    {"this node leaves, and connects to nobody for ~b s", [Milliseconds div 1000]};
+    {"this node leaves, and connects to no node for ~b s", [Milliseconds div 1000]};
 words(#{event := node_down, node := Node, reason := Reason, failure := Failure, connected := Connected}) ->
     {"lost ~ts: ~0tp; ~b connected; cannot connect to it again: ~ts", [Node, Reason, Connected, caravan_diagnosis:format(Failure)]};
 words(#{event := node_down, node := Node, reason := Reason, connected := Connected}) ->
     {"lost ~ts: ~0tp; ~b connected", [Node, Reason, Connected]};
 words(#{event := disconnect, node := Node, absent_ms := AbsentMs}) ->
-    {"disconnected ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
+    {"disconnected from ~ts, which DNS has not listed for ~b s", [Node, AbsentMs div 1000]};
 words(Report) ->
     {"~0tp", [Report]}.
 
 without_answer(true, Otherwise) -> Otherwise;
-without_answer(false, _Otherwise) -> "it has had no answer with records so far".
+without_answer(false, _Otherwise) -> "no answer with records so far".
 
 unanswered(Queries) ->
     with_reasons(maps:to_list(Queries), fun(Reason) -> io_lib:format("~0tp", [Reason]) end).
@@ -334,7 +336,7 @@ names(Names) -> names(Names, ?MAX_NAMES).
 names([], _Max) -> "none";
 names(Names, Max) -> some([atom_to_binary(Name) || Name <- lists:sublist(Names, Max)], length(Names)).
 
-%% Of all, so many.
+%% `Count' is the number of all texts; `Texts' are those that are shown.
 some(Texts, Count) when length(Texts) =:= Count -> lists:join(", ", Texts);
 some(Texts, Count) -> [lists:join(", ", Texts), io_lib:format(" and ~b more", [Count - length(Texts)])].
 
@@ -354,7 +356,7 @@ not_again(Failed) when map_size(Failed) =:= 0 -> "";
 not_again(Failed) -> ["; cannot connect again to ", with_reasons(maps:to_list(Failed), fun caravan_diagnosis:format/1)].
 
 flapping([]) -> "";
-flapping(Nodes) -> ["; connections to ", names(Nodes), " do not last, and these nodes are left alone for a while"].
+flapping(Nodes) -> ["; connections to ", names(Nodes), " do not last, so these nodes are left alone for a while"].
 
 time(Ms) when Ms < 120000 -> io_lib:format("~b s", [Ms div 1000]);
 time(Ms) when Ms < 7200000 -> io_lib:format("~b minutes", [Ms div 60000]);
@@ -363,18 +365,18 @@ time(Ms) -> io_lib:format("~b hours", [Ms div 3600000]).
 counted(Counts) ->
     lists:join(", ", [io_lib:format("~b ~ts", [Count, happened(Kind)]) || {Kind, Count} <- lists:sort(maps:to_list(Counts))]).
 
-happened(connect_failed) -> "times that nodes could not be connected";
-happened(failing) -> "times that they could not be connected for long";
-happened(connected) -> "times that nodes were connected";
-happened(left) -> "times that nodes have left";
-happened(lost) -> "times that nodes were lost";
-happened(looked_up) -> "lookups that ended otherwise than the one before";
-happened(names_refused) -> "answers with names that were left out";
+happened(connect_failed) -> "failures to connect";
+happened(failing) -> "reminders of failing nodes";
+happened(connected) -> "connections";
+happened(left) -> "departures";
+happened(lost) -> "losses of nodes";
+happened(looked_up) -> "changed outcomes of lookups";
+happened(names_refused) -> "answers with refused names";
 happened(Other) -> atom_to_binary(Other).
 
 failure(timeout) -> "took too long";
-failure({result, Result}) -> io_lib:format("gave ~0tp", [Result]);
-failure({bad_answer, Answer}) -> io_lib:format("it gave ~0tp, which is no list of {Port, Host}", [Answer]);
-failure({exit, Reason}) -> io_lib:format("was ended: ~0tp", [Reason]);
+failure({result, Result}) -> io_lib:format("returned ~0tp", [Result]);
+failure({bad_answer, Answer}) -> io_lib:format("returned ~0tp, which is not a list of {Port, Host}", [Answer]);
+failure({exit, Reason}) -> io_lib:format("was terminated: ~0tp", [Reason]);
 failure({raised, What}) -> ["raised ", caravan_exception:format(What)];
 failure(What) -> caravan_exception:format(What).

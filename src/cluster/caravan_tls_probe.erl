@@ -1,25 +1,25 @@
 %% @private
-%% Connects to a node over TLS as the distribution of this node does: net_kernel says no more of a failed handshake than of another
-%% cookie.
+%% Connects to a node over TLS as the distribution of this node does, and returns which side refused the handshake.
+%% net_kernel reports a failed TLS handshake like a wrong cookie.
 -module(caravan_tls_probe).
 
 -export([is_used/0, connect/4, fault/1]).
 
 -export_type([fault/0]).
 
-%% Which side has found the fault, and what it is in the words of TLS.
+%% The alert, and the side that found the fault: this node (`here') or the other one (`there').
 -type fault() :: {tls, Alert :: atom(), here | there}.
 
-%% The answer takes as long as the handshake did, about; nobody else waits for this.
+%% How long to wait for an alert after the handshake. An alert needs about one round trip; only the examination waits for it.
 -define(VERDICT_MS, 500).
 
-%% Of `-ssl_dist_opt', what is a text, an atom or a number there. Of others nobody outside of OTP knows how it reads them.
+%% The options of `-ssl_dist_opt' that are texts, atoms or numbers. How OTP reads the others is not documented.
 -define(OPTIONS, #{
     "certfile" => text, "cacertfile" => text, "keyfile" => text, "password" => text, "verify" => atom,
     "secure_renegotiate" => atom, "reuse_sessions" => atom, "crl_check" => atom, "depth" => integer
 }).
 
-%% Whether the distribution of this node goes over TLS.
+%% Returns whether the distribution of this node uses TLS.
 -spec is_used() -> boolean().
 is_used() ->
     case init:get_argument(proto_dist) of
@@ -28,7 +28,8 @@ is_used() ->
         _ -> false
     end.
 
-%% Connects as inet_tls_dist does it, and logs nothing. `unknown': the options of this node, or what came of them, say nothing.
+%% Connects as inet_tls_dist does, but logs nothing. `unknown': the options of this node cannot be read, or the error says
+%% nothing about TLS.
 -spec connect(string(), inet:ip_address(), inet:port_number(), Timeout :: pos_integer()) ->
     {ok, ssl:sslsocket()} | timeout | closed | fault() | unknown.
 connect(Host, Ip, Port, Timeout) ->
@@ -42,7 +43,7 @@ connect(Host, Ip, Port, Timeout) ->
 options(Host, Ip) ->
     [
         caravan_glue:family(Ip), binary, {active, false}, {packet, 4}, {log_level, none}, {server_name_indication, Host}
-        %% A VM that is not distributed has not started what serves these.
+        %% The processes that OTP needs for `erl_dist' run only if this VM is distributed.
         | [{erl_dist, true} || is_alive()]
     ].
 
@@ -52,8 +53,9 @@ outcome({error, {tls_alert, Alert}}) -> fault(Alert);
 outcome({error, closed}) -> closed;
 outcome({error, _}) -> unknown.
 
-%% With TLS 1.3 a client is through before the other side has looked at its certificate (RFC 8446, section 4.4.2). A side that is content
-%% says nothing then, and waits for a name. An alert that comes while this side writes is lost.
+%% With TLS 1.3 the client completes the handshake before the server has checked its certificate (RFC 8446, section 4.4.2). A
+%% server that accepts it then waits for a node name, so silence is success. Nothing is sent meanwhile, because an alert that
+%% arrives during a write is lost.
 verdict({ok, [{protocol, 'tlsv1.3'}]}, Socket) ->
     case ssl:recv(Socket, 0, ?VERDICT_MS) of
         {error, timeout} -> {ok, Socket};
@@ -63,7 +65,7 @@ verdict({ok, [{protocol, 'tlsv1.3'}]}, Socket) ->
 verdict(_Earlier, Socket) ->
     {ok, Socket}.
 
-%% OTP says in the text of an alert alone which side has sent it.
+%% Only the text of an alert says which side has sent it.
 -spec fault({Alert :: atom(), Text :: term()}) -> fault().
 fault({Alert, Text}) ->
     {tls, Alert, side(unicode:characters_to_binary(io_lib:format("~ts", [Text])))}.
@@ -80,7 +82,8 @@ client_options() ->
         error -> error
     end.
 
-%% OTP keeps what the file of `-ssl_dist_optfile' said, once the distribution has started. A command beside the node has none.
+%% After the distribution has started, OTP keeps the content of `-ssl_dist_optfile' in a table. A command beside the node
+%% reads the file.
 from_file(undefined) -> consulted(init:get_argument(ssl_dist_optfile));
 from_file(Table) -> lists:append([Options || {client, Options} <- ets:lookup(Table, client)]).
 
@@ -90,7 +93,7 @@ consulted({ok, [[File | _] | _]}) ->
 consulted(_NoFile) ->
     [].
 
-%% inet_tls_dist speaks TLS 1.2 unless it is told otherwise.
+%% inet_tls_dist uses TLS 1.2 unless the options say otherwise.
 with_version([]) ->
     [];
 with_version(Options) ->

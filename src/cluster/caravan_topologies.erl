@@ -1,6 +1,6 @@
 %% @private
-%% The topologies that the configuration and caravan_cluster:start/1 want, kept running: one that crashes is started
-%% again, after a back-off when it does so again and again, so that it ends neither the application nor the node.
+%% Keeps the topologies of the configuration and of caravan_cluster:start/1 running. A topology that crashes is restarted,
+%% after a back-off if it crashes repeatedly, so that it terminates neither the application nor the node.
 -module(caravan_topologies).
 -behaviour(gen_server).
 
@@ -8,8 +8,9 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, format_status/1]).
 -export([format/1]).
 
-%% One that has run for so long has not crashed again: it has crashed anew.
+%% How long a topology may take to apply new options.
 -define(CHANGE_TIMEOUT_MS, 2000).
+%% The crash of a topology that has run for longer counts as its first.
 -define(STEADY_MS, 60000).
 
 -record(topology, {
@@ -25,7 +26,7 @@
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% The options have been checked.
+%% Starts a topology. The options have been checked.
 -spec start(caravan_cluster:options()) -> {ok, pid()} | ignore | {error, not_started | {already_started, pid()}}.
 start(Options) ->
     call({start, Options}).
@@ -34,13 +35,13 @@ start(Options) ->
 stop(Name) ->
     call({stop, Name}).
 
-%% Starts, changes and stops topologies, so that those of the configuration are as that is now.
+%% Starts, changes and stops topologies so that they match the current configuration.
 -spec reload() -> ok | {error, not_started}.
 reload() ->
     call(reload).
 
-%% The names of all topologies of this node: of those that run, of those that have crashed, and of those that the configuration has
-%% and that cannot be started as it has them.
+%% Returns the names of all topologies of this node: those that run, those that have crashed, and those of the configuration
+%% that cannot be started because of their options.
 -spec names() -> [atom()].
 names() ->
     Kept = [Name || {Name, _} <- caravan_topology_registry:kept()],
@@ -48,7 +49,7 @@ names() ->
         [Name || {Name, false} <- entries()] ++ Kept ++ caravan_topology_registry:once_ready() ++ caravan_topology_registry:names()
     ).
 
-%% Whether a topology of this node is not started, since its query says so.
+%% Returns whether a topology of this node is not started because its query is `ignore'.
 -spec are_ignored() -> boolean().
 are_ignored() ->
     caravan_topology_registry:has_ignored() orelse lists:any(fun({_Name, IsIgnored}) -> IsIgnored end, entries()).
@@ -74,11 +75,11 @@ call(Request) ->
 
 -spec init([]) -> {ok, state()}.
 init([]) ->
-    %% Topologies under supervisors of users outlive the registry of an application that was stopped.
+    %% Topologies under users' supervisors publish again: the registry they knew ended with the application.
     ok = caravan_topology:renew(),
     {ok, configure(configured(), adopted())}.
 
-%% For sys:get_status/1, observer and crash reports: options may be long.
+%% Shortens the state for sys:get_status/1, observer and crash reports, since options may be long.
 -spec format_status(gen_server:format_status()) -> gen_server:format_status().
 format_status(Status) ->
     maps:map(fun formatted/2, Status).
@@ -91,7 +92,8 @@ summary(_Name, #topology{state = {running, Pid, _Monitor, _Since}, origin = Orig
 summary(_Name, #topology{state = {waiting, _Timer}, origin = Origin, crashes = Crashes}) ->
     #{state => waiting, origin => Origin, crashes => Crashes}.
 
-%% What a predecessor of this process kept running, and what has crashed since its end.
+%% Returns the topologies of the predecessor of this process: takes charge of those that run, and restarts those that have
+%% crashed since.
 adopted() ->
     lists:foldl(fun adopt/2, #{}, caravan_topology_registry:kept()).
 
@@ -142,7 +144,7 @@ handle_info({timeout, Timer, {restart, Name}}, Topologies) ->
 handle_info(_Unknown, Topologies) ->
     {noreply, Topologies}.
 
-%% Somebody has stopped it.
+%% The topology was stopped.
 ended([Name], Reason, Topologies) when Reason =:= normal; Reason =:= shutdown ->
     forget(Name, Topologies);
 ended([Name], Reason, Topologies) ->
@@ -167,14 +169,14 @@ restart_after(Crashes) -> caravan_schedule:backoff(Crashes - 1, rand:uniform(16#
 restart(Name, #topology{options = Options, origin = Origin, crashes = Crashes} = Topology, Topologies) ->
     case caravan_topologies_sup:start_child(Options) of
         {ok, Pid} -> Topologies#{Name => running(Pid, Options, Origin, Crashes)};
-        %% One of that name runs under a supervisor of the user's by now.
+        %% A topology of that name has been started under a user's supervisor meanwhile.
         {error, {already_started, _} = Reason} ->
             ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
             forget(Name, Topologies);
         {error, Reason} -> wait(Name, Reason, Topology#topology{crashes = Crashes + 1}, Topologies)
     end.
 
-%% The registry remembers it, should this process end.
+%% Stores the topology in the registry, which outlives a crash of this process.
 keep(Name, #topology{options = Options, origin = Origin} = Topology, Topologies) ->
     ok = caravan_topology_registry:keep(Name, {Options, Origin}),
     Topologies#{Name => Topology}.
@@ -203,10 +205,9 @@ cancel_timer(Timer) ->
     _ = erlang:cancel_timer(Timer),
     ok.
 
-%% The configuration
+%% Configuration
 
-%% Those that are wanted, and the names of those that are left as they are, since what the configuration has for them is not
-%% allowed.
+%% Returns the topologies to run, and the names of those that stay unchanged because their entries are not allowed.
 configured() ->
     configured(caravan_config:value(topologies)).
 
@@ -217,8 +218,7 @@ configured({error, Error}) ->
     ok = log(#{event => bad_topologies, error => Error}),
     {[], all}.
 
-%% One that cannot be started is reported and left out: a typo in one keeps neither the node from booting nor the others
-%% from running.
+%% An entry that is not allowed is logged and skipped: a typo prevents neither the boot of the node nor the other topologies.
 entry({Name, Options}, {Names, Good}) when is_atom(Name), is_map(Options); is_atom(Name), is_list(Options) ->
     Named = caravan_topology_options:with_name(Name, Options),
     case {lists:keymember(Name, 2, Names), caravan_topology_options:check(Named)} of
@@ -257,7 +257,7 @@ configure({Wanted, Left}, Topologies) ->
 is_left(_Name, all) -> true;
 is_left(Name, Names) -> lists:member(Name, Names).
 
-%% One whose options are as they were may have been given others by caravan_cluster:change/2.
+%% The options are applied even if the entry is unchanged, because caravan_cluster:change/2 may have set others.
 configure_one({Name, Options}, Topologies) ->
     case Topologies of
         #{Name := Topology} ->
@@ -266,7 +266,8 @@ configure_one({Name, Options}, Topologies) ->
         #{} -> start_configured(caravan_topologies_sup:start_child(Options), Name, Options, Topologies)
     end.
 
-%% One that is about to crash is started again with these options, and one that is stuck keeps nobody else waiting.
+%% If the topology crashes now, it is restarted with these options. If it hangs, the call times out and the other topologies
+%% are configured.
 change_running({running, _, _, _}, Name, Options) ->
     {ok, Checked} = caravan_topology_options:check(Options),
     try
@@ -279,7 +280,7 @@ change_running({waiting, _}, _Name, _Options) ->
 
 start_configured({ok, Pid}, Name, Options, Topologies) ->
     keep(Name, running(Pid, Options, configuration, 0), Topologies);
-%% It runs under a supervisor of the user's.
+%% A topology of that name runs under a user's supervisor.
 start_configured({error, Reason}, Name, _Options, Topologies) ->
     ok = log(#{event => topology_not_started, topology => Name, reason => Reason}),
     Topologies.
@@ -293,17 +294,17 @@ now_ms() ->
 log(Report) ->
     caravan_log:report(error, Report, fun ?MODULE:format/1).
 
-%% The line for an event in the log; called by logger.
+%% Formats an event for the log. Called by logger.
 -spec format(map()) -> {io:format(), [term()]}.
 format(#{event := bad_topologies, error := Error}) ->
     {"~ts", [caravan_option:format_error(Error)]};
 format(#{event := bad_topology, topology := none, error := Error}) ->
-    {"~ts; the others are started", [caravan_option:format_error(Error)]};
+    {"~ts; this entry is skipped, and the other topologies are started", [caravan_option:format_error(Error)]};
 format(#{event := bad_topology, topology := Name, error := Error}) ->
-    {"~ts; topology ~ts is not started, or runs as it did", [caravan_option:format_error(Error), Name]};
+    {"~ts; topology ~ts is not started, or keeps its former options if it runs", [caravan_option:format_error(Error), Name]};
 format(#{event := topology_crashed, topology := Name, crashes := Crashes, restart_in := After}) ->
-    {"caravan ~ts: has crashed (~b in a row) and is started again in ~b ms", [Name, Crashes, After]};
+    {"caravan ~ts: the topology crashed (~b in a row) and will be restarted in ~b ms", [Name, Crashes, After]};
 format(#{event := topology_not_started, topology := Name, reason := Reason}) ->
-    {"caravan ~ts: cannot be started: ~0tp", [Name, Reason]};
+    {"caravan ~ts: cannot start the topology: ~0tp", [Name, Reason]};
 format(Report) ->
     {"caravan: ~0tp", [Report]}.

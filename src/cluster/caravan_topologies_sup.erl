@@ -1,5 +1,6 @@
 %% @private
-%% The processes of the topologies that caravan_topologies keeps running. It restarts none: caravan_topologies does.
+%% Supervises the topologies that caravan_topologies keeps running. Children are temporary, since caravan_topologies restarts
+%% them.
 -module(caravan_topologies_sup).
 -behaviour(supervisor).
 

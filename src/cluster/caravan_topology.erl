@@ -1,7 +1,7 @@
 %% @private
-%% The process of a topology. It gives caravan_topology_core what happens, with the time and the facts of this node, and
-%% carries out the actions that the core decides on. It decides nothing itself, and it never waits. caravan_cluster is the
-%% way to it.
+%% The process of a topology. It passes events to caravan_topology_core, with the time and the facts of this node, and
+%% carries out the actions that the core returns. It makes no decisions and never blocks. Users call it through
+%% caravan_cluster.
 -module(caravan_topology).
 -behaviour(gen_server).
 
@@ -12,23 +12,23 @@
 
 -define(PREFIX, "caravan_cluster.").
 
-%% What may be asked of a topology with ask/3.
+%% What ask/3 can ask a topology.
 -type question() :: status | options | gauges | health | health_and_status.
 
 -record(state, {
     options :: map(),
     core :: caravan_topology_core:state(),
-    %% The poll that is under way: the lookups that have not ended, and the outcomes of those that have.
+    %% The running poll: the lookups that have not ended, and the outcomes of the others.
     lookups = #{} :: #{caravan_topology_options:query() => caravan_poll:poll()},
     outcomes = [] :: [{caravan_topology_options:query(), caravan_discovery:outcome()}],
     poll_began = 0 :: integer(),
     attempts = #{} :: #{reference() => caravan_attempt:attempt()},
     disconnects = #{} :: #{reference() => {node(), AbsentMs :: non_neg_integer(), Began :: integer(), caravan_task:task(term())}},
-    %% The name of this node, as it was when the node was distributed last.
+    %% The name of this node. While the distribution is stopped, the last name that it had.
     own = node() :: node(),
-    %% Which topologies of others are told that this node leaves.
+    %% The topologies of other nodes that are told when this node leaves.
     leaves = all :: all | [atom()],
-    %% Whether the log has told that the disconnect function fails.
+    %% Whether the failure of the disconnect function has been logged.
     disconnect_fails = false :: boolean(),
     node_list :: caravan_node_list:state(),
     timer = none :: none | {At :: integer(), reference()},
@@ -39,23 +39,24 @@
 start_link(#{name := Name} = Options) ->
     gen_server:start_link({local, registered_name(Name)}, ?MODULE, Options, []).
 
-%% The options have been checked. A topology that does not answer in time changes when it comes to it.
+%% Changes the options, which have been checked. If the call times out, the topology still applies them when it handles the
+%% request.
 -spec change(atom(), map(), timeout()) -> ok.
 change(Name, Options, Timeout) ->
     gen_server:call(registered_name(Name), {change, Options}, Timeout).
 
-%% As change/3, but that nothing happens where the options are these already.
+%% Like change/3, but has no effect if the options are the same.
 -spec configure(atom(), map(), timeout()) -> ok.
 configure(Name, Options, Timeout) ->
     gen_server:call(registered_name(Name), {configure, Options}, Timeout).
 
-%% Makes all topologies of this node say again what they want, as to a registry that is new.
+%% Makes all topologies of this node publish again what they want. Called when the registry has been restarted.
 -spec renew() -> ok.
 renew() ->
     tell(all, renew).
 
-%% Tells all topologies of this node, or those of them that have one of these names. The names may be another node's: they become
-%% part of no atom.
+%% Sends a message to all topologies of this node, or to those with the given names. The names may come from another node, so
+%% no atom is made of them.
 -spec tell(all | [atom()], renew | {leaving, node(), pos_integer()} | {leave, pos_integer(), all | [atom()]}) -> ok.
 tell(Topologies, What) ->
     Told = [Name || Name <- registered(), (Topology = topology(atom_to_list(Name))) =/= none, is_one_of(Topology, Topologies)],
@@ -67,19 +68,19 @@ topology(_Other) -> none.
 is_one_of(_Topology, all) -> true;
 is_one_of(Topology, Names) -> lists:any(fun(Name) -> atom_to_list(Name) =:= Topology end, Names).
 
-%% One more atom for each that is used as a name.
+%% Returns the name under which the topology is registered. Makes one more atom for each name.
 -spec registered_name(atom()) -> atom().
 registered_name(Name) ->
     list_to_atom(?PREFIX ++ atom_to_list(Name)).
 
-%% The answers of several topologies, which are asked at once, within so many milliseconds in all.
+%% Asks several topologies at the same time, and returns their answers within `Timeout' milliseconds.
 -spec ask([atom()], question(), Timeout :: non_neg_integer()) -> [{atom(), {ok, term()} | not_running | unresponsive}].
 ask(Names, Question, Timeout) ->
     Deadline = now_ms() + Timeout,
     Requests = [{Name, send_request(Name, Question)} || Name <- Names],
     [{Name, response(Sent, Deadline)} || {Name, Sent} <- Requests].
 
-%% No topology has a name for which there is no registered name.
+%% If the registered name would be too long for an atom, no topology has this name.
 send_request(Name, Question) ->
     try registered_name(Name) of
         Server -> send_request_to(whereis(Server), Server, Question)
@@ -87,7 +88,7 @@ send_request(Name, Question) ->
         error:_ -> not_running
     end.
 
-%% A handler of telemetry events or of the log runs in the process of the topology, which cannot wait for itself.
+%% A handler of telemetry events or log events runs in the process of the topology, which cannot call itself.
 send_request_to(Pid, _Server, Question) when Pid =:= self() -> {answered, answer(Question, get(?MODULE))};
 send_request_to(_Pid, Server, Question) -> {sent, gen_server:send_request(Server, Question)}.
 
@@ -103,10 +104,10 @@ response(not_running, _Deadline) ->
     not_running.
 
 init(#{name := Name} = Options) ->
-    %% So that terminate/2 is called when a supervisor stops it.
+    %% So that terminate/2 is called when the supervisor stops the process.
     _ = process_flag(trap_exit, true),
     ok = caravan_label:set({caravan_topology, Name}),
-    %% No domain: the default handler of OTP stops every event that has another one than otp's.
+    %% Without a domain, because OTP's default handler drops events with another domain than `otp'.
     ok = logger:set_process_metadata(#{caravan_topology => Name}),
     _ = net_kernel:monitor_nodes(true, [{node_type, all}, nodedown_reason]),
     {Actions, Core} = caravan_topology_core:new(
@@ -124,7 +125,8 @@ init(#{name := Name} = Options) ->
     },
     {ok, carry_out(Actions, State)}.
 
-%% After a crash, what was published is there for its successor, and protects its nodes from `prune' of others.
+%% After a crash the published nodes stay in the registry: the successor starts with them, and other topologies do not prune
+%% them.
 terminate(Reason, #state{options = #{name := Name}}) when Reason =:= normal; Reason =:= shutdown ->
     caravan_topology_registry:withdraw(Name);
 terminate({shutdown, _}, #state{options = #{name := Name}}) ->
@@ -135,7 +137,7 @@ terminate(_Crash, _State) ->
 code_change(_OldVersion, State, _Extra) ->
     {ok, State}.
 
-%% For sys:get_status/1, observer and crash reports: what the state of a cluster of hundreds of nodes comes to. status/1 has names.
+%% Shortens the state for sys:get_status/1, observer and crash reports to numbers. caravan_cluster:status/1 has the names.
 format_status(Status) ->
     maps:map(fun formatted/2, Status).
 
@@ -204,7 +206,7 @@ changed(Options, #state{node_list = List} = State) ->
     Changed = State#state{options = Options, node_list = caravan_node_list:change(Options, List)},
     step({change, caravan_topology_options:for_core(Options)}, Changed).
 
-%% The message is the end of an attempt or of a disconnect function, or of something else.
+%% Handles the end of an attempt, of a disconnect function or of a lookup.
 ended(Reference, Info, #state{attempts = Attempts} = State) when is_map_key(Reference, Attempts) ->
     {Attempt, Left} = maps:take(Reference, Attempts),
     {Node, Result, Duration} = caravan_attempt:result(Info, Attempt),
@@ -240,7 +242,7 @@ answered(Query, Outcome, #state{options = Options, outcomes = Outcomes, own = Be
     Named = caravan_node_names:of_outcome(Outcome, Query, Options#{own => Own}),
     polled(State#state{own = Own, outcomes = [{Query, Named} | Outcomes]}).
 
-%% What a node calls others by is no other name while its distribution is stopped.
+%% While the distribution is stopped, the last name of this node counts, so that the names of other nodes do not change.
 own(true, _Before) -> node();
 own(false, Before) -> Before.
 
@@ -278,13 +280,13 @@ facts(Event, #{connect := Connect} = Options) ->
 can_connect({net_kernel, connect_node, []}) -> is_alive();
 can_connect(_OfUser) -> true.
 
-%% The end of a poll is the only time when nodes are pruned.
+%% Only the end of a poll and a list of connected nodes can cause pruning.
 elsewhere({Event, _}, #{prune := true}) when Event =:= listed -> texts(caravan_topology_registry:listed_elsewhere());
 elsewhere({polled, _, _}, #{prune := true}) -> texts(caravan_topology_registry:listed_elsewhere());
 elsewhere(_Event, _Options) -> [].
 
 carry_out(Actions, State) ->
-    %% For ask/3 within this process.
+    %% ask/3 reads the state here if it is called in this process.
     _ = put(?MODULE, State),
     awaited(timed(lists:foldl(fun act/2, State, Actions))).
 
@@ -314,7 +316,7 @@ act(list_nodes, #state{options = Options} = State) ->
 act({announce, Name, Milliseconds}, #state{leaves = Topologies} = State) ->
     _ = caravan_farewell:say([node_of(Name)], Milliseconds, Topologies),
     State;
-%% Where it has left beside topologies that stay, nobody was disconnected.
+%% If other topologies of this node stayed, no node was disconnected.
 act({disconnect_again, Milliseconds}, #state{leaves = all} = State) ->
     ok = caravan_farewell:say_again(Milliseconds),
     State;
@@ -337,7 +339,7 @@ act({emit, Report}, #state{options = Options} = State) ->
     ok = caravan_report:emit(Report, Options),
     State.
 
-%% OTP's list has all of whom a nodeup has told, if it is taken after that was.
+%% The message makes the process read OTP's list after it has handled the nodeup messages that are already in its mailbox.
 list_nodes(true, State) ->
     self() ! {?MODULE, list_nodes},
     State;
@@ -413,7 +415,7 @@ with_nodes_of_reason({Fault, ByName}) when Fault =:= nodes_failing; Fault =:= fl
 with_nodes_of_reason(Reason) ->
     Reason.
 
-%% Who has said that there is such a topology.
+%% Returns where the topology is defined.
 source(Name, {ok, Topologies}) ->
     case lists:keymember(Name, 1, Topologies) of
         true -> caravan_config:source(topologies);
@@ -422,7 +424,7 @@ source(Name, {ok, Topologies}) ->
 source(_Name, {error, _}) ->
     caller.
 
-%% The core has names of nodes as binaries. Those that it acts upon have passed its budget of atoms.
+%% The core has node names as binaries. Names that it acts on have passed the budget of atoms.
 
 text(Node) -> atom_to_binary(Node).
 

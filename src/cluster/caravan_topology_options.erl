@@ -1,18 +1,18 @@
 %% @private
-%% The options of a topology: each once, with its default and what is allowed.
+%% The options of a topology. options/0 lists each once, with its default and its type.
 -module(caravan_topology_options).
 
 -export([check/1, with_name/2, for_core/1]).
 
 -export_type([query/0]).
 
-%% A name to look up, and the basenames of the nodes that it lists; `own': that of this node.
+%% A name to look up, and the basenames of the nodes that it lists. `own' is the basename of this node.
 -type query() :: {Query :: binary(), [Basename :: binary()] | own}.
 
 -define(MAX_FIXED_NODES, 1000).
 -define(MAX_QUERIES, 16).
 
-%% The options with their defaults, and `family', the address family of the distribution.
+%% Checks the options. Returns them with their defaults, and with `family', the address family of the distribution.
 -spec check(caravan_cluster:options()) -> {ok, map()} | {error, caravan_option:error()}.
 check(Options) ->
     case caravan_option:validate(Options, options()) of
@@ -36,8 +36,8 @@ element(Text) -> {default, Text}.
 basenames_of(default, Default) -> Default;
 basenames_of(Own, _Default) -> [Own].
 
-%% What the deciding core knows of the options, with names of nodes as binaries. Two queries are the same for it when they
-%% give the same names.
+%% Returns the options that the deciding core uses, with node names as binaries. The core takes two queries for the same if
+%% their names and their basenames are equal.
 -spec for_core(map()) -> caravan_topology_core:options().
 for_core(#{nodes := Fixed, exclude := Excluded, queries := Queries} = Options) ->
     Deciding = [
@@ -61,7 +61,7 @@ with_name(Name, Options) when is_map(Options) -> Options#{name => Name};
 with_name(Name, Options) when is_list(Options), length(Options) >= 0 -> lists:keystore(name, 1, Options, {name, Name});
 with_name(_Name, Options) -> Options.
 
-%% A fixed list of nodes stands alone or beside a query.
+%% A list of nodes may replace a query or supplement it.
 with_source_of_nodes(#{query := missing, nodes := [_ | _], node_name := Text} = Options) ->
     {ok, Options#{query := none, node_basename := [], node_name := [Text]}};
 with_source_of_nodes(#{query := missing}) ->
@@ -75,7 +75,7 @@ with_source_of_nodes(Options) ->
 query() ->
     {fun query/1, {"a non-empty string or binary, a list of up to ~b of these or of {Basename, Query}, or ignore", [?MAX_QUERIES]}}.
 
-%% `ignore', and what Elixir has for a variable that is not set, is no query: nothing is to be started.
+%% `nil' is what Elixir returns for an environment variable that is not set. With either value the topology is not started.
 query(Ignored) when Ignored =:= ignore; Ignored =:= nil -> {ok, ignore};
 query([First | _] = Queries) when not is_integer(First), length(Queries) =< ?MAX_QUERIES -> all([one_query(Query) || Query <- Queries]);
 query(Text) -> one_text(Text).
@@ -98,7 +98,7 @@ all(Results) ->
         false -> {ok, [Value || {ok, Value} <- Results]}
     end.
 
-%% What a client of the user's makes of the query is its own affair.
+%% A user's client may give the query any meaning, so it is checked only for the default client.
 with_query(#{dns_client := default, query := Query} = Options) ->
     Checks = [caravan_option:check(query, Text, caravan_option:dns_name()) || {_, Text} <- elements(Query)],
     case [Error || {error, _} = Error <- Checks] of
@@ -134,12 +134,12 @@ options() ->
         {disconnect, {default, {erlang, disconnect_node, []}}, mfargs()},
         {list_nodes, {default, {erlang, nodes, [connected]}}, mfargs()},
         {log, {default, all}, caravan_option:one_of([all, debug, info, notice, warning, error, critical, alert, emergency, none])},
-        %% Said by the strategy for libcluster, with what that calls the topology.
+        %% The strategy for libcluster sets this option to the name that libcluster has for the topology.
         {started_by, {default, caller}, {fun started_by/1, "caller, or {libcluster, Topology}"}}
         | [Option || {Key, _, _} = Option <- caravan_dns:lookup_options(), Key =/= srv_order]
     ].
 
-%% The process is registered under a longer one: caravan_topology:registered_name/1.
+%% caravan_topology:registered_name/1 adds a prefix to the name.
 name(Name) when is_atom(Name) ->
     case string:length(atom_to_binary(Name)) =< 239 of
         true -> {ok, Name};
@@ -148,7 +148,7 @@ name(Name) when is_atom(Name) ->
 name(_) ->
     error.
 
-%% The one that is named in the documentation asks as the default does, and tells less of the answer.
+%% Caravan 1.0's client looks up names as the default does, but returns less of the answer, so the default replaces it.
 module('Elixir.Caravan.DnsClient.Cares') -> {ok, default};
 module(Module) when is_atom(Module) -> {ok, Module};
 module(_) -> error.
@@ -156,7 +156,7 @@ module(_) -> error.
 basenames() ->
     {fun basenames/1, "letters, digits, - and _, as a string, binary or atom, or a list of such"}.
 
-%% A string is a list, too. As for other options, the atom is the default; the text is a basename.
+%% A string is a list, too. The atom `default' is the default, as in other options; the text "default" is a basename.
 basenames(default) ->
     {ok, own};
 basenames([First | _] = List) when not is_integer(First), length(List) > 0 ->
@@ -177,7 +177,7 @@ basename(Text) ->
 node_names() ->
     {fun nodes/1, {"a list of up to ~b names of nodes, each as name@host", [?MAX_FIXED_NODES]}}.
 
-%% As they are written: names must match to the letter.
+%% Names are kept as they are written, since OTP compares node names letter by letter.
 nodes(Names) when is_list(Names), length(Names) =< ?MAX_FIXED_NODES ->
     Texts = [node_text(Name) || Name <- Names],
     case lists:member(error, Texts) of
@@ -215,7 +215,7 @@ mfargs({Module, Function, Arguments} = MFArgs) when is_atom(Module), is_atom(Fun
 mfargs(_) ->
     error.
 
-%% Half of what an answer may give: hostile names use that up before they are as many as one answer can hold.
+%% Half of the nodes of one answer, so that hostile names exhaust the budget before they fill an answer.
 with_defaults(#{atom_budget := default, max_nodes := MaxNodes} = Options) ->
     with_defaults(Options#{atom_budget := max(1, MaxNodes div 2)});
 with_defaults(#{node_name := default, record := srv} = Options) ->
@@ -235,7 +235,7 @@ with_node_name(#{node_name := Text, record := Record} = Options) ->
         error -> {error, {bad_option, node_name, Text, allowed(Record)}}
     end.
 
-%% One that is no template, or gives no node name for any record, is found out here.
+%% A text that is not a template, or gives no node name for any record, is refused here.
 template(Text, Record) ->
     case caravan_template:parse(Text, caravan_node_names:placeholders()) of
         {ok, Template} -> with_one_at(binary:matches(caravan_template:literals(Template), <<"@">>), Template, Record);

@@ -1,15 +1,17 @@
 %% @private
-%% Why one node is not connected, for an operator: what the topologies of this node know, and else a closer look at the node.
+%% Explains why one node is not connected: by the status of the topologies of this node, otherwise by an examination of the
+%% node.
 -module(caravan_why).
 
 -export([explain/1, statuses/0, kept_out/2]).
 
 -export_type([kept_out/0]).
 
-%% Why topologies do not try a node: it has left, or this one has, for so many milliseconds more; or a topology excludes it.
+%% Why topologies do not try a node: that node (`there') or this one (`here') has left, for some more milliseconds, or a
+%% topology excludes it.
 -type kept_out() :: {left, here | there, Milliseconds :: non_neg_integer()} | {excluded, Topology :: atom()}.
 
-%% For the topologies to answer.
+%% How long to wait for the topologies, in milliseconds.
 -define(ANSWER_MS, 500).
 
 -spec explain(Node :: binary()) -> caravan_cluster:why().
@@ -33,12 +35,13 @@ of_tried(true, Node) ->
 explained(#{result := Result} = Why) ->
     Why#{explanation => lists:flatten(io_lib:format("~ts", [caravan_diagnosis:format(Result)]))}.
 
-%% What the topologies of this node are like that answer in time.
+%% Returns the status of each topology that answers in time.
 -spec statuses() -> [caravan_cluster:status()].
 statuses() ->
     [Status || {_Name, {ok, Status}} <- caravan_topology:ask(caravan_topology_registry:names(), status, ?ANSWER_MS)].
 
-%% Why no topology that wants the node tries it. `none' where one of them does, or none wants it.
+%% Returns why every topology that wants the node leaves it alone. `none' if one of them tries it, or if no topology wants
+%% it.
 -spec kept_out(Node :: binary(), [caravan_cluster:status()]) -> none | kept_out().
 kept_out(Node, Statuses) ->
     case [kept_out_by(Node, Status) || Status <- Statuses, is_known(Node, Status)] of
@@ -60,7 +63,7 @@ kept_out_by(Node, #{name := Name, left := Left, excluded := Excluded, leaving :=
         {error, error, Milliseconds} -> {left, here, Milliseconds}
     end.
 
-%% The name comes from outside, and becomes no atom.
+%% The name comes from outside, so no atom is made of it.
 find(Node, Map) ->
     case [Value || {Other, Value} <- maps:to_list(Map), atom_to_binary(Other) =:= Node] of
         [Value] -> {ok, Value};

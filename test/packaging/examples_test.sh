@@ -45,7 +45,7 @@ run_example() {
   for heading in "${headings[@]}"; do
     [[ $heading = '## The end' ]] || run_section README.md "$heading"
   done
-  expect_in "$(cat "$1")" 'cannot look up .*; what is known stands'
+  expect_in "$(cat "$1")" 'cannot look up .*; keeping the last answer'
   ! grep -E 'nodedown [a-z0-9_]+-438' "$1" || fail "nodes went down: $(cat "$1")"
   expect_no_epmd
   run_section README.md '## The end'

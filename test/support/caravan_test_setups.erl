@@ -91,7 +91,7 @@ run("a cookie that is a guess") ->
         ok = list(Server, [Own, Other]),
         {Cause, Text} = script(ebin(), Network#{cookie := none}, Server, Own, [], Env),
         {match, _} = re:run(Text, "is not compared, as the node may have another one"),
-        {match, _} = re:run(Text, "whether its cookie is the same shows only in a finished handshake"),
+        {match, _} = re:run(Text, "only a completed handshake shows whether its cookie is the same"),
         {Cause, Text}
     end) end);
 run("the cookie of a release of Mix") ->

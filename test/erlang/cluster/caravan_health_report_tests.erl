@@ -9,7 +9,7 @@ a_reason_has_its_words_test_() ->
     [?_assertEqual(<<"not ready: ", Words/binary>>, caravan_health_report:format({not_ready, [Reason]}))
      || {Words, Reason} <- [
             {<<"this node is not distributed">>, not_distributed},
-            {<<"this node has left its cluster, for 9 s more">>, {leaving, #{left => 9000}}},
+            {<<"this node has left its cluster and connects to no node for 9 s more">>, {leaving, #{left => 9000}}},
             {<<"1 other node is connected and 2 are expected">>, {too_few_nodes, #{expected => 2, connected => 1}}},
             {<<"0 other nodes are connected and 1 is expected">>, {too_few_nodes, #{expected => 1, connected => 0}}},
             {<<"no lookup has brought an answer yet">>, no_answer},
@@ -20,14 +20,14 @@ a_reason_has_its_words_test_() ->
             {<<"the last answer is 60 s old">>, {old_answer, #{age => 60000}}},
             {<<"DNS does not list this node">>, not_listed},
             {<<"the last answer may lack records">>, incomplete_answer},
-            {<<"names of the last answer are left out: 2 badname, 1 other">>, {names_refused, #{badname => 2, "a term" => 1}}},
+            {<<"names of the last answer are refused: 2 badname, 1 other">>, {names_refused, #{badname => 2, "a term" => 1}}},
             {<<"none of 1 wanted node is connected">>, {isolated, #{wanted => 1}}},
             {<<"1 of 2 wanted nodes is connected">>, {partly_connected, #{wanted => 2, connected => 1}}},
             {<<"cannot connect to a@a (tls, unknown_ca), b@a (no_port, erl_epmd), c@a (unreachable, etimedout), d@a (no_node), e@a (other) and 1 more">>,
              {nodes_failing, #{'a@a' => #{reason => {tls, unknown_ca, here}}, 'b@a' => #{reason => {no_port, erl_epmd}},
                                'c@a' => #{reason => {unreachable, etimedout, ?ENDPOINT}}, 'd@a' => #{reason => {no_node, ?ENDPOINT}},
                                'e@a' => #{reason => "secret"}, 'f@a' => #{reason => cookie}}}},
-            {<<"connections do not last to a@a (3)">>, {flapping, #{'a@a' => #{count => 3}}}},
+            {<<"connections do not last: a@a (3)">>, {flapping, #{'a@a' => #{count => 3}}}},
             {<<"a_new_one">>, a_new_one}
         ]].
 
