@@ -1,8 +1,9 @@
 %% @private
-%% How many names of answers become atoms. Names come from the network and atoms are never collected, so a topology may make
-%% only so many atoms of names under which no node has been connected. A name that is connected gives its atom back: a
-%% cluster may replace its nodes for years. Every ten minutes one more is given back, the oldest: a node that crashes again
-%% and again under ever new names does not keep new nodes out for good. A functional state.
+%% Bounds how many names of answers become atoms. Names come from the network and atoms are never collected, so a topology
+%% may spend only a limited number of atoms on names under which no node has been connected. A name under which a node is
+%% connected gives its atom back, so that a cluster may replace its nodes for years. In addition, one atom is given back
+%% every ten minutes, that of the oldest name: a node that crashes repeatedly and comes back under a new name each time does
+%% not exclude new nodes for good. Functional state.
 -module(caravan_atom_budget).
 
 -export([new/1, change/2, admit/4, proven/2, left/1]).
@@ -11,17 +12,17 @@
 
 -type name() :: binary().
 
-%% 52,560 a year, of the 1,048,576 atoms that a VM has by default.
+%% 52,560 atoms a year, of the 1,048,576 that a VM has by default.
 -define(REFILL_MS, 600000).
 
 -record(state, {
     budget :: pos_integer(),
-    %% Names that have cost an atom, by when, and the other way round.
+    %% The names that have cost an atom, with a serial number, and the same by serial number.
     spent = #{} :: #{name() => Serial :: integer()},
     order = gb_trees:empty() :: gb_trees:tree(Serial :: integer(), name()),
     serial = 0 :: integer(),
     refilled_at = 0 :: integer(),
-    %% Of each query the names that were refused of its last answer, and since when.
+    %% For each query the names of its last answer that were refused, and since when.
     refused = #{} :: #{Query :: term() => #{name() => Since :: integer()}}
 }).
 
@@ -31,13 +32,13 @@
 new(Budget) ->
     #state{budget = Budget}.
 
-%% What has been spent stays spent.
+%% Changes the budget. What has been spent stays spent.
 -spec change(Budget :: pos_integer(), state()) -> state().
 change(Budget, State) ->
     State#state{budget = Budget}.
 
-%% Which of the names of an answer to this query, that are no atoms so far, may become atoms. Where not all may, those that have been
-%% refused for longest come first. Returns the others as refused.
+%% Decides which names of an answer to this query may become atoms. The given names are no atoms so far. If the budget does
+%% not suffice for all, the names that have been refused for longest are admitted first. Returns the refused names.
 -spec admit([name()], Query :: term(), Now :: integer(), state()) -> {Refused :: [name()], state()}.
 admit([], Query, _Now, #state{refused = Refused} = State) ->
     {[], State#state{refused = maps:remove(Query, Refused)}};
@@ -79,7 +80,8 @@ give_back_oldest(Count, #state{spent = Spent, order = Order} = State) when Count
 give_back_oldest(_Count, State) ->
     State.
 
-%% A node was connected under one of these names, which are those of one record: what the others cost was no deceit.
+%% A node was connected under one of these names, which belong to one record. All of them give their atoms back, since the
+%% record is genuine.
 -spec proven([name()], state()) -> state().
 proven(Names, State) ->
     lists:foldl(fun give_back/2, State, Names).

@@ -1,7 +1,7 @@
 %% @private
-%% Which of the missing nodes is tried, and when: several at a time, so that one that hangs in its handshake delays nobody.
-%% A node that fails is left alone, longer each time, and so is one whose connections do not last (caravan_flaps). A functional
-%% state of the deciding core. Times are milliseconds.
+%% Decides which missing node is tried, and when. Several attempts run at the same time, so that a node that hangs in its
+%% handshake delays no other. A node that fails is left alone for a back-off that grows with each failure, and so is a node
+%% whose connections do not last (caravan_flaps). Functional state of the deciding core. Times are in milliseconds.
 -module(caravan_connector).
 
 -export([new/2, change/2, rename/2, offer/2, withdraw/2, start/2, ended/5, up/3, down/5, left/2, keep/3, all_due/2]).
@@ -13,15 +13,15 @@
 -type options() :: #{max_connecting := pos_integer(), max_nodes := pos_integer(), atom() => term()}.
 -type result() :: connected | {failed, Reason :: term()}.
 
-%% How an attempt ended. A reason is `new' when it is the first of its kind since the node had a connection that lasted: who
-%% reports those alone reports each fault once.
+%% How an attempt ended. `new' marks a reason of a kind that has not occurred since the node last had a lasting connection: a
+%% caller that reports only new reasons reports each fault once.
 -type event() :: {connected, name()} | {failed, name(), Reason :: term(), new | known}.
 
-%% A function of the user's may fail in ever other ways.
+%% A user's connect function may fail for a different reason each time.
 -define(MAX_KINDS, 16).
 
-%% For how long failures of a node count that is not wanted any more: a server that shows a part of the nodes at a time lists
-%% it again.
+%% How long the failures of a node that is not wanted any more are remembered. A nameserver that returns samples lists it
+%% again.
 -define(MEMORY_MS, 600000).
 
 -record(failure, {
@@ -30,19 +30,20 @@
     reason :: term()
 }).
 
-%% The order in which nodes are tried. Those that were never tried come first, from the own name on, so that nodes which
-%% start together do not all begin with the same one; then those that have waited for longest.
+%% The order in which nodes are tried. Nodes that have not been tried come first, beginning after the name of this node, so
+%% that nodes that start at the same time do not all try the same one first. Then come the others, in the order in which
+%% their back-offs end.
 -type turn() :: {0, IsBeforeOwn :: boolean(), name()} | {1, DueAt :: integer(), name()}.
 
 -record(state, {
     own :: name(),
     options :: options(),
-    %% The nodes that are missing, and their turn.
+    %% The missing nodes and their turns.
     missing = #{} :: #{name() => turn() | trying},
     turns = gb_sets:new() :: gb_sets:set(turn()),
     attempts = #{} :: #{name() => []},
     failures = #{} :: #{name() => #failure{}},
-    %% The kinds of reasons that were reported, the last one first.
+    %% For each node the kinds of reasons that were reported, the most recent one first.
     kinds = #{} :: #{name() => [term(), ...]},
     flaps = caravan_flaps:new() :: caravan_flaps:state()
 }).
@@ -57,12 +58,13 @@ new(Own, Options) ->
 change(Options, State) ->
     State#state{options = Options}.
 
-%% The node has become distributed, and has another name: the order from now on is that of the new one.
+%% Sets the name of this node, which changes when the node becomes distributed. Nodes offered from now on are ordered by the
+%% new name.
 -spec rename(Own :: name(), state()) -> state().
 rename(Own, State) ->
     State#state{own = Own}.
 
-%% A node is missing and may be tried.
+%% Offers a missing node, which may be tried from now on.
 -spec offer(name(), state()) -> state().
 offer(Name, #state{missing = Missing} = State) when is_map_key(Name, Missing) ->
     State;
@@ -86,7 +88,7 @@ due_at(Name, #state{failures = Failures, flaps = Flaps}) ->
         {_, Until} -> Until
     end.
 
-%% A node is missing no more, or is not to be tried. An attempt that is under way goes on.
+%% Withdraws a node that is not missing any more or may not be tried. A running attempt continues.
 -spec withdraw(name(), state()) -> state().
 withdraw(Name, #state{missing = Missing, turns = Turns} = State) ->
     case maps:take(Name, Missing) of
@@ -95,7 +97,7 @@ withdraw(Name, #state{missing = Missing, turns = Turns} = State) ->
         error -> State
     end.
 
-%% The nodes whose turn it is, within the limit. They count as being tried until ended/5.
+%% Returns the nodes to try now, within `max_connecting'. Each counts as being tried until ended/5.
 -spec start(Now :: integer(), state()) -> {[name()], state()}.
 start(Now, State) ->
     start(Now, [], State).
@@ -110,7 +112,7 @@ start(Now, Started, #state{options = #{max_connecting := Limit}, attempts = Atte
 start(_Now, Started, State) ->
     {lists:reverse(Started), State}.
 
-%% Its turn may have been put off since.
+%% The turn may have been postponed since it was queued.
 start(Now, Started, Name, _Turn, DueAt, State) when is_integer(DueAt), DueAt > Now ->
     start(Now, Started, in_turn_at(Name, State));
 start(Now, Started, Name, Turn, _DueAt, State) ->
@@ -123,7 +125,7 @@ try_now(Name, Turn, #state{missing = Missing, turns = Turns, attempts = Attempts
         attempts = Attempts#{Name => []}
     }.
 
-%% An attempt is over.
+%% Handles the end of an attempt.
 -spec ended(name(), result(), Now :: integer(), caravan_schedule:random(), state()) -> {event(), state()}.
 ended(Name, Result, Now, Random, #state{attempts = Attempts} = State) ->
     {Event, Next} = result(Result, Name, Now, Random, State#state{attempts = maps:remove(Name, Attempts)}),
@@ -132,7 +134,8 @@ ended(Name, Result, Now, Random, #state{attempts = Attempts} = State) ->
 result(connected, Name, Now, Random, #state{flaps = Flaps} = State) ->
     case caravan_flaps:is_up(Name, Flaps) of
         true -> {{connected, Name}, State};
-        %% Until it is seen among the connected nodes: the user's list_nodes may never have it.
+        %% The node counts as failing until it is seen among the connected nodes, because a user's list_nodes may never
+        %% return it.
         false -> {{connected, Name}, failed(Name, not_listed, Now, Random, State)}
     end;
 result({failed, Reason}, Name, Now, Random, #state{kinds = Kinds} = State) ->
@@ -164,7 +167,7 @@ in_turn_again(Name, #state{missing = Missing} = State) ->
         #{} -> State
     end.
 
-%% A node is connected. Failed attempts count no more.
+%% Handles a connection. Earlier failures of the node are forgotten.
 -spec up(name(), Now :: integer(), state()) -> state().
 up(Name, Now, #state{failures = Failures, flaps = Flaps} = State) ->
     case caravan_flaps:is_up(Name, Flaps) of
@@ -172,7 +175,7 @@ up(Name, Now, #state{failures = Failures, flaps = Flaps} = State) ->
         false -> State#state{failures = maps:remove(Name, Failures), flaps = caravan_flaps:up(Name, Now, Flaps)}
     end.
 
-%% A node is connected no more. Returns whether that counts as a connection that did not last: it is a failure of another kind.
+%% Handles the loss of a connection. Returns the flap if the connection did not last, which counts as a failure.
 -spec down(name(), Reason :: term(), Now :: integer(), caravan_schedule:random(), state()) -> {[caravan_flaps:flap()], state()}.
 down(Name, Reason, Now, Random, #state{flaps = Flaps} = State) ->
     case caravan_flaps:is_up(Name, Flaps) of
@@ -187,24 +190,26 @@ lost({flap, Flap}, _Name, State) -> {[Flap], State};
 lost(unknown, _Name, State) -> {[], State};
 lost(lasted, Name, #state{kinds = Kinds} = State) -> {[], State#state{kinds = maps:remove(Name, Kinds)}}.
 
-%% Only where this node was told to close the connection do they tell something.
+%% Failures of other nodes count only if this node was told to close the connection, which is done because it cannot reach
+%% some node.
 failures_before(disconnect, #state{failures = Failures, missing = Missing}) ->
     lists:max([0 | [Count || {Name, #failure{count = Count}} <- maps:to_list(Failures), is_map_key(Name, Missing)]]);
 failures_before(_Reason, _State) ->
     0.
 
-%% A node has left: what has failed before, or fails now, tells nothing of the time when it is back.
+%% Handles a node that leaves. Neither earlier failures nor those of its departure say anything about the time after its
+%% return.
 -spec left(name(), state()) -> state().
 left(Name, #state{failures = Failures, kinds = Kinds, flaps = Flaps} = State) ->
     in_turn_at(Name, State#state{
         failures = maps:remove(Name, Failures), kinds = maps:remove(Name, Kinds), flaps = caravan_flaps:forget(Name, Flaps)
     }).
 
-%% The node's turn is another one than before.
+%% Queues the node again by its new turn.
 in_turn_at(Name, #state{missing = Missing} = State) when is_map_key(Name, Missing) -> offer(Name, withdraw(Name, State));
 in_turn_at(_Name, State) -> State.
 
-%% Forgets the failures of nodes that have not been wanted for long.
+%% Forgets the failures of nodes that have not been wanted for some time.
 -spec keep(Wanted :: #{name() => term()}, Now :: integer(), state()) -> state().
 keep(Wanted, Now, #state{options = #{max_nodes := Max}, failures = Failures, flaps = Flaps, kinds = Kinds} = State) ->
     Memory = memory(map_size(maps:merge(Failures, caravan_flaps:counts(Flaps))) - map_size(Wanted), Max),
@@ -218,11 +223,11 @@ keep(Wanted, Now, #state{options = #{max_nodes := Max}, failures = Failures, fla
         kinds = maps:filter(fun(Name, _) -> is_map_key(Name, Wanted) orelse is_map_key(Name, Remembered) end, Kinds)
     }.
 
-%% A hostile zone lists ever new names.
+%% A hostile zone may list new names each time, so that the failures of unwanted nodes are forgotten at once.
 memory(Unwanted, Max) when Unwanted > Max -> 0;
 memory(_Unwanted, _Max) -> ?MEMORY_MS.
 
-%% Ends every back-off.
+%% Ends all back-offs.
 -spec all_due(Now :: integer(), state()) -> state().
 all_due(Now, #state{failures = Failures, flaps = Flaps, missing = Missing} = State) ->
     Due = State#state{
@@ -233,8 +238,8 @@ all_due(Now, #state{failures = Failures, flaps = Flaps, missing = Missing} = Sta
     },
     lists:foldl(fun offer/2, Due, maps:keys(Missing)).
 
-%% When the next node is to be tried, after start/2. None while no further attempt can start: the end of each one is an
-%% occasion.
+%% Returns when the next node is to try, after start/2. `none' if no further attempt can start: start/2 is called when an
+%% attempt ends.
 -spec next_start(state()) -> integer() | none.
 next_start(#state{options = #{max_connecting := Limit}, attempts = Attempts}) when map_size(Attempts) >= Limit ->
     none;
@@ -245,12 +250,12 @@ next_start(#state{turns = Turns}) ->
         {1, DueAt, _Name} -> DueAt
     end.
 
-%% Whether a node is missing that may be tried, or is being tried.
+%% Returns whether any missing node may be tried or is being tried.
 -spec has_missing(state()) -> boolean().
 has_missing(#state{missing = Missing}) ->
     map_size(Missing) > 0.
 
-%% How often connections to the node have not lasted, in a row.
+%% Returns how many connections to the node in a row did not last.
 -spec flaps(name(), state()) -> non_neg_integer().
 flaps(Name, #state{flaps = Flaps}) ->
     caravan_flaps:count(Name, Flaps).
@@ -259,7 +264,7 @@ flaps(Name, #state{flaps = Flaps}) ->
 connecting(#state{attempts = Attempts}) ->
     lists:sort(maps:keys(Attempts)).
 
-%% The missing nodes that could not be connected, and those whose connections do not last.
+%% Returns the missing nodes that could not be connected, and those whose connections do not last.
 -spec failing(Now :: integer(), state()) ->
     #{name() => #{count := pos_integer(), reason := term(), retry_in := non_neg_integer()}}.
 failing(Now, #state{missing = Missing, failures = Failures, flaps = Flaps} = State) ->

@@ -1,6 +1,6 @@
 %% @private
-%% What DNS says of one query: the nodes that it lists, how the last lookup ended, and what that is worth. A functional state
-%% of the deciding core.
+%% What DNS says about one query: which nodes it lists, how the last lookup ended, and whether that answer is complete.
+%% Functional state of the deciding core.
 -module(caravan_discovery).
 
 -export([new/0, change/1, polled/5, is_own_name/2, wanted/1, certainty/1, failed_in_a_row/1, ttl/1, status/2]).
@@ -11,14 +11,14 @@
 -type name() :: binary().
 
 -type answer() :: #{
-    %% Of each record its names: one, or one for each basename.
+    %% For each record its names: one, or one for each basename.
     records := [[name()]],
-    %% Those names that are no atoms of this VM so far.
+    %% Those of the names that are no atoms of this VM so far.
     unknown := [name()],
-    %% How many names of the answer are no node names, and how many targets have no address.
+    %% How many names of the answer are not valid node names, and how many targets have no address.
     invalid := non_neg_integer(),
     unresolved := non_neg_integer(),
-    %% Seconds.
+    %% In seconds.
     ttl := non_neg_integer(),
     complete := boolean()
 }.
@@ -31,7 +31,7 @@
     atom() => term()
 }.
 
-%% What the world is like when the answer comes.
+%% Facts at the time of the answer.
 -type facts() :: #{
     query := term(), own := name(), connected := #{name() => term()}, budget := caravan_atom_budget:state(), atom() => term()
 }.
@@ -44,27 +44,28 @@
 -type report() ::
     {looked_up, Outcome :: caravan_cluster:last_lookup(), Before :: caravan_cluster:last_lookup(), Endpoints :: non_neg_integer()}
     | {found, [name()]}
-    %% By reason, those of which the answer before had none.
+    %% Counts by reason, for reasons that did not occur in the previous answer.
     | {names_refused, #{invalid | max_nodes | atom_budget | unresolved => pos_integer()}}
     | {own_alias, [name()]}
     | {samples, Records :: pos_integer()}.
 
-%% An answer whose names come and go while their number stays the same is a sample, when that has been seen so often.
+%% How many times a dropped name must come back, while the number of names stays the same, before an answer counts as a
+%% sample.
 -define(SAMPLES_SEEN, 3).
 
 -record(state, {
     last_lookup = none :: caravan_cluster:last_lookup(),
     failed = 0 :: non_neg_integer(),
-    %% Seconds, of the last lookup; 0 unless that was fresh.
+    %% In seconds, of the last lookup; 0 unless that was fresh.
     ttl = 0 :: non_neg_integer(),
     answered_at :: integer() | undefined,
-    %% The nodes that are wanted, without this one: those of the last complete answer until the next one; those of others
-    %% until a time after they were last listed.
+    %% The wanted nodes, without this one. A node of a complete answer stays wanted until the next complete answer
+    %% (`infinity'); a node of an incomplete answer stays wanted until some time after it was last listed.
     names = #{} :: #{name() => infinity | (Until :: integer())},
     complete = false :: boolean(),
-    %% Of the last answer itself, whatever it was added to.
+    %% Whether the last answer itself was complete.
     answer_complete = false :: boolean(),
-    %% The last answer, and what was taken of it. After a complete one an equal one says nothing new.
+    %% The last answer, and the names admitted from it. Shortcut: a complete answer equal to the last one changes nothing.
     records :: [[name()]] | undefined,
     own = <<>> :: name(),
     admitted = [] :: [name()],
@@ -72,8 +73,8 @@
     own_aliases = [] :: [name()],
     last_refused = #{invalid => 0, max_nodes => 0, atom_budget => 0, unresolved => 0} :: refusals(),
     refused = 0 :: non_neg_integer(),
-    %% Names that the answers have had lately and the last one has not, while they were equally long; how often one of them
-    %% came back; whether the log has told.
+    %% The names that recent answers of equal length had and the last one has not; how often one of them came back; whether
+    %% samples have been reported.
     dropped = #{} :: #{name() => Until :: integer()},
     returns = 0 :: non_neg_integer(),
     told_samples = false :: boolean()
@@ -85,12 +86,12 @@
 new() ->
     #state{}.
 
-%% Other options may take another part of the same answer.
+%% With other options, other names of the same answer may be admitted, so the shortcut is dropped.
 -spec change(state()) -> state().
 change(State) ->
     State#state{records = undefined, failed = 0, complete = false}.
 
-%% The end of a lookup. Returns what there is to report, and what is left of the budget of atoms.
+%% Handles the end of a lookup. Returns the reports, and the remaining budget of atoms.
 -spec polled(outcome(), Now :: integer(), facts(), options(), state()) ->
     {[report()], caravan_atom_budget:state(), state()}.
 polled(
@@ -105,7 +106,7 @@ polled(
 polled({ok, #{records := Records} = Answer}, Now, Facts, Options, #state{last_lookup = Before} = State) ->
     {Reports, Budget, Next} = answered(Answer, Now, Facts, Options, State),
     {[{looked_up, fresh, Before, length(Records)} | Reports], Budget, Next};
-%% Consul says NXDOMAIN when no instance is healthy: that is no reason to forget those we know.
+%% Consul replies NXDOMAIN when no instance is healthy, so an empty answer does not remove the known nodes.
 polled({error, Reason}, _Now, #{budget := Budget}, _Options, #state{last_lookup = Before} = State)
   when Reason =:= nxdomain; Reason =:= nodata ->
     Next = State#state{last_lookup = {empty, Reason}, failed = 0, ttl = 0},
@@ -147,8 +148,8 @@ answered(Answer, Now, #{own := Own, connected := Connected} = Facts, Options, St
     {Samples, Told} = samples(length(Records), Next),
     {reports(Next, State) ++ Samples, Budget, Told}.
 
-%% `max_nodes' is of records, each of which may have several names. This node's own is taken first, and then those of nodes
-%% that are connected, so that a cut takes nobody away.
+%% `max_nodes' limits records, each of which may have several names. If there are more records, that of this node is kept
+%% first, then those of connected nodes, so that the limit does not remove connected nodes.
 within(Max, Records, _Facts) when length(Records) =< Max ->
     {lists:usort(lists:append(Records)), 0};
 within(Max, Records, #{own := Own, connected := Connected}) ->
@@ -164,27 +165,29 @@ admitted(Names, #{unknown := Unknown, records := Records}, Now, #{query := Query
     {Refused, Next} = caravan_atom_budget:admit([Name || Name <- Names, is_map_key(Name, New)], Query, Now, Budget),
     {Names -- Refused, length(Refused), Next}.
 
-%% The names of records that stand for nodes: what the others of such a record cost is no deceit.
+%% The names of records that belong to connected nodes or to this one. Their other names cost no budget, since the records
+%% are genuine.
 proven(Records, #{own := Own, connected := Connected}) ->
     lists:append([Names || Names <- Records, is_connected(Names, Connected) orelse is_own(Names, Own)]).
 
-%% Whether the record with these names is this node's, or that of a node that is connected.
+%% Whether one of the names of a record is that of this node, or of a connected node.
 is_own(Names, Own) -> lists:any(fun(Name) -> is_own_name(Name, Own) end, Names).
 
 is_connected(Names, Connected) -> lists:any(fun(Name) -> is_map_key(Name, Connected) end, Names).
 
-%% Of an answer that was cut, or that shows a part, nobody knows that what it leaves out is gone.
+%% Returns whether the answer proves that nodes that it does not list are gone. An answer that was cut, or is a sample, does
+%% not.
 is_complete(_Answer, _Refused, #{answers := sampled}) -> false;
 is_complete(#{complete := Complete}, #{max_nodes := 0, atom_budget := 0, unresolved := 0}, _Options) -> Complete;
 is_complete(_Answer, _Refused, _Options) -> false.
 
-%% This node under another spelling is this node, too: to connect there would be to connect to itself. DNS does not tell
-%% cases apart (RFC 4343), nor a name with a trailing dot from one without.
+%% Returns whether the name is that of this node in any spelling; connecting to it would connect the node to itself. DNS
+%% names are compared without regard to case (RFC 4343) and to a trailing dot.
 -spec is_own_name(name(), Own :: name()) -> boolean().
 is_own_name(Own, Own) -> true;
 is_own_name(Name, Own) -> may_be_same(Name, Own) andalso is_same(Name, Own).
 
-%% Names of a cluster begin alike and differ at their ends.
+%% A cheap check first: the names of a cluster have common beginnings and differ at their ends.
 may_be_same(Name, Own) when byte_size(Name) =:= byte_size(Own) -> (binary:last(Name) bxor binary:last(Own)) band bnot 32 =:= 0;
 may_be_same(Name, Own) -> abs(byte_size(Name) - byte_size(Own)) =:= 1.
 
@@ -197,7 +200,8 @@ is_same(_, _) -> false.
 
 is_letter(Letter) -> Letter >= $a andalso Letter =< $z.
 
-%% Time in which nobody knew, as DNS could not be asked or said that there is none, is none in which a name was not listed.
+%% Postpones the expiry of names by the time in which DNS failed or said that there are no records, because a name cannot be
+%% listed in that time.
 outlasting(_Now, #state{last_lookup = Last} = State) when Last =:= fresh; Last =:= none ->
     State;
 outlasting(Now, #state{answered_at = At, names = Names} = State) when is_integer(At) ->
@@ -208,7 +212,7 @@ outlasting(_Now, State) ->
 later(infinity, _Unknown) -> infinity;
 later(Until, Unknown) -> Until + Unknown.
 
-%% What an incomplete answer leaves out may still be there. It adds to what is known, within bounds.
+%% An incomplete answer adds its names to the known ones, within bounds, since nodes that it does not list may still exist.
 wanted(Listed, true, _Now, _Connected, _Options, _State) ->
     maps:from_keys(Listed, infinity);
 wanted(Listed, false, Now, Connected, #{sampled_expiry := Expiry} = Options, #state{names = Before}) ->
@@ -216,11 +220,11 @@ wanted(Listed, false, Now, Connected, #{sampled_expiry := Expiry} = Options, #st
     Added = lists:foldl(fun(Name, Names) -> listed_until(Name, Now + Expiry, Names) end, Living, Listed),
     bounded(Added, Listed, Connected, max_wanted(Options)).
 
-%% Among samples there will be no complete answer.
+%% With samples no answer is complete, so that every name expires.
 expiring(Until, #{answers := sampled}, Names) -> maps:map(fun(_Name, Before) -> min(Before, Until) end, Names);
 expiring(_Until, _Options, Names) -> Names.
 
-%% One of a complete answer stays until the next complete one.
+%% A name of a complete answer stays until the next complete answer.
 listed_until(Name, Until, Names) ->
     case Names of
         #{Name := infinity} -> Names;
@@ -229,7 +233,7 @@ listed_until(Name, Until, Names) ->
 
 max_wanted(#{max_nodes := MaxNodes} = Options) -> MaxNodes * maps:get(names_per_record, Options, 1).
 
-%% Those that are connected stay first, then those that were listed last.
+%% Keeps connected nodes first, then listed ones.
 bounded(Names, _Listed, _Connected, Max) when map_size(Names) =< Max ->
     Names;
 bounded(Names, Listed, Connected, Max) ->
@@ -238,8 +242,9 @@ bounded(Names, Listed, Connected, Max) ->
     {Second, Third} = lists:partition(fun(Name) -> is_map_key(Name, ListedNow) end, NotConnected),
     maps:with(lists:sublist(First ++ Second ++ Third, Max), Names).
 
-%% AWS Cloud Map gives 8 random instances of all, and Consul as many as its a_record_limit. Such a server's answers are
-%% equally long, and names that were gone come back; a cluster that replaces its nodes has new names.
+%% Detects samples. AWS Cloud Map returns 8 random instances of all, and Consul as many as its a_record_limit. The answers of
+%% such a server have equal lengths, and names that were dropped come back, whereas a cluster that replaces its nodes has new
+%% names.
 sampling(Count, Listed, true, Now, Options, #state{records = Before, names = Names, dropped = Dropped, returns = Returns} = State)
   when is_list(Before), length(Before) =:= Count ->
     #{sampled_expiry := Memory, max_nodes := MaxNodes} = Options,
@@ -251,7 +256,7 @@ sampling(Count, Listed, true, Now, Options, #state{records = Before, names = Nam
 sampling(_Count, _Listed, _Complete, _Now, _Options, State) ->
     State#state{dropped = #{}, returns = 0}.
 
-%% Those come back that a sample leaves out, and not ever new ones.
+%% More dropped names than `max_nodes', or none, are not those of samples: a sample drops names that come back.
 unless_too_many(MaxNodes, #state{dropped = Dropped} = State) when map_size(Dropped) > MaxNodes ->
     State#state{dropped = #{}, returns = 0};
 unless_too_many(_MaxNodes, #state{dropped = Dropped} = State) when map_size(Dropped) =:= 0 ->
@@ -274,12 +279,12 @@ reports(#state{last_refused = Refused} = Next, #state{last_refused = Before} = S
 new_refusals(Refused, Before) ->
     maps:filter(fun(Reason, Count) -> Count > 0 andalso maps:get(Reason, Before) =:= 0 end, Refused).
 
-%% Without this node.
+%% Returns the wanted nodes, without this one.
 -spec wanted(state()) -> #{name() => term()}.
 wanted(#state{names = Names}) ->
     Names.
 
-%% What the last lookup was worth; none before the first.
+%% Returns what the last lookup was worth; `none' before the first one.
 -spec certainty(state()) -> none | fresh | incomplete | empty | failed.
 certainty(#state{last_lookup = fresh, answer_complete = true}) -> fresh;
 certainty(#state{last_lookup = fresh}) -> incomplete;
@@ -290,7 +295,7 @@ certainty(#state{last_lookup = none}) -> none.
 has_answer(#state{answered_at = At}) ->
     At =/= undefined.
 
-%% When there was an answer with records last, or what is given.
+%% Returns when the last answer with records came, or the given time if there was none.
 -spec answered_at(Otherwise :: integer(), state()) -> integer().
 answered_at(Otherwise, #state{answered_at = undefined}) -> Otherwise;
 answered_at(_Otherwise, #state{answered_at = At}) -> At.
@@ -299,7 +304,7 @@ answered_at(_Otherwise, #state{answered_at = At}) -> At.
 last_lookup(#state{last_lookup = Last}) ->
     Last.
 
-%% Whether the last answer has this node.
+%% Returns whether the last answer lists this node.
 -spec is_self_listed(state()) -> boolean().
 is_self_listed(#state{self_listed = IsListed}) ->
     IsListed.
@@ -308,12 +313,12 @@ is_self_listed(#state{self_listed = IsListed}) ->
 failed_in_a_row(#state{failed = Failed}) ->
     Failed.
 
-%% Seconds for which asking again would give the same.
+%% Returns for how many seconds another lookup would give the same answer.
 -spec ttl(state()) -> non_neg_integer().
 ttl(#state{ttl = Ttl}) ->
     Ttl.
 
-%% The part of caravan_cluster:status/1 that is known here.
+%% Returns the keys of caravan_cluster:status/1 that concern one query.
 -spec status(Now :: integer(), state()) -> map().
 status(Now, #state{answered_at = At} = State) ->
     #{

@@ -1,9 +1,10 @@
 %% @private
-%% Connections that do not last: which node is left alone for one, and for how long. A functional state of the deciding core.
-%% Times are milliseconds.
+%% Connections that do not last: which node is left alone because of one, and for how long. Functional state of the deciding
+%% core. Times are in milliseconds.
 %%
-%% Where two nodes cannot reach each other, OTP's `global' has each node that reaches both let one of them go, so that each
-%% connection that is made at once is lost at once, for all of the cluster. The node that came last is taken for the cause.
+%% If two nodes cannot reach each other, OTP's `global' makes each node that reaches both close its connection to one of
+%% them. Without damping, each new connection would be lost again at once, everywhere in the cluster. The node that was
+%% connected last is taken for the cause.
 -module(caravan_flaps).
 
 -export([new/0, up/3, is_up/2, down/6, until/2, count/2, counts/1, keep/3, forget/1, forget/2]).
@@ -12,34 +13,35 @@
 
 -type name() :: binary().
 
-%% A connection that was lost soon, the Count-th in a row, and for how many milliseconds the node is left alone.
+%% A connection that was lost soon: it is the Count-th in a row, and the node is left alone for `LeftAlone' milliseconds.
 -type flap() :: {name(), Count :: pos_integer(), LeftAlone :: pos_integer()}.
 
-%% What a lost connection says of the node: it had lasted, it did not last, or nothing.
+%% What the loss of a connection says about the node: `lasted', the connection had lasted; `flap', it did not last;
+%% `unknown', nothing.
 -type loss() :: lasted | {flap, flap()} | unknown.
 
-%% What happens within it has one cause.
+%% Losses within this time have one cause.
 -define(MOMENT_MS, 1000).
 
-%% For how long a node whose connection has not lasted is not cleared again.
+%% How long after a node was cleared it cannot be cleared again.
 -define(CLEARED_MS, 300000).
 
-%% Twelve failures in a row take some minutes, and count as much as the flaps that have the longest back-off.
+%% Twelve failures in a row take some minutes, and count as much as the number of flaps with the longest back-off.
 -define(MOST_FLAPS, 3).
 -define(FAILURES_PER_FLAP, 4).
 
-%% For how long after its back-off a connection that did not last is remembered: longer than the longest of them.
+%% How long after its back-off a flap is remembered: longer than the longest back-off.
 -define(FLAP_MEMORY_MS, 1200000).
 
-%% How often what does not matter any more is left out.
+%% How often obsolete entries are removed.
 -define(TIDY_MS, 60000).
 
-%% Connections to the node that did not last, in a row, and until when it is left alone for that; none where another node was
-%% found to be what they were lost for.
+%% The connections to a node that did not last, in a row, and until when the node is left alone. The count is 0 if another
+%% node was found to be the cause of the losses.
 -record(flaps, {
     count :: non_neg_integer(),
     until :: integer(),
-    %% When another node was last found to be the cause though this one's connection had not lasted either.
+    %% When another node was last found to be the cause, although this node's connection had not lasted either.
     cleared_at = never :: integer() | never
 }).
 
@@ -47,19 +49,20 @@
     %% Since when each node is connected.
     up = #{} :: #{name() => integer()},
     flaps = #{} :: #{name() => #flaps{}},
-    %% Connected nodes of which it does not show yet whether their connections last.
+    %% Nodes connected so recently that their connections may still turn out not to last.
     newcomers = #{} :: #{name() => Since :: integer()},
-    %% The one of them that was lost last: when, and since when it was connected.
+    %% The newcomer that was lost last: when it was lost, and since when it was connected.
     lost_newcomer = none :: {LostAt :: integer(), Since :: integer()} | none,
-    %% Nodes that were lost while there was such a one: when, whether their connection had lasted, and their flaps before.
+    %% Nodes that were lost while there was a newcomer: when, whether their connections had lasted, and their counts before.
     blamed = #{} :: #{name() => {LostAt :: integer(), HadLasted :: boolean(), CountBefore :: non_neg_integer()}},
-    %% Until when this node waits since others have let go of it.
+    %% Until when this node waits because other nodes have let it go.
     let_go_until = none :: integer() | none,
-    %% What was lost within a moment: when the last one was, how many of them had lasted, and which newcomer was cleared.
+    %% The losses of one moment: when the last one was, how many connections of them had lasted, and which newcomers were
+    %% cleared.
     moment = none :: {LastAt :: integer(), Lasted :: non_neg_integer(), Cleared :: [name()]} | none,
-    %% When those of `newcomers' and `blamed' that do not matter any more were left out last. Nothing depends on it.
+    %% When `newcomers' and `blamed' were last tidied. No decision depends on it.
     tidied_at = never :: integer() | never,
-    %% Nodes of which until/2 says something else since the last call of down/6.
+    %% Nodes for which until/2 has changed since the last call of down/6.
     moved = [] :: [name()]
 }).
 
@@ -77,8 +80,8 @@ up(Name, Now, #state{up = Up, newcomers = Newcomers, blamed = Blamed} = State) -
 is_up(Name, #state{up = Up}) ->
     is_map_key(Name, Up).
 
-%% A node that was connected is so no more. `Failures' is how often in a row the node has failed that has failed most. Returns what
-%% the loss says of the node, and the other nodes that are left alone until another time than before.
+%% Handles the loss of a connection. `Failures' is the number of failures in a row of the node that has failed most. Returns
+%% what the loss says about the node, and the other nodes whose waits have changed.
 -spec down(name(), Reason :: term(), Failures :: non_neg_integer(), Now :: integer(), caravan_schedule:random(), state()) ->
     {loss(), Moved :: [name()], state()}.
 down(Name, Reason, Failures, Now, Random, #state{up = Up, newcomers = Newcomers} = State) ->
@@ -88,7 +91,7 @@ down(Name, Reason, Failures, Now, Random, #state{up = Up, newcomers = Newcomers}
     #state{moved = Moved} = Last = let_go(Reason, Loss, Now, each_is_a_cause(Now, Random, Next)),
     {Loss, Moved, Last#state{moved = []}}.
 
-%% Others have let go of this node. It is of no use to it to come back by way of one that has not.
+%% The other nodes have let this node go. To come back by way of a node that has not done so would not last either.
 let_go(disconnect, {flap, {_Name, _Count, LeftAlone}}, Now, #state{let_go_until = Before} = State) ->
     State#state{let_go_until = later(Before, Now + LeftAlone)};
 let_go(_Reason, _Loss, _Now, State) ->
@@ -108,8 +111,8 @@ lasted(Since, Now) ->
         false -> 1
     end.
 
-%% Where two nodes that had lasted were lost in one moment there are two pairs of nodes that cannot reach each other, and each
-%% newcomer is the cause of one.
+%% If two nodes whose connections had lasted were lost in one moment, two pairs of nodes cannot reach each other, and each
+%% newcomer is the cause for one pair.
 each_is_a_cause(Now, Random, #state{moment = {Now, Lasted, [_ | _] = Newcomers}} = State) when Lasted > 1 ->
     lists:foldl(
         fun(Name, #state{flaps = Flaps} = Next) ->
@@ -122,13 +125,16 @@ each_is_a_cause(Now, Random, #state{moment = {Now, Lasted, [_ | _] = Newcomers}}
 each_is_a_cause(_Now, _Random, State) ->
     State.
 
-%% - What this node has brought about itself (`own_doing') says nothing of others.
-%% - Where nothing came over the connection any more there is no third node in it.
-%% - `disconnect' is said where this node was told to close the connection: the others have let go of it.
-%% - Where another node was connected after the lost one, a moment ago, it may be that one that the lost one cannot reach. A
-%%   moment is as long as `global' takes to find that out. Of two, the one that was connected last is the cause.
-%% - Where such a node has just been lost, it was the cause, too.
-%% - Otherwise, and when it has lasted, the node was stopped, or its machine, or the network between.
+%% Returns the cause of a loss:
+%% - A loss that this node has caused itself (`own_doing') says nothing about other nodes.
+%% - `net_tick_timeout' means that nothing came over the connection, so no third node is involved.
+%% - `disconnect' means that `global' of the other node has told this node to close the connection: the other nodes have let
+%%   this node go.
+%% - If another node was connected after the lost one and is still recent, the lost one may be unable to reach it. A node is
+%%   recent for as long as `global' needs to find that out. Of two nodes, the one that was connected last is the cause.
+%% - If such a newcomer was lost a moment ago, it was the cause as well.
+%% - Otherwise, if the connection did not last, the lost node itself is the cause; if it lasted, the node, its machine or the
+%%   network has stopped.
 cause(own_doing, _Failures, _Since, _Now, _State) ->
     unknown;
 cause(net_tick_timeout, _Failures, Since, Now, _State) ->
@@ -148,7 +154,7 @@ cause(_Reason, _Failures, Since, Now, #state{newcomers = Newcomers, flaps = Flap
         Counts -> {newcomer, lists:max(Counts)}
     end.
 
-%% Of several newcomers each is the cause of another loss.
+%% With several newcomers, each of them is the cause of another loss.
 cause_that_is_gone(true, _Since, _Now, #state{moment = {_, Lasted, _}}) when Lasted > 1 ->
     itself;
 cause_that_is_gone(_IsRecent, Since, Now, #state{lost_newcomer = {LostAt, Up}}) when Up > Since, Now - LostAt < ?MOMENT_MS ->
@@ -162,11 +168,12 @@ is_recent(At, Now) -> Now - At < caravan_schedule:steady_after().
 
 lost(itself, Name, {Since, Now, Random}, #state{flaps = Flaps} = State) ->
     flap(Name, count(Name, Now, Flaps), Now, Random, newcomer_gone(is_recent(Since, Now), Since, Now, Random, State));
-%% Those that have let go of this node come back by themselves when there is no reason any more. The longer there has been one
-%% that it cannot reach, the longer it waits.
+%% Nodes that have let this one go connect again by themselves when the cause is gone. The more failures to reach some node
+%% there were, the longer this node waits.
 lost({let_go, Failures}, Name, {_Since, Now, Random}, #state{flaps = Flaps} = State) ->
     flap(Name, max(count(Name, Now, Flaps), min(?MOST_FLAPS, Failures div ?FAILURES_PER_FLAP)), Now, Random, State);
-%% Of the two the other one is connected now: this one takes its place, and its count, as the one that is tried now and then.
+%% The other one of the two is connected now. This one takes its place, and its count, as the node that is tried now and
+%% then.
 lost({newcomer, OtherCount}, Name, {Since, Now, Random}, #state{flaps = Flaps, blamed = Blamed} = State) ->
     Before = count(Name, Now, Flaps),
     Blame = {Now, not is_recent(Since, Now), Before},
@@ -192,8 +199,8 @@ flap(Name, Before, Now, Random, #state{flaps = Flaps} = State) ->
     Flap = #flaps{count = Count, until = Now + LeftAlone, cleared_at = cleared_at(Name, Flaps)},
     {{flap, {Name, Count, LeftAlone}}, State#state{flaps = Flaps#{Name => Flap}}}.
 
-%% A newcomer is gone again, since then: it was what the others were lost for, and they may be tried as soon as that has come to
-%% rest. One of two nodes that cannot reach each other is to be connected.
+%% A newcomer is lost. It was the cause for the nodes that were lost since it was connected, and they may be tried again once
+%% the reaction of `global' is over: of two nodes that cannot reach each other, one should be connected.
 newcomer_gone(false, _Since, _Now, _Random, State) -> State;
 newcomer_gone(true, Since, Now, Random, State) -> cleared(Since, Now, Random, State#state{lost_newcomer = {Now, Since}}).
 
@@ -211,17 +218,18 @@ cleared_one(Name, {_LostAt, HadLasted, Before}, Now, Random, State) ->
         false -> halve(Name, Now, State)
     end.
 
-%% Of two nodes that were both let go, the one that was not the cause waits for half as long: it has lasted when the other one
-%% is tried. If both came at once, both would be let go each time.
+%% If two nodes were let go, the one that was not the cause waits half as long, so that its connection has lasted when the
+%% other one is tried. If both came back at the same time, both would be let go each time.
 halve(Name, Now, #state{flaps = Flaps} = State) when is_map_key(Name, Flaps) ->
     #{Name := #flaps{until = Until} = Flap} = Flaps,
     moved(Name, State#state{flaps = Flaps#{Name := Flap#flaps{until = Now + (Until - Now) div 2}}});
-%% Somebody has ended its wait.
+%% The wait of the node has been ended meanwhile.
 halve(_Name, _Now, State) ->
     State.
 
-%% Where several pairs are broken, one is always the cause of another's loss. Of those that have not lasted one is cleared in a
-%% moment, and each of them now and then.
+%% Returns whether the node may be tried before the end of its wait. If several pairs of nodes are broken, each node may seem
+%% to be lost because of another one. So of nodes whose connections did not last only one is cleared in a moment, and each of
+%% them only once in ?CLEARED_MS milliseconds.
 may_be_cleared(_Name, true, _Now, _State) ->
     true;
 may_be_cleared(_Name, false, _Now, #state{moment = {_, Lasted, Cleared}}) when Lasted > 1; Cleared =/= [] ->
@@ -250,14 +258,14 @@ cleared(false, Now) -> Now.
 moved(Name, #state{moved = Moved} = State) ->
     State#state{moved = [Name | Moved]}.
 
-%% What has been over for so long that it would have come again counts no more.
+%% A flap is forgotten when its wait has been over for so long that it would have occurred again.
 count(Name, Now, Flaps) ->
     case Flaps of
         #{Name := #flaps{count = Count, until = Until}} when Now - Until < ?FLAP_MEMORY_MS -> Count;
         #{} -> 0
     end.
 
-%% Until when the node is left alone.
+%% Returns until when the node is left alone.
 -spec until(name(), state()) -> integer() | never_lost.
 until(Name, #state{flaps = Flaps, let_go_until = LetGoUntil}) ->
     case Flaps of
@@ -265,7 +273,7 @@ until(Name, #state{flaps = Flaps, let_go_until = LetGoUntil}) ->
         #{} -> never_lost
     end.
 
-%% How often connections to a node have not lasted, in a row.
+%% Returns how many connections to the node in a row did not last.
 -spec count(name(), state()) -> non_neg_integer().
 count(Name, #state{flaps = Flaps}) ->
     case Flaps of
@@ -273,17 +281,17 @@ count(Name, #state{flaps = Flaps}) ->
         #{} -> 0
     end.
 
-%% How often connections to each node have not lasted, in a row.
+%% Returns the same for each node.
 -spec counts(state()) -> #{name() => non_neg_integer()}.
 counts(#state{flaps = Flaps}) ->
     maps:map(fun(_Name, #flaps{count = Count}) -> Count end, Flaps).
 
-%% Forgets nodes for which the function gives false, and what does not matter any more of the others.
+%% Forgets the nodes for which the function returns false, and removes obsolete entries of the others.
 -spec keep(fun((name(), Until :: integer()) -> boolean()), Now :: integer(), state()) -> state().
 keep(IsKept, Now, #state{flaps = Flaps} = State) ->
     tidied(Now, State#state{flaps = maps:filter(fun(Name, #flaps{until = Until}) -> IsKept(Name, Until) end, Flaps)}).
 
-%% In a large cluster that has just come up all are newcomers: it is not done at each poll.
+%% Right after a start of a large cluster all nodes are newcomers, so this is not done at each poll.
 tidied(Now, #state{tidied_at = At} = State) when is_integer(At), Now - At < ?TIDY_MS ->
     State;
 tidied(Now, #state{newcomers = Newcomers, blamed = Blamed} = State) ->
@@ -293,12 +301,12 @@ tidied(Now, #state{newcomers = Newcomers, blamed = Blamed} = State) ->
         blamed = maps:filter(fun(_Name, {LostAt, _HadLasted, _Before}) -> is_recent(LostAt, Now) end, Blamed)
     }.
 
-%% Nobody is left alone any more.
+%% Ends all waits.
 -spec forget(state()) -> state().
 forget(State) ->
     State#state{flaps = #{}, blamed = #{}, let_go_until = none}.
 
-%% The node is left alone no more.
+%% Ends the wait for the node.
 -spec forget(name(), state()) -> state().
 forget(Name, #state{flaps = Flaps, blamed = Blamed} = State) ->
     State#state{flaps = maps:remove(Name, Flaps), blamed = maps:remove(Name, Blamed)}.

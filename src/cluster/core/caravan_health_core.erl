@@ -1,24 +1,24 @@
 %% @private
-%% Whether a node may take traffic, as far as its topology knows: what keeps it from being ready, and what is not as it should be.
-%% A functional state of the deciding core. It remembers whether the topology was ready once: from then on neither DNS nor a change
-%% of the cluster takes that away. Times are milliseconds.
+%% The health of a topology: what keeps the node from being ready for traffic, and what is degraded. Functional state of the
+%% deciding core. It remembers whether the topology has been ready: after that, neither DNS nor a change of the cluster makes
+%% it unready. Times are in milliseconds.
 -module(caravan_health_core).
 
 -export([new/2, observed/4, was_ready/1, ready_at/1, health/4]).
 
 -export_type([state/0, facts/0]).
 
-%% What is known besides the status of the topology.
+%% Facts that are not in the status of the topology.
 -type facts() :: #{
     %% Whether this node is distributed.
     can_connect := boolean(),
-    %% For how many milliseconds more this node has left.
+    %% For how many more milliseconds this node has left, or `none'.
     leaving := none | pos_integer(),
-    %% What the last poll was worth; `no_query' where the nodes are a fixed list.
+    %% What the last poll was worth; `no_query' if the wanted nodes are a fixed list.
     certainty := no_query | none | fresh | incomplete | empty | failed,
-    %% How many nodes are to be connected, and how many of them are.
+    %% The number of nodes that must be connected, and the number of those that are.
     expected := {Expected :: non_neg_integer(), Connected :: non_neg_integer()},
-    %% The wanted nodes that this one connects to, and how many of them are connected.
+    %% The number of wanted nodes that this node connects to, and the number of those that are connected.
     wanted := non_neg_integer(),
     connected := non_neg_integer(),
     options := #{stable_for := non_neg_integer(), poll_interval := pos_integer(), answers := all | sampled, atom() => term()}
@@ -26,26 +26,28 @@
 
 -record(state, {
     was_ready :: boolean(),
-    %% Whether a poll has ended with an answer of each query.
+    %% Whether every query has been answered in a poll.
     has_answer = false :: boolean(),
-    %% When the wanted nodes, or those that are connected, were others last.
+    %% When the wanted nodes or the members last changed.
     changed_at :: integer(),
-    %% When the topology is ready unless something changes before; none while something else is in the way.
+    %% When the topology becomes ready unless something changes before; `none' if something else prevents it.
     ready_at = none :: integer() | none
 }).
 
 -opaque state() :: #state{}.
 
-%% An answer that is older than this, and than so many polls, is old: other polls than the last one have brought nothing.
+%% The age from which an answer counts as old, if it is also older than this number of polls: other polls than the last one
+%% have failed, too.
 -define(OLD_MS, 60000).
 -define(OLD_POLLS, 3).
 
-%% `WasReady' is whether a predecessor was ready that has crashed.
+%% `WasReady': whether a crashed predecessor had been ready.
 -spec new(WasReady :: boolean(), Now :: integer()) -> state().
 new(WasReady, Now) ->
     #state{was_ready = WasReady, changed_at = Now}.
 
-%% To be called after each step of the topology until it was ready, with whether the cluster has changed in that step.
+%% Called after each step of the topology until it has been ready. `HasChanged': whether the cluster has changed in that
+%% step.
 -spec observed(HasChanged :: boolean(), facts(), Now :: integer(), state()) -> state().
 observed(HasChanged, Facts, Now, State) ->
     Changed = answered(Facts, Now, changed(HasChanged, Now, State)),
@@ -54,7 +56,8 @@ observed(HasChanged, Facts, Now, State) ->
 changed(true, Now, State) -> State#state{changed_at = Now};
 changed(false, _Now, State) -> State.
 
-%% What is wanted is known from the first answer on. That there is nobody is an answer, too: a first node becomes ready.
+%% The wanted nodes are known once there is an answer. An empty answer counts, so that the first node of a cluster becomes
+%% ready.
 answered(#{certainty := Certainty}, Now, #state{has_answer = false} = State)
   when Certainty =:= fresh; Certainty =:= incomplete; Certainty =:= empty ->
     State#state{has_answer = true, changed_at = Now};
@@ -69,12 +72,12 @@ judged(_Blockers, _Now, State) -> State#state{ready_at = none}.
 was_ready(#state{was_ready = WasReady}) ->
     WasReady.
 
-%% When observed/4 is to be called though nothing has happened.
+%% Returns when observed/4 must be called next even if nothing happens.
 -spec ready_at(state()) -> integer() | none.
 ready_at(#state{ready_at = At}) ->
     At.
 
-%% `Status' is that of caravan_topology_core:status/2. What keeps the topology from being ready comes first.
+%% Returns the health. `Status' is that of caravan_topology_core:status/2. Reasons for not being ready come first.
 -spec health(Status :: map(), facts(), Now :: integer(), state()) ->
     ok | {degraded, [Reason, ...]} | {not_ready, [Reason, ...]} when Reason :: caravan_cluster:health_reason().
 health(Status, Facts, Now, State) ->
@@ -84,7 +87,8 @@ health([], []) -> ok;
 health([], Faults) -> {degraded, Faults};
 health(Blockers, Faults) -> {not_ready, Blockers ++ Faults}.
 
-%% What keeps the topology from being ready. What DNS says, and that the cluster changes, does so only before it was ready once.
+%% Returns what keeps the topology from being ready. Missing answers and changes of the cluster count only before it has been
+%% ready.
 blockers(#{can_connect := CanConnect, leaving := Leaving, expected := Expected} = Facts, Now, State) ->
     lists:append([
         [not_distributed || not CanConnect],
@@ -103,7 +107,7 @@ beginning(#{certainty := Certainty, options := #{stable_for := StableFor}}, Now,
     [no_answer || not HasAnswer, Certainty =/= no_query] ++
         [{unstable, #{stable_for => StableFor, left => Left}} || Left > 0].
 
-%% What is not as it should be, and keeps nobody from being ready.
+%% Returns what is degraded but does not keep the node from being ready.
 faults(#{failing := Failing} = Status, #{options := Options} = Facts) ->
     Faulty = [Failure || Failure <- maps:to_list(Failing), is_fault(Failure)],
     {LostSoon, Others} = lists:partition(fun({_Name, #{reason := Reason}}) -> Reason =:= lost_soon end, Faulty),
@@ -118,7 +122,7 @@ faults(#{failing := Failing} = Status, #{options := Options} = Facts) ->
         [{flapping, maps:from_list(LostSoon)} || LostSoon =/= []]
     ]).
 
-%% A first connection that was short is that of a node that has started twice, and no fault of that node.
+%% A single short connection is no fault: the node may have started twice.
 is_fault({_Name, #{reason := lost_soon, count := 1}}) -> false;
 is_fault(_Failure) -> true.
 
@@ -126,14 +130,14 @@ outcome(#{last_lookup := {failed, Reason}}) -> [{lookup_failed, Reason}];
 outcome(#{last_lookup := {empty, Reason}}) -> [{no_records, Reason}];
 outcome(_AnswerOrNone) -> [].
 
-%% A fresh answer is believed until the next poll, which its TTL may put off.
+%% A fresh answer does not age, since its TTL may postpone the next poll.
 old_answer(#{last_lookup := Last, answer_age := Age}, #{poll_interval := Interval}) when Last =/= fresh, is_integer(Age) ->
     Limit = max(?OLD_MS, ?OLD_POLLS * Interval),
     [{old_answer, #{age => Age, limit => Limit}} || Age > Limit];
 old_answer(_Status, _Options) ->
     [].
 
-%% An answer that may be a part of all says nothing of what it leaves out.
+%% An answer that may be incomplete does not prove that this node is not listed.
 self_listed(#{self_listed := false}, #{certainty := fresh}) -> [not_listed];
 self_listed(_Status, _Facts) -> [].
 
@@ -141,7 +145,7 @@ refused(#{last_refused := Refused}) ->
     Counts = maps:filter(fun(_Reason, Count) -> Count > 0 end, Refused),
     [{names_refused, Counts} || map_size(Counts) > 0].
 
-%% Nodes that were not tried yet, or are being tried, are no fault.
+%% Nodes that have not been tried yet, or are being tried, are no fault.
 unreached(0, _Facts) -> [];
 unreached(_Failing, #{wanted := Wanted, connected := 0}) -> [{isolated, #{wanted => Wanted}}];
 unreached(_Failing, #{wanted := Wanted, connected := Connected}) when Connected < Wanted ->

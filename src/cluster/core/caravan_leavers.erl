@@ -1,6 +1,6 @@
 %% @private
-%% Nodes that have said that they leave, and this node when it leaves itself: who is left alone for that, and until when. A
-%% functional state of the deciding core. Times are milliseconds.
+%% The nodes that have announced that they leave, and the departure of this node: who is left alone, and until when.
+%% Functional state of the deciding core. Times are in milliseconds.
 -module(caravan_leavers).
 
 -export([new/0, says/5, down/2, up/3, is_leaving/2, leave/2, returned/3, is_away/2, away_for/2, stay/1, over/2, due_at/1, status/2]).
@@ -10,17 +10,17 @@
 -type name() :: binary().
 
 -define(MAX_RETURNS, 3).
-%% Whoever disconnects later than the time is over takes a connection that is wanted again.
+%% A departure takes at most this long. After a later disconnect, the connection might be wanted again.
 -define(LEAVING_TAKES_MS, 2000).
 
 -record(state, {
-    %% The connection over which a node has said so is there still, or has ended.
+    %% Until when the node is left alone, and whether the connection over which it announced its departure has ended.
     leaving = #{} :: #{name() => {Until :: integer(), connected | gone}},
-    %% The same, by time.
+    %% The same, ordered by time.
     times = gb_sets:new() :: gb_sets:set({Until :: integer(), name()}),
-    %% Until when this node connects to nobody.
+    %% Until when this node connects to no other.
     away_until = none :: none | integer(),
-    %% How often a node has connected to this one meanwhile.
+    %% How often each node has connected to this one while it is away.
     returns = #{} :: #{name() => pos_integer()}
 }).
 
@@ -30,7 +30,7 @@
 new() ->
     #state{}.
 
-%% A node says that it leaves, and that it is to be left alone until then. Of more nodes than the limit nothing is remembered.
+%% Notes that a node leaves and should be left alone until the given time. At most `Limit' nodes are remembered.
 -spec says(name(), Until :: integer(), IsConnected :: boolean(), Limit :: pos_integer(), state()) -> state().
 says(Name, _Until, _IsConnected, Limit, #state{leaving = Leaving} = State)
   when map_size(Leaving) >= Limit, not is_map_key(Name, Leaving) ->
@@ -42,7 +42,7 @@ says(Name, Until, IsConnected, _Limit, State) ->
 whereabouts(true) -> connected;
 whereabouts(false) -> gone.
 
-%% A node is connected no more.
+%% Notes that the connection to a node has ended.
 -spec down(name(), state()) -> state().
 down(Name, #state{leaving = Leaving} = State) ->
     case Leaving of
@@ -50,8 +50,8 @@ down(Name, #state{leaving = Leaving} = State) ->
         #{} -> State
     end.
 
-%% A node is connected: one that had gone has come back. Who is connected in its place, under another name of its listener, ends
-%% the wait for it as well.
+%% Notes that a node has connected. If it had left, it is back. The same holds for a node of the same listener under another
+%% name.
 -spec up(name(), Alternatives :: [name()], state()) -> state().
 up(_Name, _Alternatives, #state{leaving = Leaving} = State) when map_size(Leaving) =:= 0 ->
     State;
@@ -74,34 +74,34 @@ forget(Name, #state{leaving = Leaving, times = Times} = State) ->
 is_leaving(Name, #state{leaving = Leaving}) ->
     is_map_key(Name, Leaving).
 
-%% This node leaves.
+%% Notes that this node leaves.
 -spec leave(Until :: integer(), state()) -> state().
 leave(Until, State) ->
     State#state{away_until = Until, returns = #{}}.
 
-%% A node is connected while this one is away. Returns whether to disconnect again: a node that comes again and again sends messages to
-%% this one, or knows nothing of departures, and disconnecting it would only go on.
+%% Handles a node that connects while this one is away. Returns whether to disconnect again. After ?MAX_RETURNS returns it
+%% does not: the node sends messages to this one or does not understand farewells, and disconnecting would never end.
 -spec returned(name(), Now :: integer(), state()) -> {boolean(), state()}.
 returned(Name, Now, #state{returns = Returns} = State) ->
     Count = maps:get(Name, Returns, 0) + 1,
     {Count =< ?MAX_RETURNS andalso away_for(Now, State) > ?LEAVING_TAKES_MS, State#state{returns = Returns#{Name => Count}}}.
 
-%% Whether this node has left, and connects to nobody.
+%% Returns whether this node has left and connects to no other.
 -spec is_away(Now :: integer(), state()) -> boolean().
 is_away(Now, State) ->
     away_for(Now, State) =/= none.
 
-%% For how many milliseconds more.
+%% Returns for how many more milliseconds this node is away, or `none'.
 -spec away_for(Now :: integer(), state()) -> none | pos_integer().
 away_for(Now, #state{away_until = Until}) when is_integer(Until), Until > Now -> Until - Now;
 away_for(_Now, _State) -> none.
 
-%% This node does not leave, or comes back.
+%% Ends the departure of this node.
 -spec stay(state()) -> state().
 stay(State) ->
     State#state{away_until = none, returns = #{}}.
 
-%% The nodes whose time is over.
+%% Returns the nodes whose time is over, and forgets them.
 -spec over(Now :: integer(), state()) -> {[name()], state()}.
 over(Now, #state{away_until = Until} = State) when is_integer(Until), Until =< Now -> over(Now, [], stay(State));
 over(Now, State) -> over(Now, [], State).
@@ -112,7 +112,7 @@ over(Now, Names, #state{times = Times} = State) ->
         _ -> {Names, State}
     end.
 
-%% When over/2 has something to say.
+%% Returns when over/2 must be called next.
 -spec due_at(state()) -> integer() | none.
 due_at(#state{times = Times, away_until = Until}) ->
     case gb_sets:is_empty(Times) of
@@ -120,7 +120,7 @@ due_at(#state{times = Times, away_until = Until}) ->
         false -> caravan_schedule:earlier(element(1, gb_sets:smallest(Times)), Until)
     end.
 
-%% For how many milliseconds more this node is away, and for how many each of the others is left alone.
+%% Returns for how many more milliseconds this node is away, and for how many each other node is left alone.
 -spec status(Now :: integer(), state()) -> #{leaving := none | pos_integer(), left := #{name() => non_neg_integer()}}.
 status(Now, #state{leaving = Leaving} = State) ->
     #{

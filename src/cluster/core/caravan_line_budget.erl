@@ -1,22 +1,23 @@
 %% @private
-%% How many lines a topology logs. A steady fault, or a deploy of a large cluster, makes more events than anybody reads: after so
-%% many lines there is one a minute, which counts what was left out. A functional state of the deciding core.
+%% Limits the number of lines that a topology logs. A persistent fault, or a deployment of a large cluster, causes more
+%% events than anybody reads. When the budget is spent, one line a minute summarizes the events that were not logged.
+%% Functional state of the deciding core.
 -module(caravan_line_budget).
 
 -export([new/1, spend/3, summary/2, due_at/1]).
 
 -export_type([state/0, counts/0]).
 
-%% How many events of each kind had no line, since when.
+%% The number of events of each kind that were not logged.
 -type counts() :: #{Kind :: atom() => pos_integer()}.
 
-%% So many lines at once, and one more each minute.
+%% How many lines may be logged at once, and how long it takes until one more may be logged.
 -define(BURST, 20).
 -define(REFILL_MS, 60000).
 
 -record(state, {
     lines = ?BURST :: non_neg_integer(),
-    %% Since when the next line is on its way.
+    %% Since when the budget waits for its next line.
     filled_at :: integer(),
     left_out = #{} :: counts()
 }).
@@ -27,7 +28,7 @@
 new(Now) ->
     #state{filled_at = Now}.
 
-%% Whether an event of this kind has a line. One that has none is counted.
+%% Returns whether an event of this kind may be logged. An event that may not is counted.
 -spec spend(Kind :: atom(), Now :: integer(), state()) -> {boolean(), state()}.
 spend(Kind, Now, State) ->
     case filled(Now, State) of
@@ -44,7 +45,7 @@ filled(Now, #state{lines = Lines, filled_at = At} = State) ->
         false -> State#state{lines = Lines + More, filled_at = At + More * ?REFILL_MS}
     end.
 
-%% What has been left out so far, when there is a line for that.
+%% Returns the counts of events that were not logged, if the budget has a line for the summary.
 -spec summary(Now :: integer(), state()) -> {counts() | none, state()}.
 summary(_Now, #state{left_out = LeftOut} = State) when map_size(LeftOut) =:= 0 ->
     {none, State};
@@ -54,7 +55,7 @@ summary(Now, State) ->
         #state{lines = Lines, left_out = LeftOut} = Filled -> {LeftOut, Filled#state{lines = Lines - 1, left_out = #{}}}
     end.
 
-%% When summary/2 has something to say.
+%% Returns when summary/2 must be called next.
 -spec due_at(state()) -> integer() | none.
 due_at(#state{left_out = LeftOut}) when map_size(LeftOut) =:= 0 -> none;
 due_at(#state{lines = 0, filled_at = At}) -> At + ?REFILL_MS;

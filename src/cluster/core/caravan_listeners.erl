@@ -1,6 +1,6 @@
 %% @private
-%% Names of one listener. Where a topology has several basenames, each record gives a name for each of them, and at most one
-%% of these is right: when a node is connected under one of them, the others are not tried. A functional state.
+%% Which names belong to one listener. If a topology has several basenames, each record gives a name for each of them, of
+%% which at most one is right. When a node is connected under one of these names, the others are not tried. Functional state.
 -module(caravan_listeners).
 
 -export([new/1, wanted/2, up/2, down/2, alternatives/2, is_taken/3, count/4]).
@@ -9,14 +9,14 @@
 
 -type name() :: binary().
 
-%% What the names of one listener have in common; none where each name is a listener of its own.
+%% Maps a name to its listener; `none' if each name is a listener of its own.
 -type listener_of() :: none | fun((name()) -> Listener :: term()).
 
 -record(state, {
     listener_of :: listener_of(),
     %% The wanted names of each listener.
     names = #{} :: #{Listener :: term() => [name()]},
-    %% How many nodes are connected at each listener.
+    %% The number of nodes that are connected at each listener.
     taken = #{} :: #{Listener :: term() => pos_integer()}
 }).
 
@@ -26,21 +26,21 @@
 new(ListenerOf) ->
     #state{listener_of = ListenerOf}.
 
-%% These names are wanted, and no others.
+%% Sets the wanted names.
 -spec wanted([name()], state()) -> state().
 wanted(_Names, #state{listener_of = none} = State) ->
     State;
 wanted(Names, #state{listener_of = ListenerOf} = State) ->
     State#state{names = maps:groups_from_list(ListenerOf, Names)}.
 
-%% A node is connected.
+%% Notes that a node is connected.
 -spec up(name(), state()) -> state().
 up(_Name, #state{listener_of = none} = State) ->
     State;
 up(Name, #state{listener_of = ListenerOf, taken = Taken} = State) ->
     State#state{taken = maps:update_with(ListenerOf(Name), fun(Count) -> Count + 1 end, 1, Taken)}.
 
-%% A node is connected no more.
+%% Notes that a node is not connected any more.
 -spec down(name(), state()) -> state().
 down(_Name, #state{listener_of = none} = State) ->
     State;
@@ -53,14 +53,14 @@ one_less(Listener, Taken) ->
         #{} -> maps:remove(Listener, Taken)
     end.
 
-%% The wanted names of the node's listener, and the node's own.
+%% Returns the wanted names of the node's listener, and the node's own name.
 -spec alternatives(name(), state()) -> [name()].
 alternatives(Name, #state{listener_of = none}) ->
     [Name];
 alternatives(Name, #state{listener_of = ListenerOf, names = Names}) ->
     lists:usort([Name | maps:get(ListenerOf(Name), Names, [])]).
 
-%% Whether another node is connected at the listener of this name, or it is the listener of this node.
+%% Returns whether another node is connected at the listener of this name, or whether that is the listener of this node.
 -spec is_taken(name(), Own :: name(), state()) -> boolean().
 is_taken(_Name, _Own, #state{listener_of = none}) ->
     false;
@@ -68,7 +68,8 @@ is_taken(Name, Own, #state{listener_of = ListenerOf, taken = Taken}) ->
     Listener = ListenerOf(Name),
     is_map_key(Listener, Taken) orelse Listener =:= ListenerOf(Own).
 
-%% How many listeners these names are of, without that of this node, and at how many of them a node is connected.
+%% Returns the number of listeners that the names belong to, without that of this node, and the number of those at which a
+%% node is connected.
 -spec count([name()], Own :: name(), Connected :: #{name() => term()}, state()) -> {non_neg_integer(), non_neg_integer()}.
 count(Names, _Own, Connected, #state{listener_of = none}) ->
     {length(Names), length([Name || Name <- Names, is_map_key(Name, Connected)])};

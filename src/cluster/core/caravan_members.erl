@@ -1,5 +1,5 @@
 %% @private
-%% The members of a topology: nodes that DNS has listed and that are connected. A functional state of the deciding core.
+%% The members of a topology: connected nodes that are wanted, or were until recently. Functional state of the deciding core.
 -module(caravan_members).
 
 -export([new/0, listed/3, unlisted/3, up/4, down/4, forget/2, is_member/2, connected/1, count/1]).
@@ -10,7 +10,7 @@
 
 -record(state, {
     members = #{} :: #{name() => []},
-    %% Nodes that are not listed any more, and until when one that comes back by itself is a member still.
+    %% Nodes that are not listed any more, and until when each of them becomes a member again if it connects by itself.
     known = #{} :: #{name() => Until :: integer()}
 }).
 
@@ -20,24 +20,25 @@
 new() ->
     #state{}.
 
-%% DNS lists a node from now on. Returns whether it is a new member, which it is when it is connected.
+%% Notes that a node is listed from now on. Returns `came' if that makes it a member, which it is if it is connected.
 -spec listed(name(), IsConnected :: boolean(), state()) -> {came | same, state()}.
 listed(Name, true, #state{members = Members} = State) when not is_map_key(Name, Members) ->
     {came, State#state{members = Members#{Name => []}}};
 listed(_Name, _IsConnected, State) ->
     {same, State}.
 
-%% DNS does not list a node any more. It is remembered until then; one that is connected stays a member.
+%% Notes that a node is not listed any more, and remembers it until the given time. A connected node stays a member.
 -spec unlisted(name(), Until :: integer(), state()) -> state().
 unlisted(Name, Until, #state{known = Known} = State) ->
     State#state{known = Known#{Name => Until}}.
 
-%% A node is connected.
+%% Notes that a node is connected. Returns `came' if that makes it a member.
 -spec up(name(), IsListed :: boolean(), Now :: integer(), state()) -> {came | same, state()}.
 up(Name, IsListed, Now, #state{known = Known} = State) ->
     listed(Name, IsListed orelse maps:get(Name, Known, Now) > Now, State).
 
-%% A node is connected no more; unless it is listed, it is remembered until then.
+%% Notes that a node is not connected any more. Returns `went' if it was a member. Unless it is listed, it is remembered
+%% until the given time.
 -spec down(name(), IsListed :: boolean(), Until :: integer(), state()) -> {went | same, state()}.
 down(Name, IsListed, Until, #state{members = Members} = State) ->
     case maps:take(Name, Members) of
@@ -46,7 +47,7 @@ down(Name, IsListed, Until, #state{members = Members} = State) ->
         error -> {same, State}
     end.
 
-%% Forgets the nodes whose time is over.
+%% Forgets the nodes that are remembered until an earlier time.
 -spec forget(Now :: integer(), state()) -> state().
 forget(_Now, #state{known = Known} = State) when map_size(Known) =:= 0 ->
     State;

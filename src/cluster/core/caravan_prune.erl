@@ -1,6 +1,6 @@
 %% @private
-%% Which connected nodes may be disconnected, since DNS has not listed them for long enough. A functional state of the
-%% deciding core. Times are milliseconds.
+%% Decides which connected nodes to disconnect because DNS has not listed them for long enough. Functional state of the
+%% deciding core. Times are in milliseconds.
 -module(caravan_prune).
 
 -export([new/1, change/2, listed/3, due/5, not_removed/3, absent/2, stats/1]).
@@ -16,22 +16,22 @@
     atom() => term()
 }.
 
-%% Why a node whose time has come stays connected.
+%% Why a node that is due stays connected.
 -type suppression() ::
-    %% The last answer was not complete, said that there is none, or did not come.
+    %% The last answer was incomplete or empty, or the poll failed.
     incomplete | empty | failed
-    %% As many as are allowed have gone within `prune_after'.
+    %% The maximal number of nodes has been disconnected within `prune_after'.
     | max_fraction
-    %% Another topology of this node lists it.
+    %% Another topology of this node lists the node.
     | listed_elsewhere.
 
 -record(state, {
     options :: options(),
     absent = #{} :: #{name() => Since :: integer()},
-    %% When the last fresh and complete answer came, and whether something else has come since.
+    %% When the last fresh and complete answer came, and whether a later poll had another outcome.
     fresh_at = 0 :: integer(),
     in_doubt = false :: boolean(),
-    %% When a node went, and since when it had been absent then; of `prune_after'.
+    %% The nodes disconnected within `prune_after': when, and since when each of them had been absent.
     removals = [] :: [{At :: integer(), name(), Since :: integer()}],
     removed = 0 :: non_neg_integer(),
     suppressed = #{} :: #{name() => suppression()},
@@ -48,8 +48,8 @@ new(Options) ->
 change(Options, State) ->
     State#state{options = Options}.
 
-%% A fresh and complete answer does not list these connected nodes, and lists all others. Time in which nobody knew, as DNS
-%% could not be asked, is none in which they were absent.
+%% Handles a fresh and complete answer, which does not list these connected nodes but lists all others. Time during which
+%% polls had other outcomes does not count as absence.
 -spec listed(Absent :: [name()], Now :: integer(), state()) -> state().
 listed(Unlisted, Now, #state{absent = Absent} = State) ->
     Unknown = unknown_for(Now, State),
@@ -68,8 +68,8 @@ absent_since(Name, Absent, Unknown, Now) ->
         #{} -> Now
     end.
 
-%% The nodes to disconnect, after a poll that ended in this way. `IsConnected' tells members that are connected from others,
-%% of which there are `Count'. Other topologies list the nodes `Elsewhere'.
+%% Returns the nodes to disconnect after a poll with this outcome. `IsConnected' tells whether a node is a connected member,
+%% `Count' is the number of connected members, and `Elsewhere' are the nodes that other topologies list.
 -spec due(fresh | suppression(), fun((name()) -> boolean()), {Count :: non_neg_integer(), Elsewhere :: [name()]},
     Now :: integer(), state()) -> {[name()], state()}.
 due(Outcome, _IsConnected, _Others, _Now, #state{options = #{prune := false}, in_doubt = InDoubt} = State) ->
@@ -77,7 +77,8 @@ due(Outcome, _IsConnected, _Others, _Now, #state{options = #{prune := false}, in
 due(fresh, IsConnected, {Count, Elsewhere}, Now, State) ->
     #state{options = #{prune_after := After, prune_max_fraction := Fraction}, removals = Removals, absent = Absent} = State,
     Recent = [Removal || {At, _, _} = Removal <- Removals, Now - At < After],
-    %% Those that went within the time, and are not back, belonged to the cluster that the fraction is of, and so does this node.
+    %% The fraction is one of the cluster before these removals: nodes that were removed within `prune_after' and are not
+    %% back count, and so does this node.
     Gone = lists:usort([Name || {_, Name, _} <- Recent, not IsConnected(Name)]),
     Limit = trunc(Fraction * (Count + length(Gone) + 1)) - length(Recent),
     {Kept, Removable} = lists:partition(fun(Name) -> lists:member(Name, Elsewhere) end, overdue(IsConnected, Now, State)),
@@ -91,7 +92,7 @@ due(fresh, IsConnected, {Count, Elsewhere}, Now, State) ->
 due(Suppression, IsConnected, _Others, Now, State) ->
     {[], suppress([{Name, Suppression} || Name <- overdue(IsConnected, Now, State)], State#state{in_doubt = true})}.
 
-%% The disconnect function has failed: the node, if it is connected and not listed still, is due again at the next poll.
+%% The disconnect function has failed. If the node is still connected and not listed, it is due again at the next poll.
 -spec not_removed(name(), IsAbsent :: boolean(), state()) -> state().
 not_removed(Name, IsAbsent, #state{removals = Removals, removed = Removed, absent = Absent} = State) ->
     case lists:keytake(Name, 2, Removals) of
@@ -102,7 +103,7 @@ not_removed(Name, IsAbsent, #state{removals = Removals, removed = Removed, absen
             State
     end.
 
-%% Those that have been missing longest come first.
+%% Returns the nodes that are due, the longest absent first.
 overdue(IsConnected, Now, #state{options = #{prune_after := After}, absent = Absent}) ->
     Overdue = [{Since, Name} || {Name, Since} <- maps:to_list(Absent), Now - Since >= After, IsConnected(Name)],
     [Name || {_, Name} <- lists:sort(Overdue)].
@@ -110,7 +111,7 @@ overdue(IsConnected, Now, #state{options = #{prune_after := After}, absent = Abs
 suppress(Suppressed, #state{suppressions = Count} = State) ->
     State#state{suppressed = maps:from_list(Suppressed), suppressions = Count + length(Suppressed)}.
 
-%% Connected nodes that DNS does not list, and for how many milliseconds.
+%% Returns the connected nodes that DNS does not list, and for how many milliseconds each has been absent.
 -spec absent(Now :: integer(), state()) -> #{name() => non_neg_integer()}.
 absent(Now, #state{absent = Absent}) ->
     maps:map(fun(_Name, Since) -> Now - Since end, Absent).

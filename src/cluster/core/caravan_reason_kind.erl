@@ -1,12 +1,12 @@
 %% @private
-%% What a reason has in common with others of its kind. Pids, references and the like in a reason differ each time, and
-%% whoever remembered them would take each for a new reason.
+%% Reduces a reason to its kind. Pids, references and the like differ in each reason, so that a caller that remembered whole
+%% reasons would take each for a new one.
 -module(caravan_reason_kind).
 
 -export([of_reason/1]).
 
 -spec of_reason(term()) -> term().
-%% A host has several addresses, and each attempt takes another one.
+%% A host may have several addresses, of which each attempt takes another one.
 of_reason({unreachable, Posix, _Endpoint}) -> {unreachable, Posix};
 of_reason({no_node, _Endpoint}) -> no_node;
 of_reason(Pid) when is_pid(Pid) -> pid;

@@ -1,6 +1,7 @@
 %% @private
-%% Which conditions an operator is reminded of while they hold, and when: a minute after they began, ten minutes later, and each
-%% hour from then on; of what the log has had at its begin, ten minutes after that for the first time. What ends before is never said. A functional state of the deciding core.
+%% Which conditions are logged again while they hold, and when. A condition is logged a minute after it began, ten minutes
+%% after that, and then every hour. A condition whose beginning is logged already (`unanswered') is logged ten minutes after
+%% it began, and then every hour. A condition that ends earlier is not logged. Functional state of the deciding core.
 -module(caravan_reminders).
 
 -export([new/0, holds/3, ends/2, is_held/2, due/2, due_at/1]).
@@ -10,15 +11,15 @@
 -type subject() ::
     %% Nodes are wanted, and none is connected.
     alone
-    %% Complete answers do not have this node. That may be as it should be, and is said once.
+    %% Complete answers do not list this node. That may be intended, so it is logged only once.
     | not_self_listed
-    %% A query that has never had an answer.
+    %% A query has never been answered with records.
     | {never_answered, Query :: term()}
-    %% A query that has had an answer, and has none now. The log has that at once.
+    %% A query that was answered with records before is not answered with records now. The beginning is logged at once.
     | {unanswered, Query :: term()}
-    %% A wanted node that cannot be connected.
+    %% A wanted node cannot be connected.
     | {failing, Name :: binary()}
-    %% A connection to a node whose connections have not lasted. That it lasts is said once.
+    %% A connection to a node whose earlier connections did not last. That it lasts is logged once.
     | {lasting, Name :: binary()}.
 
 -define(MINUTE_MS, 60000).
@@ -36,7 +37,7 @@
 new() ->
     #state{}.
 
-%% The condition holds: since now, unless it did before.
+%% Notes that the condition holds, since now unless it did before.
 -spec holds(subject(), Now :: integer(), state()) -> state().
 holds(Subject, _Now, #state{held = Held} = State) when is_map_key(Subject, Held) ->
     State;
@@ -46,11 +47,11 @@ holds(Subject, Now, State) ->
 first({unanswered, _Query}) -> ?SECOND_MS;
 first(_Subject) -> ?MINUTE_MS.
 
-%% Nodes fail one after the other, and one line a minute names all of them.
+%% Times are rounded up to whole minutes, so that one line a minute names all nodes that fail one after another.
 at({Kind, _}, At) when Kind =:= failing; Kind =:= lasting -> At + (?MINUTE_MS - mod(At, ?MINUTE_MS)) rem ?MINUTE_MS;
 at(_Subject, At) -> At.
 
-%% The clock may be below zero.
+%% The monotonic clock may be negative.
 mod(At, Divisor) -> ((At rem Divisor) + Divisor) rem Divisor.
 
 put_off(Subject, Since, never, Said, #state{held = Held} = State) ->
@@ -69,7 +70,7 @@ ends(Subject, #state{held = Held, turns = Turns} = State) ->
 is_held(Subject, #state{held = Held}) ->
     is_map_key(Subject, Held).
 
-%% What is to be said now, and for how many milliseconds it has held.
+%% Returns the conditions to log now, and for how many milliseconds each has held.
 -spec due(Now :: integer(), state()) -> {[{subject(), HeldMs :: non_neg_integer()}], state()}.
 due(Now, State) ->
     due(Now, [], State).
@@ -93,7 +94,7 @@ next({unanswered, _Query}, _Said, Now) -> Now + ?LATER_MS;
 next(Subject, 0, Now) -> at(Subject, Now + ?SECOND_MS);
 next(Subject, _Said, Now) -> at(Subject, Now + ?LATER_MS).
 
-%% When due/2 has something to say.
+%% Returns when due/2 must be called next.
 -spec due_at(state()) -> integer() | none.
 due_at(#state{turns = Turns}) ->
     case gb_sets:is_empty(Turns) orelse gb_sets:smallest(Turns) of

@@ -1,6 +1,6 @@
 %% @private
-%% What a topology wants: what each of its queries lists, the nodes of its options, and what was wanted before a crash or a
-%% change of options. A functional state of the deciding core.
+%% The wanted nodes: those that the queries list, those of the option `nodes', and those that were wanted before a crash or a
+%% change of options. Functional state of the deciding core.
 -module(caravan_sources).
 
 -export([new/3, change/4, forget_named_by_own/1, polled/5, wanted/3, say_the_same/2, certainty/1, pace/3, proven/2, status/4]).
@@ -13,7 +13,7 @@
 
 -record(state, {
     discoveries :: #{query() => caravan_discovery:state()},
-    %% What was wanted before, and until when only complete answers replace it.
+    %% The nodes that were wanted before, and until when only complete answers replace them.
     carried = #{} :: #{name() => term()},
     carried_until :: integer(),
     budget :: caravan_atom_budget:state()
@@ -21,10 +21,10 @@
 
 -opaque state() :: #state{}.
 
-%% For how long what a crashed predecessor wanted stands while no answer is complete.
+%% How long the nodes of a crashed predecessor stay wanted while no answer is complete.
 -define(CARRIED_MS, 600000).
 
-%% `Restored' is what a predecessor has wanted that has crashed.
+%% `Restored' are the nodes that a crashed predecessor wanted.
 -spec new(caravan_topology_core:options(), Restored :: [name()], Now :: integer()) -> state().
 new(#{queries := Queries, atom_budget := Budget}, Restored, Now) ->
     #state{
@@ -34,11 +34,11 @@ new(#{queries := Queries, atom_budget := Budget}, Restored, Now) ->
         budget = caravan_atom_budget:new(Budget)
     }.
 
-%% Nobody will say what of a former answer still holds.
+%% Without queries, no answer will ever replace these nodes, so they are dropped.
 carried([], _Names) -> #{};
 carried(_Queries, Names) -> Names.
 
-%% `Wanted' stands until there are answers under the new options, which may be incomplete ones.
+%% `Wanted' stay wanted until there are answers under the new options, which may be incomplete.
 -spec change(caravan_topology_core:options(), Wanted :: #{name() => term()}, Now :: integer(), state()) -> state().
 change(#{queries := Queries, atom_budget := Budget}, Wanted, Now, #state{discoveries = Before, budget = Spent}) ->
     Kept = maps:map(fun(_Query, Discovery) -> caravan_discovery:change(Discovery) end, maps:with(Queries, Before)),
@@ -49,13 +49,13 @@ change(#{queries := Queries, atom_budget := Budget}, Wanted, Now, #state{discove
         budget = caravan_atom_budget:change(Budget, Spent)
     }.
 
-%% Without what the queries have listed whose names are made with the basename of this node.
+%% Forgets the answers of queries without basenames, whose node names are made with the basename of this node.
 -spec forget_named_by_own(state()) -> state().
 forget_named_by_own(#state{discoveries = Discoveries} = State) ->
     Queries = [Query || {_Text, own} = Query <- maps:keys(Discoveries)],
     State#state{discoveries = maps:merge(Discoveries, maps:from_keys(Queries, caravan_discovery:new()))}.
 
-%% The end of a poll. Returns what there is to report of each query.
+%% Handles the end of a poll. Returns the reports of each query.
 -spec polled([{query(), caravan_discovery:outcome()}], Now :: integer(), map(), caravan_topology_core:options(), state()) ->
     {[{query(), caravan_discovery:report()}], state()}.
 polled(Outcomes, Now, Facts, Options, State) ->
@@ -67,7 +67,7 @@ answered({Query, Outcome}, Now, Facts, Options, #state{discoveries = Discoveries
     {Reports, Left, Discovery} = caravan_discovery:polled(Outcome, Now, Facts#{query => Query, budget => Budget}, Options, Before),
     {[{Query, Report} || Report <- Reports], State#state{discoveries = Discoveries#{Query := Discovery}, budget = Left}}.
 
-%% What was wanted before stands until every query has an answer that replaces it.
+%% Drops the carried nodes once every query has an answer that replaces them.
 without_carried(_Now, #state{carried = Carried} = State) when map_size(Carried) =:= 0 ->
     State;
 without_carried(Now, #state{carried_until = Until} = State) ->
@@ -77,7 +77,7 @@ without_carried(Now, #state{carried_until = Until} = State) ->
         false -> State#state{carried_until = carried_until(lists:member(failed, Certainties), Now, Until)}
     end.
 
-%% While DNS cannot be asked, nothing expires.
+%% The time does not expire while a lookup fails.
 carried_until(true, Now, Until) -> max(Now + ?CARRIED_MS, Until);
 carried_until(false, _Now, Until) -> Until.
 
@@ -85,14 +85,14 @@ replaces(fresh, _IsOver) -> true;
 replaces(incomplete, IsOver) -> IsOver;
 replaces(_NoAnswer, _IsOver) -> false.
 
-%% Without this node: what was looked up before it had its name may list it.
+%% Returns the wanted nodes, without this one. Answers from the time before the node had its name may list it.
 -spec wanted(Own :: name(), caravan_topology_core:options(), state()) -> #{name() => []}.
 wanted(Own, #{nodes := Fixed}, #state{discoveries = Discoveries, carried = Carried}) ->
     OfQueries = [maps:keys(caravan_discovery:wanted(Discovery)) || Discovery <- maps:values(Discoveries)],
     Others = [Name || Name <- Fixed, not caravan_discovery:is_own_name(Name, Own)],
     maps:remove(Own, maps:from_keys(lists:append([maps:keys(Carried), Others | OfQueries]), [])).
 
-%% Whether wanted/3 is the same of both. It costs nothing where an answer has changed nothing.
+%% Returns whether wanted/3 gives the same for both states, if that can be told cheaply; otherwise `false'.
 -spec say_the_same(state(), state()) -> boolean().
 say_the_same(#state{carried = Carried, discoveries = Before}, #state{carried = Carried, discoveries = Discoveries}) ->
     wanted_of(Before) =:= wanted_of(Discoveries);
@@ -102,7 +102,7 @@ say_the_same(_Before, _State) ->
 wanted_of(Discoveries) ->
     [caravan_discovery:wanted(Discovery) || Discovery <- maps:values(Discoveries)].
 
-%% What the last poll was worth: nothing is as sure as what is least sure of it.
+%% Returns what the last poll was worth: the least certain of its answers.
 -spec certainty(state()) -> none | fresh | incomplete | empty | failed.
 certainty(State) ->
     All = certainties(State),
@@ -111,18 +111,19 @@ certainty(State) ->
 certainties(#state{discoveries = Discoveries}) ->
     [caravan_discovery:certainty(Discovery) || Discovery <- maps:values(Discoveries)].
 
-%% Whether the query has ever had an answer with records.
+%% Returns whether the query has ever been answered with records.
 -spec has_answer(query(), state()) -> boolean().
 has_answer(Query, #state{discoveries = Discoveries}) ->
     #{Query := Discovery} = Discoveries,
     caravan_discovery:has_answer(Discovery).
 
-%% Whether all of them have.
+%% Returns whether all queries have been answered with records.
 -spec is_answered(state()) -> boolean().
 is_answered(#state{discoveries = Discoveries}) ->
     lists:all(fun caravan_discovery:has_answer/1, maps:values(Discoveries)).
 
-%% For how long the query that is worst off has had no answer with records, from that time on; 0 without a query.
+%% Returns for how long the query with the oldest answer has had no answer with records, counting from `From' if it has had
+%% none. Returns 0 without queries.
 -spec answer_age(Now :: integer(), From :: integer(), state()) -> non_neg_integer().
 answer_age(Now, From, #state{discoveries = Discoveries}) ->
     lists:max([0 | [Now - caravan_discovery:answered_at(From, Discovery) || Discovery <- maps:values(Discoveries)]]).
@@ -132,7 +133,7 @@ last_lookup(Query, #state{discoveries = Discoveries}) ->
     #{Query := Discovery} = Discoveries,
     caravan_discovery:last_lookup(Discovery).
 
-%% Whether the last poll lists this node, or the options do. Only complete answers say that it is not listed.
+%% Returns whether the last answers or the options list this node. That it is not listed is known only from complete answers.
 -spec self_listed(Own :: name(), caravan_topology_core:options(), state()) -> boolean() | unknown.
 self_listed(Own, #{nodes := Fixed}, #state{discoveries = Discoveries} = State) ->
     IsListed = lists:member(Own, Fixed) orelse lists:any(fun caravan_discovery:is_self_listed/1, maps:values(Discoveries)),
@@ -142,7 +143,7 @@ self_listed(true, _Certainty) -> true;
 self_listed(false, fresh) -> false;
 self_listed(false, _Unsure) -> unknown.
 
-%% How the last poll ended, for who says when the next one comes. The first answer changes nothing that was known.
+%% Returns how the last poll ended, for caravan_schedule:next_poll/3. The first answer does not count as a change.
 -spec pace(Before :: state(), IsChanged :: boolean(), state()) -> caravan_schedule:pace().
 pace(Before, IsChanged, #state{discoveries = Discoveries}) ->
     Failed = lists:min([caravan_discovery:failed_in_a_row(Discovery) || Discovery <- maps:values(Discoveries)]),
@@ -154,13 +155,13 @@ pace_of(Failed, _IsChanged, _Ttl) when Failed > 0 -> {failed, Failed};
 pace_of(_Failed, true, Ttl) -> {changed, Ttl};
 pace_of(_Failed, false, Ttl) -> {steady, Ttl}.
 
-%% A node was connected under one of these names, which are those of one record.
+%% Notes that a node was connected under one of these names, which belong to one record.
 -spec proven([name()], state()) -> state().
 proven(Names, #state{budget = Budget} = State) ->
     State#state{budget = caravan_atom_budget:proven(Names, Budget)}.
 
-%% The part of caravan_cluster:status/1 that is known here. Of several queries, keys that tell of answers are those of the one
-%% that knows least.
+%% Returns the keys of caravan_cluster:status/1 that concern answers. With several queries, these are those of the least
+%% certain answer.
 -spec status(Now :: integer(), Own :: name(), caravan_topology_core:options(), state()) -> map().
 status(Now, Own, #{nodes := Fixed}, #state{discoveries = Discoveries, budget = Budget}) ->
     All = [caravan_discovery:status(Now, Discovery) || Discovery <- maps:values(Discoveries)],

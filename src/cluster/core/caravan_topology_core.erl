@@ -1,10 +1,11 @@
 %% @private
-%% The decisions of a topology: an event and the time go in, actions and the next state come out. It reads no clock, process,
-%% table or node and draws no random number; all of that is given. Names of nodes are binaries, so that thousands of cores run
-%% in one VM under a simulated clock (`scripts/simulate'). Times are milliseconds of one clock, whichever it is.
+%% The decisions of a topology. step/4 takes an event and the time, and returns actions and the next state. The core reads no
+%% clock, process, table or node and draws no random numbers; all of these are arguments. Node names are binaries. So
+%% thousands of cores run in one VM under a simulated clock (`scripts/simulate'). Times are in milliseconds of one clock.
 %%
-%% The parts decide one thing each: caravan_sources (what is wanted), caravan_members, caravan_connector, caravan_listeners,
-%% caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule. Here they meet; caravan_topology_view says what there is to see of them.
+%% Each part decides one thing: caravan_sources (which nodes are wanted), caravan_members, caravan_connector,
+%% caravan_listeners, caravan_leavers, caravan_prune, caravan_news, caravan_reminders, caravan_health_core, caravan_schedule.
+%% This module combines them; caravan_topology_view shows the result.
 -module(caravan_topology_core).
 
 -export([new/5, step/4, wake_at/1, status/2, health/2, was_ready/1, gauges/2, wanted/1, members/1, is_connected/2, is_line/1]).
@@ -14,14 +15,14 @@
 -type name() :: binary().
 
 -type options() :: #{
-    %% What is looked up at each poll. Empty with a fixed list of nodes alone.
+    %% The names to look up in each poll. Empty if the topology has only a list of nodes.
     queries := [query()],
     nodes := [name()],
     exclude := [name()],
     poll_interval := pos_integer(),
     max_connecting := pos_integer(),
     max_nodes := pos_integer(),
-    %% How many names one record gives.
+    %% The number of names that one record gives.
     names_per_record => pos_integer(),
     atom_budget := pos_integer(),
     prune := boolean(),
@@ -30,7 +31,7 @@
     answers := all | sampled,
     sampled_expiry := pos_integer(),
     listener := caravan_listeners:listener_of(),
-    %% Whether OTP's nodeup and nodedown say who is connected, or a function of the user's.
+    %% Who says which nodes are connected: OTP, by nodeup and nodedown, or a user's function.
     list_nodes := otp | function,
     expect := non_neg_integer() | {fraction, number()},
     stable_for := non_neg_integer(),
@@ -38,40 +39,41 @@
 }.
 -type query() :: term().
 
-%% What the world is like when the event happens.
+%% Facts at the time of the event.
 -type facts() :: #{
     own := name(),
     %% Whether this node is distributed.
     can_connect := boolean(),
-    %% Nodes that other topologies of this node list.
+    %% The nodes that other topologies of this node list.
     elsewhere := [name()],
-    %% For new/5: whether a predecessor that has crashed was ready once.
+    %% For new/5: whether a crashed predecessor had been ready.
     was_ready => boolean(),
-    %% Another number for each event.
+    %% A different number for each event.
     random := caravan_schedule:random()
 }.
 
 -type event() ::
     %% The time of wake_at/1 has come.
     wake
-    %% Somebody wants a look at once.
+    %% A caller wants a poll now.
     | poll
-    %% The poll that the action `poll' began has ended, after so much native time.
+    %% The poll that the action `poll' started has ended. The duration is in native time units.
     | {polled, [{query(), caravan_discovery:outcome()}], Duration :: integer()}
     | {nodeup, name()}
     | {nodedown, name(), Reason :: term()}
-    %% The end of the action `list_nodes'.
+    %% The action `list_nodes' has ended.
     | {listed, [name()]}
-    %% Somebody wants to know who is connected.
+    %% A caller wants to know which nodes are connected.
     | refresh
-    %% Somebody wants to know how things are.
+    %% A caller wants to know the health.
     | check
-    %% The end of the action `connect', after so much native time.
+    %% The action `connect' has ended. The duration is in native time units.
     | {attempted, name(), caravan_connector:result(), Duration :: integer()}
-    %% The end of the action `disconnect'; `failed' when it raised or took too long.
+    %% The action `disconnect' has ended: `failed' if the function raised, returned another term than `true', or took too
+    %% long.
     | {disconnected, name(), ok | failed}
     | {exclude, name(), Milliseconds :: non_neg_integer()}
-    %% Another node says that it leaves. It may come after the `nodedown' of that.
+    %% Another node has announced that it leaves. This may come after its `nodedown'.
     | {leaving, name(), Milliseconds :: pos_integer()}
     %% This node leaves.
     | {leave, Milliseconds :: pos_integer()}
@@ -79,33 +81,33 @@
     | {change, options()}.
 
 -type action() ::
-    %% One event `polled' follows, unless `cancel_poll' comes first.
+    %% Causes one event `polled', unless `cancel_poll' comes before it.
     poll
     | cancel_poll
-    %% One event `attempted' follows.
+    %% Causes one event `attempted'.
     | {connect, name()}
-    %% One event `disconnected' follows.
+    %% Causes one event `disconnected'.
     | {disconnect, name(), AbsentMs :: non_neg_integer()}
-    %% One event `listed' follows; several actions before it may have one.
+    %% Causes one event `listed', which may answer several actions.
     | list_nodes
-    %% This node has left, and is connected nevertheless: the other one is to know that.
+    %% This node has left but is connected: tells the other node so.
     | {announce, name(), Milliseconds :: pos_integer()}
     | {disconnect_again, Milliseconds :: pos_integer()}
-    %% What the topology wants, sorted.
+    %% The wanted nodes, sorted.
     | {publish, [name()]}
-    %% The topology is ready, for the first time.
+    %% The topology is ready for the first time.
     | ready
-    %% For those who are subscribed.
+    %% For subscribers.
     | {tell, {up | down, name()}}
-    %% For telemetry, and for the log where that has a line for it.
+    %% For telemetry, and for the log if it has a line for the report.
     | {report, report()}
-    %% For telemetry alone.
+    %% For telemetry only.
     | {emit, report()}.
 
 -type report() ::
     distributed
     | not_distributed
-    %% With whether the query had an answer with records before.
+    %% `WasAnswered': whether the query had been answered with records before.
     | {looked_up, query(), caravan_cluster:last_lookup(), Before :: caravan_cluster:last_lookup(), WasAnswered :: boolean(),
         #{duration := integer(), endpoints := non_neg_integer()}}
     | {found, [name()]}
@@ -116,82 +118,82 @@
     | {attempt, caravan_connector:event(), Duration :: integer()}
     | {up, name(), Members :: non_neg_integer()}
     | {down, name(), Reason :: term(), Members :: non_neg_integer()}
-    %% Members that came, and those that were lost, within a moment.
+    %% Members that connected, and members that were lost, within a moment.
     | {connected, [name(), ...], Members :: non_neg_integer()}
     | {lost, [caravan_news:loss(), ...], [caravan_news:failure()], Members :: non_neg_integer()}
-    %% Members that were lost and had said that they leave.
+    %% Lost members that had announced that they leave.
     | {left, [name(), ...], Members :: non_neg_integer()}
     %% This node leaves.
     | {leaving, Milliseconds :: pos_integer()}
-    %% Nodes that could not be connected, within a moment.
+    %% Nodes that could not be connected within a moment, for the same reason.
     | {connect_failed, Reason :: term(), [name(), ...]}
     | {left_out, caravan_line_budget:counts()}
-    %% What has held for some time, with the milliseconds.
+    %% Conditions that have held for some time, in milliseconds.
     | {alone, Wanted :: pos_integer(), HeldMs :: non_neg_integer(), [caravan_news:failure()]}
     | {failing, [{name(), Reason :: term(), HeldMs :: non_neg_integer()}, ...]}
     | {never_answered | unanswered, [{query(), caravan_cluster:last_lookup()}, ...], HeldMs :: non_neg_integer()}
-    %% With the names that are listed for the host of this node.
+    %% With the nodes that are listed for the host of this node.
     | {not_self_listed, Own :: name(), OfSameHost :: [name()]}.
 
 -record(state, {
     options :: options(),
     started_at :: integer(),
     own :: name(),
-    %% Whether this node has had a name.
+    %% Whether this node has ever had a name.
     was_named :: boolean(),
-    %% What has been decided in this step, the last action first.
+    %% The actions of this step, the last one first.
     actions = [] :: [action()],
-    %% What the queries, the options and former answers say is wanted, and what comes of that.
+    %% The sources of the wanted nodes, and the wanted nodes themselves.
     sources :: caravan_sources:state(),
     wanted = #{} :: #{name() => []},
     published = [] :: [name()],
-    %% Unknown until the user's list_nodes has given it.
+    %% `unknown' until a user's list_nodes has returned for the first time.
     connected = unknown :: unknown | #{name() => []},
     members = caravan_members:new() :: caravan_members:state(),
-    %% Members that DNS does not list.
+    %% Members that are not listed.
     unlisted = #{} :: #{name() => []},
     listeners :: caravan_listeners:state(),
     connector :: caravan_connector:state(),
-    %% Until when an operator keeps a node out.
+    %% Until when an operator has excluded a node.
     excluded = #{} :: #{name() => integer()},
     leavers = caravan_leavers:new() :: caravan_leavers:state(),
     prune :: caravan_prune:state(),
-    %% When a node was pruned last.
+    %% When a node was last pruned.
     pruned_at = never :: integer() | never,
     is_polling = false :: boolean(),
     look_at = none :: integer() | none,
-    %% Whether the poll began before a wanted node went down, or before this node had a name.
+    %% Whether another poll is needed: a wanted node was lost, or this node got its name, while the poll ran.
     looks_again = false :: boolean(),
-    %% Whether that comes sooner since the last answer was a change.
+    %% Whether the next poll comes sooner because the last answer changed the wanted nodes.
     is_quick = false :: boolean(),
-    %% Whether the end of a poll waits for the list of nodes.
+    %% Whether the end of a poll waits for a list of connected nodes.
     settles = false :: boolean(),
-    %% Whether this node can connect to others now, and what the log has told of that.
+    %% Whether this node can connect to others now, and what was last reported of that.
     can_connect = false :: boolean(),
     distributed = unknown :: unknown | boolean(),
     news :: caravan_news:state(),
     health :: caravan_health_core:state(),
     reminders = caravan_reminders:new() :: caravan_reminders:state(),
-    %% Connected, as the attempt says, and not in the user's list since; and those that the log has told of.
+    %% Nodes whose attempt succeeded but which the user's list has not contained since, and those of them that were reported.
     unseen = #{} :: #{name() => since_before | asked},
     told_unseen = [] :: [name()],
-    %% How many lists of the user's are to come: one is made at a time, and one more after it for all who asked meanwhile.
+    %% How many lists are due: the running call of the user's function, and one more for all requests made meanwhile.
     lists_due = 0 :: 0..2
 }).
 
 -opaque state() :: #state{}.
 
-%% For how long a member that is gone and not listed is one still when it comes back: `prune' is for those that come back.
+%% For how long a lost member that is not listed becomes a member again when it connects, so that `prune' applies to it.
 -define(MEMBER_MEMORY_MS, 3600000).
 
-%% What a VM is called that is not distributed.
+%% The name of a VM that is not distributed.
 -define(NOBODY, <<"nonode@nohost">>).
 
-%% For how long what is lost is lost for the sake of a node that was pruned.
+%% How long after a node was pruned further losses are attributed to that.
 -define(AFTER_PRUNE_MS, 10000).
 
-%% The state of a topology that starts. `Restored' is what a predecessor wanted that has crashed, and `Connected' who is
-%% connected; with a list_nodes of the user's that is asked.
+%% Returns the state of a new topology. `Restored' are the nodes that a crashed predecessor wanted, `Connected' the connected
+%% nodes; with a user's list_nodes, that function is called instead.
 -spec new(options(), Restored :: [name()], Connected :: [name()], Now :: integer(), facts()) -> {[action()], state()}.
 new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
     #{listener := ListenerOf} = Options,
@@ -208,7 +210,7 @@ new(Options, Restored, Connected, Now, #{own := Own} = Facts) ->
         health = caravan_health_core:new(maps:get(was_ready, Facts, false), Now)
     },
     Wanting = want(Now, first_connected(Options, Connected, Now, State)),
-    %% What a predecessor, or the configuration, has said is no change.
+    %% The nodes of a predecessor or of the configuration are not reported as a change.
     Quiet = Wanting#state{actions = [Action || Action <- Wanting#state.actions, not is_change(Action)]},
     done(Now, connect(Now, Facts, look(Now, Facts, refresh(publish_again([], Quiet))))).
 
@@ -223,13 +225,13 @@ first_connected(#{list_nodes := function}, _Connected, _Now, State) ->
 -spec step(event(), Now :: integer(), facts(), state()) -> {[action()], state()}.
 step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
     done(Now, connect(Now, Facts, event(Event, Now, Facts, State)));
-%% The node has become distributed, or is so no more, and has another name.
+%% The node has another name, since it was or stopped being distributed.
 step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
     Renamed = ends(not_self_listed, State#state{own = Own, connector = caravan_connector:rename(Own, Connector)}),
     step(Event, Now, Facts, reconsider_all(want(Now, named(Own, Now, Renamed)))).
 
-%% Names that are made with the basename of this node were made of none until it was named first: they are nobody's. What was looked up
-%% before may have this node among the others.
+%% Called when the name of this node has changed. Until it is named for the first time, node names with the basename of this
+%% node are wrong, and belong to no node. Earlier answers may contain this node, so DNS is polled again.
 named(?NOBODY, _Now, State) ->
     State;
 named(_Own, Now, #state{was_named = false, sources = Sources} = State) ->
@@ -261,12 +263,12 @@ first_ready(Health, State) ->
 is_other_cluster({tell, _}) -> true;
 is_other_cluster(Action) -> is_change(Action).
 
-%% While it is not known who is connected, this node is not distributed, or has left, nobody is missed.
+%% No node is missed while the connected nodes are unknown, this node is not distributed, or it has left.
 is_alone(_Now, #state{connected = unknown}) ->
     false;
 is_alone(_Now, #state{distributed = false}) ->
     false;
-%% Those that have left, or are excluded, are not missed.
+%% Nodes that have left or are excluded are not missing for the connector.
 is_alone(Now, #state{connector = Connector, members = Members, leavers = Leavers}) ->
     caravan_members:count(Members) =:= 0 andalso caravan_connector:has_missing(Connector) andalso not caravan_leavers:is_away(Now, Leavers).
 
@@ -287,7 +289,7 @@ in_budget({report, Report} = Action, Now, News) ->
 in_budget(Action, _Now, News) ->
     {Action, News}.
 
-%% Those that come once have no part in it, nor have the summary of those that were left out and what is said rarely.
+%% Reports that occur once or rarely, and the summary itself, do not count against the budget of lines.
 is_counted({left_out, _}) -> false;
 is_counted({leaving, _}) -> false;
 is_counted({alone, _, _, _}) -> false;
@@ -327,7 +329,7 @@ event({attempted, Name, Result, Duration}, Now, Facts, State) ->
     attempted(Name, Result, Duration, Now, Facts, State);
 event({disconnected, _Name, ok}, _Now, _Facts, State) ->
     State;
-%% DNS may list it again by now.
+%% DNS may list the node again meanwhile.
 event({disconnected, Name, failed}, _Now, _Facts, #state{prune = Prune, unlisted = Unlisted} = State) ->
     State#state{prune = caravan_prune:not_removed(Name, is_map_key(Name, Unlisted), Prune)};
 event({exclude, Name, Milliseconds}, Now, _Facts, #state{excluded = Excluded} = State) ->
@@ -341,13 +343,13 @@ event(reconnect, Now, _Facts, #state{connector = Connector} = State) ->
 event({change, Options}, Now, Facts, #state{options = Before} = State) ->
     look(Now, Facts, refresh_from(Before, change(Options, Now, State))).
 
-%% Who is connected is another question than before.
+%% If OTP says which nodes are connected from now on, its list is needed once, whatever was known.
 refresh_from(#{list_nodes := function}, #state{options = #{list_nodes := otp}} = State) -> act(list_nodes, State);
 refresh_from(_Before, State) -> refresh(State).
 
-%% Looking
+%% Polls
 
-%% While the node is not distributed nobody can be connected. OTP tells no process when that changes, so each look sees.
+%% While this node is not distributed, it cannot connect to others. OTP notifies no process of a change, so each poll checks.
 look(Now, Facts, State) ->
     look_up(Now, tell_distributed(Facts, State)).
 
@@ -355,7 +357,8 @@ tell_distributed(#{can_connect := Same}, #state{distributed = Same} = State) -> 
 tell_distributed(#{can_connect := true}, State) -> report(distributed, State#state{distributed = true});
 tell_distributed(#{can_connect := false}, State) -> report(not_distributed, State#state{distributed = false}).
 
-%% One poll at a time: an answer that is on its way is as good as a new one. What is missing is not left to wait for it.
+%% One poll runs at a time, since the answer of a running poll is as good as that of a new one. Attempts do not wait for a
+%% poll.
 look_up(_Now, #state{options = #{queries := []}, distributed = true} = State) ->
     refresh(State#state{look_at = none});
 look_up(Now, #state{options = #{queries := [], poll_interval := Interval}} = State) ->
@@ -368,7 +371,8 @@ look_up(_Now, State) ->
 look_if_due(Now, Facts, #state{look_at = At} = State) when is_integer(At), At =< Now -> look(Now, Facts, State);
 look_if_due(_Now, _Facts, State) -> State.
 
-%% The answer that is on its way may be older than that. A sample says nothing of a node that it leaves out.
+%% If a poll is running, its answer may be older than the loss, so another poll follows. With samples it does not, since a
+%% sample does not show whether the lost node is still listed.
 look_after_nodedown(_Name, _Now, _Facts, #state{is_polling = true, options = #{answers := sampled}} = State) ->
     State;
 look_after_nodedown(Name, _Now, _Facts, #state{is_polling = true, wanted = Wanted} = State) ->
@@ -380,7 +384,7 @@ look_after_nodedown(Name, Now, Facts, #state{wanted = Wanted} = State) when is_m
 look_after_nodedown(_Name, _Now, _Facts, State) ->
     State.
 
-%% Unless it looks earlier anyway: a node that goes down takes no look of a cluster's budget that is due.
+%% Does not postpone a poll that is due earlier.
 look_within_interval(Now, #{random := Random}, #state{options = #{poll_interval := Interval}, look_at = At} = State) ->
     State#state{look_at = caravan_schedule:earlier(Now + caravan_schedule:look_after_nodedown(Interval, Random), At)}.
 
@@ -405,7 +409,7 @@ of_query({looked_up, Outcome, Before, Endpoints}, Query, Sources, Duration) ->
 of_query(Report, _Query, _Sources, _Duration) ->
     Report.
 
-%% What the answers of a poll say of queries and of this node.
+%% Notes which conditions the answers of a poll begin or end, for queries and for this node.
 answers_hold(Outcomes, Now, #state{sources = Sources} = State) ->
     lists:foldl(
         fun({Query, _Outcome}, Next) ->
@@ -417,17 +421,17 @@ answers_hold(Outcomes, Now, #state{sources = Sources} = State) ->
         Outcomes
     ).
 
-%% A node that has left may be listed no more, as it is meant to be.
+%% A node that has left need not be listed.
 is_self_listed(Now, #state{own = Own, options = Options, sources = Sources, leavers = Leavers}) ->
     caravan_leavers:is_away(Now, Leavers) orelse caravan_sources:self_listed(Own, Options, Sources).
 
-%% Only a complete answer says that this node is not listed, and a node that has no name cannot be.
+%% Only a complete answer proves that this node is not listed, and a node without a name cannot be listed.
 self_listed(true, _Now, State) -> ends(not_self_listed, State);
 self_listed(_NotOrUnknown, _Now, #state{own = ?NOBODY} = State) -> State;
 self_listed(false, Now, State) -> holds_if(true, not_self_listed, Now, State);
 self_listed(unknown, _Now, State) -> State.
 
-%% Answers that differ each time, as those of a server that shows samples, make every second look a quick one, and no more.
+%% If every answer changes the wanted nodes, as with samples, only every second poll comes sooner.
 schedule({changed, Ttl}, Now, Facts, #state{is_quick = true} = State) ->
     schedule({steady, Ttl}, Now, Facts, State);
 schedule(Pace, Now, #{random := Random}, #state{options = #{poll_interval := Interval}} = State) ->
@@ -449,11 +453,11 @@ absences(fresh, Now, #state{prune = Prune, unlisted = Unlisted} = State) ->
 absences(incomplete, _Now, State) ->
     State.
 
-%% What has not changed holds still, which counts after a crash.
+%% Unchanged nodes are published again, which renews the time for which they count after a crash.
 publish_again(Same, #state{published = Same} = State) -> act({publish, Same}, State);
 publish_again(_Before, State) -> State.
 
-%% The end of a poll, once it is known who is connected.
+%% Ends a poll, once it is known which nodes are connected.
 settle(Now, Facts, #state{options = #{list_nodes := otp}} = State) ->
     prune(Now, Facts, State);
 settle(_Now, _Facts, State) ->
@@ -472,13 +476,13 @@ prune(Now, #{elsewhere := Elsewhere}, #state{prune = Prune, members = Members} =
         Names
     ).
 
-%% What is wanted
+%% Wanted nodes
 
-%% What is wanted now, and what follows for each node that is so from now on, or is so no more.
+%% Updates the wanted nodes, and everything that depends on them.
 want(Now, #state{options = Options, sources = Sources, own = Own} = State) ->
     changed(caravan_sources:wanted(Own, Options, Sources), Now, State).
 
-%% After most polls the sources say what they said before.
+%% After most polls the wanted nodes are the same.
 want_again(Before, Now, #state{sources = Sources} = State) ->
     case caravan_sources:say_the_same(Before, Sources) of
         true -> State;
@@ -510,9 +514,9 @@ listed_no_more(Name, Until, #state{members = Members, unlisted = Unlisted} = Sta
         unlisted = maps:merge(Unlisted, maps:from_list([{Name, []} || IsMember]))
     })).
 
-%% Who is connected
+%% Connected nodes
 
-%% OTP says so by itself.
+%% With OTP's list, nodeup and nodedown keep the connected nodes up to date.
 refresh(#state{options = #{list_nodes := otp}} = State) -> State;
 refresh(#state{lists_due = Due} = State) -> act(list_nodes, State#state{lists_due = min(2, Due + 1)}).
 
@@ -532,7 +536,7 @@ listed(Names, Now, Facts, State) ->
     Came = lists:sort(maps:keys(maps:without(maps:keys(Before), After))),
     first_list(State, lists:foldl(fun(Name, Next) -> up(Name, Now, Next) end, Gone, Came)).
 
-%% Before the first list nobody knew who was missing.
+%% Until the first list it was unknown which nodes were missing.
 first_list(#state{connected = unknown}, State) -> reconsider_all(State);
 first_list(_Known, State) -> State.
 
@@ -555,8 +559,8 @@ up(Name, Now, #state{connected = Connected, members = Members, listeners = Liste
     },
     came(Change, Name, Now, announce(Name, Now, reconsider_alternatives(Name, Next))).
 
-%% A message that somebody sends to this node connects it, and so does a topology that has not heard; `global' has the others connect
-%% then.
+%% While this node is away, it may be connected by a message that a process sends to it, or by a topology that has not heard
+%% of its departure; `global' then makes other nodes connect, too.
 announce(Name, Now, #state{leavers = Leavers} = State) ->
     case caravan_leavers:away_for(Now, Leavers) of
         none -> State;
@@ -574,7 +578,7 @@ came(came, Name, Now, #state{members = Members, sources = Sources, listeners = L
     Flaps = caravan_connector:flaps(Name, State#state.connector),
     news_of_newcomer(Flaps > 1, Name, Now, Told#state{sources = caravan_sources:proven(Names, Sources)}).
 
-%% Where connections do not last, the log has it that one does.
+%% If connections to the node did not last, a new one is logged only when it has lasted.
 news_of_newcomer(true, Name, Now, State) ->
     holds_if(true, {lasting, Name}, Now, State);
 news_of_newcomer(false, Name, Now, #state{news = News} = State) ->
@@ -594,15 +598,15 @@ down(Name, OfOtp, Now, #{random := Random}, #state{connected = #{} = Connected} 
         connector = of_leaver(Reason, Name, NextConnector),
         leavers = caravan_leavers:down(Name, State#state.leavers)
     },
-    %% What this node loses since it leaves is no loss to warn of.
+    %% What this node loses because it leaves is not missed.
     IsMissed = IsWanted andalso not caravan_leavers:is_away(Now, State#state.leavers),
     went(Change, {Name, Reason, IsMissed, repeated(Flaps)}, Now, reconsider_alternatives(Name, Next));
 down(_Name, _Reason, _Now, _Facts, State) ->
     State.
 
-%% Of other nodes, such as helpers that come and go, it is no matter for how long they were connected. When this node has pruned
-%% one, or its distribution was stopped, it loses others for that: OTP's `global' has them let both ends of a connection go. Who
-%% leaves, this node or another one, does so on purpose.
+%% Returns the reason for caravan_connector, in which `own_doing' marks losses that say nothing about the node. Nodes that
+%% are no members, such as helpers, come and go. If this node has pruned a node, or its distribution was stopped, `global'
+%% makes both ends of other connections close them. A node that leaves, this one or another, disconnects on purpose.
 reason(same, _Reason, _Now, _State) -> own_doing;
 reason(went, Reason, _Now, _State) when Reason =:= left; Reason =:= net_kernel_terminated -> own_doing;
 reason(went, _Reason, Now, #state{pruned_at = At}) when is_integer(At), Now - At < ?AFTER_PRUNE_MS -> own_doing;
@@ -618,7 +622,7 @@ reason_for_users(false, OfOtp) -> OfOtp.
 of_leaver(left, Name, Connector) -> caravan_connector:left(Name, Connector);
 of_leaver(_Lost, _Name, Connector) -> Connector.
 
-%% One that is lost soon may be one that was restarted; when that goes on there is more to it.
+%% A single connection that did not last may be that of a node that was restarted, so only repeated ones are reported.
 repeated([{_Name, Count, _LeftAlone} = Flap]) when Count > 1 -> Flap;
 repeated(_Flaps) -> none.
 
@@ -628,28 +632,28 @@ went(went, {Name, Reason, _IsWanted, Flap} = Loss, Now, #state{members = Members
     Told = act({tell, {down, Name}}, act({emit, {down, Name, Reason, caravan_members:count(Members)}}, State)),
     news_of_loss(is_said(Flap), Loss, Now, ends({lasting, Name}, Told)).
 
-%% Of connections that do not last the second, the fourth, the eighth and so on.
+%% Of repeated flaps, the second, the fourth, the eighth and so on are logged.
 is_said(none) -> true;
 is_said({_Name, Count, _LeftAlone}) -> Count band (Count - 1) =:= 0.
 
 news_of_loss(true, Loss, Now, #state{news = News} = State) -> State#state{news = caravan_news:lost(Loss, Now, News)};
 news_of_loss(false, Loss, _Now, #state{news = News} = State) -> State#state{news = caravan_news:lost_again(Loss, News)}.
 
-%% The announcement goes over the connection that is lost then, and the process that passes it on may be late. The loss is none,
-%% whether the log has told of it or not.
+%% The announcement of a departure comes over the connection that ends with it, and may be handled after the `nodedown'. The
+%% loss is then a departure, whether it has been logged as a loss or not.
 leaving(Name, Until, {false, true}, #state{connector = Connector, news = News} = State) ->
     Left = State#state{connector = caravan_connector:left(Name, Connector), news = caravan_news:left(Name, News)},
     reconsider_alternatives(Name, says(Name, Until, false, ends({failing, Name}, Left)));
 leaving(Name, Until, {true, _IsWanted}, State) ->
     says(Name, Until, true, State);
-%% Nobody would try it anyway.
+%% The node is not wanted, so no topology tries it.
 leaving(_Name, _Until, {false, false}, State) ->
     State.
 
 says(Name, Until, IsConnected, #state{leavers = Leavers, options = #{max_nodes := Max, nodes := Fixed}} = State) ->
     State#state{leavers = caravan_leavers:says(Name, Until, IsConnected, Max + length(Fixed), Leavers)}.
 
-%% This node leaves no more. Nodes that are connected nevertheless are told so: they hear it by a time that is over at once.
+%% Ends the departure of this node. Connected members are told by an announcement with a time that is over at once.
 back(Now, #state{leavers = Leavers} = State) ->
     Names = told_of_return(caravan_leavers:is_away(Now, Leavers), State),
     lists:foldl(fun(Name, Next) -> act({announce, Name, 1}, Next) end, State#state{leavers = caravan_leavers:stay(Leavers)}, Names).
@@ -657,7 +661,7 @@ back(Now, #state{leavers = Leavers} = State) ->
 told_of_return(true, #state{members = Members}) -> caravan_members:connected(Members);
 told_of_return(false, _State) -> [].
 
-%% Nodes that have left, and have not come back in the time that they said, are as others that are missing.
+%% Nodes that have left and are not back in the time that they announced count as missing again.
 await_no_more(Now, #state{leavers = Leavers} = State) ->
     {Names, Left} = caravan_leavers:over(Now, Leavers),
     lists:foldl(fun reconsider_alternatives/2, State#state{leavers = Left}, Names).
@@ -666,7 +670,7 @@ tell_news(Now, #state{news = News, members = Members} = State) ->
     {Reports, Next} = caravan_news:due(Now, Members, News),
     lists:foldl(fun report/2, State#state{news = Next}, Reports).
 
-%% What has held for so long that somebody should look at it, in a line for each kind.
+%% Reports the conditions that have held for long, in one line for each kind.
 remind(Now, #state{reminders = Reminders} = State) ->
     case caravan_reminders:due(Now, Reminders) of
         {[], _Same} -> State;
@@ -680,14 +684,14 @@ reminders(Due, Now, #state{sources = Sources, reminders = Reminders, members = M
     lists:append([
         [{connected, Lasting, caravan_members:count(Members)} || Lasting =/= []],
         [{alone, count_missing(Now, State), Held, maps:to_list(Failing)} || {alone, Held} <- Due],
-        %% The line above has them.
+        %% The line of `alone' names them already.
         [{failing, Nodes} || Nodes =/= [], not caravan_reminders:is_held(alone, Reminders)],
         without_answer(never_answered, Due, Sources),
         without_answer(unanswered, Due, Sources),
         [{not_self_listed, State#state.own, of_own_host(State)} || {not_self_listed, _Held} <- Due]
     ]).
 
-%% Where none is connected: without those that have left or are excluded.
+%% The number of wanted nodes without those that have left or are excluded. No node is connected when this is called.
 count_missing(Now, State) ->
     #{wanted := Wanted} = caravan_topology_view:health_facts(Now, view(State)),
     Wanted.
@@ -698,19 +702,19 @@ without_answer(Kind, Due, Sources) ->
         Queries -> [{Kind, [{Query, caravan_sources:last_lookup(Query, Sources)} || {Query, _} <- Queries], lists:max([Held || {_, Held} <- Queries])}]
     end.
 
-%% Nodes that could not be connected, and why. Connections that do not last are told of whenever one is lost.
+%% Returns the nodes that could not be connected, with reasons. Connections that do not last are reported when they are lost.
 failing(Now, #state{connector = Connector}) ->
     maps:from_list([{Name, Reason} || {Name, #{reason := Reason}} <- maps:to_list(caravan_connector:failing(Now, Connector)), Reason =/= lost_soon]).
 
-%% A node that is registered with another port, or under another basename.
+%% Nodes listed for the host of this node: it may be registered with another port, or under another basename.
 of_own_host(#state{own = Own, published = Wanted}) ->
     [Name || Name <- Wanted, caravan_discovery:is_own_name(host(Name), host(Own))].
 
 host(Name) -> lists:last(binary:split(Name, <<"@">>)).
 
-%% Who is tried
+%% Attempts
 
-%% A node is offered to the connector while it is wanted and missing, and may be tried.
+%% Offers the node to the connector if it is wanted and missing and may be tried; otherwise withdraws it.
 reconsider(Name, #state{connector = Connector} = State) ->
     case is_candidate(Name, State) of
         true -> State#state{connector = caravan_connector:offer(Name, Connector)};
@@ -728,7 +732,7 @@ is_candidate(Name, #state{wanted = Wanted, connected = Connected, own = Own, opt
         andalso not caravan_listeners:is_taken(Name, Own, State#state.listeners)
         andalso not is_left_alone(Name, State).
 
-%% Who has left is not tried under the other names of its listener either.
+%% A node that has left is not tried under the other names of its listener either.
 is_left_alone(Name, #state{listeners = Listeners, leavers = Leavers}) ->
     lists:any(
         fun(OfListener) -> caravan_leavers:is_leaving(OfListener, Leavers) end, caravan_listeners:alternatives(Name, Listeners)
@@ -740,7 +744,7 @@ reconsider_alternatives(Name, #state{listeners = Listeners} = State) ->
 reconsider_all(#state{wanted = Wanted} = State) ->
     lists:foldl(fun reconsider/2, State, maps:keys(Wanted)).
 
-%% Nodes whose time of exclusion is over.
+%% Readmits the nodes whose exclusion is over.
 readmit(_Now, #state{excluded = Excluded} = State) when map_size(Excluded) =:= 0 ->
     State;
 readmit(Now, #state{excluded = Excluded} = State) ->
@@ -749,7 +753,7 @@ readmit(Now, #state{excluded = Excluded} = State) ->
 
 connect(Now, #{can_connect := true}, #state{leavers = Leavers} = State) ->
     connect_unless(caravan_leavers:is_away(Now, Leavers), Now, State);
-%% Without a query nothing else would see that the node is distributed again.
+%% Without queries there are no polls that would notice when the node is distributed again.
 connect(Now, #{can_connect := false}, #state{look_at = none, options = #{queries := [], poll_interval := Interval}} = State) ->
     State#state{can_connect = false, look_at = Now + Interval};
 connect(_Now, #{can_connect := false}, State) ->
@@ -766,20 +770,21 @@ attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = C
     {Event, Next} = caravan_connector:ended(Name, Result, Now, Random, Connector),
     after_attempt(Result, Name, ended(is_left_alone(Name, State), Name, Event, Duration, Now, State#state{connector = Next})).
 
-%% An attempt at a node that has said meanwhile that it leaves. That it fails is no news.
+%% The node has announced its departure during the attempt, so the failure is not reported in the log.
 ended(true, Name, {failed, Name, Reason, _Novelty}, Duration, _Now, State) ->
     act({emit, {attempt, {failed, Name, Reason, known}, Duration}}, forgiven(Name, State));
 ended(_IsLeftAlone, _Name, Event, Duration, Now, State) ->
     failed(Event, Duration, Now, State).
 
-%% Other names of its listener may be no node's.
+%% Another name of the listener may belong to no node, and its failures count.
 forgiven(Name, #state{connector = Connector, leavers = Leavers} = State) ->
     case caravan_leavers:is_leaving(Name, Leavers) of
         true -> State#state{connector = caravan_connector:left(Name, Connector)};
         false -> State
     end.
 
-%% Telemetry has each attempt, and the log each kind of failure once, with others of the moment; then that it goes on.
+%% Emits each attempt. The log reports each kind of failure once, together with others of the same moment, and later that the
+%% node is still failing.
 failed(Event, Duration, Now, State) ->
     Name = element(2, Event),
     IsMissing = is_map_key(Name, State#state.wanted) andalso not is_connected(Name, State),
@@ -792,7 +797,7 @@ news_of_attempt(_ConnectedOrKnown, _Now, News) -> News.
 fails(true, Name, Now, State) -> holds_if(true, {failing, Name}, Now, State);
 fails(false, _Name, _Now, State) -> State.
 
-%% Most times `nodeup' has come before; a list of the user's knows no such message.
+%% Usually `nodeup' has come before the end of the attempt. With a user's list_nodes, the list must be requested.
 after_attempt(connected, Name, #state{options = #{list_nodes := function}, unseen = Unseen, lists_due = Due} = State) ->
     case is_connected(Name, State) of
         true -> State;
@@ -801,11 +806,11 @@ after_attempt(connected, Name, #state{options = #{list_nodes := function}, unsee
 after_attempt(_Result, _Name, State) ->
     State.
 
-%% A list that is on its way may have been made before the node was connected.
+%% A list that is already under way may have been made before the node connected.
 which_list(0) -> asked;
 which_list(_Due) -> since_before.
 
-%% A node that the attempt connects and that the list never has is tried again and again, and told of once.
+%% A node whose attempts succeed but which the list never contains is tried repeatedly, and reported once.
 tell_of_unseen(Now, #state{unseen = Unseen, told_unseen = Told} = State) ->
     New = lists:sort([Name || {Name, asked} <- maps:to_list(Unseen)]) -- Told,
     lists:foldl(
@@ -816,9 +821,9 @@ tell_of_unseen(Now, #state{unseen = Unseen, told_unseen = Told} = State) ->
         New
     ).
 
-%% Other options
+%% Changes of options
 
-%% What is wanted stands until there are answers under the new options, which may be incomplete ones.
+%% The wanted nodes stay until there are answers under the new options, which may be incomplete.
 change(Options, Now, #state{wanted = Wanted, sources = Sources, options = #{nodes := Fixed, queries := Queries}} = State) ->
     Cancelled = cancel_poll(State),
     Dropped = Queries -- maps:get(queries, Options),
@@ -843,7 +848,7 @@ listeners(#{listener := ListenerOf}, #state{published = Wanted} = State) ->
         maps:keys(connected(State))
     ).
 
-%% When the event `wake' is to come.
+%% Returns when the event `wake' must come; `none' if it need not come.
 -spec wake_at(state()) -> integer() | none.
 wake_at(#state{look_at = LookAt, news = News, health = Health, reminders = Reminders, excluded = Excluded} = State) ->
     Times = [
@@ -852,21 +857,21 @@ wake_at(#state{look_at = LookAt, news = News, health = Health, reminders = Remin
     ],
     lists:foldl(fun caravan_schedule:earlier/2, none, Times ++ maps:values(Excluded)).
 
-%% Nodes whose turn has come are tried at the end of each step, if this node can connect to others.
+%% Nodes whose turn has come are tried at the end of each step, provided that this node can connect.
 next_start(#state{can_connect = true, connector = Connector}) -> caravan_connector:next_start(Connector);
 next_start(#state{can_connect = false}) -> none.
 
-%% The keys of caravan_cluster:status/1 that are known here.
+%% Returns the keys of caravan_cluster:status/1 that the core knows.
 -spec status(Now :: integer(), state()) -> map().
 status(Now, State) ->
     caravan_topology_view:status(Now, view(State)).
 
-%% The status in numbers, for who asks often.
+%% Returns the status in numbers, which is cheap enough to be called often.
 -spec gauges(Now :: integer(), state()) -> caravan_topology_view:gauges().
 gauges(Now, State) ->
     caravan_topology_view:gauges(Now, view(State)).
 
-%% What caravan_cluster:health/1 says, with names of nodes as they are here.
+%% Returns what caravan_cluster:health/1 returns, with node names as binaries.
 -spec health(Now :: integer(), state()) -> ok | {degraded | not_ready, [term(), ...]}.
 health(Now, #state{health = Health} = State) ->
     caravan_topology_view:health(Now, view(State), Health).
@@ -895,22 +900,22 @@ view(State) ->
         look_at => State#state.look_at
     }.
 
-%% Sorted, without this node.
+%% Returns the wanted nodes, sorted, without this node.
 -spec wanted(state()) -> [name()].
 wanted(#state{published = Wanted}) ->
     Wanted.
 
-%% Sorted.
+%% Returns the members, sorted.
 -spec members(state()) -> [name()].
 members(#state{members = Members}) ->
     caravan_members:connected(Members).
 
-%% Whether the node is connected, of the topology or not.
+%% Returns whether the node is connected, wanted or not.
 -spec is_connected(name(), state()) -> boolean().
 is_connected(Name, State) ->
     is_map_key(Name, connected(State)).
 
-%% Whether the report is a line of the log at level notice or above.
+%% Returns whether the report is a line of the log at level notice or above.
 -spec is_line(report()) -> boolean().
 is_line({looked_up, _Query, Same, Same, _, _}) -> false;
 is_line({looked_up, _Query, fresh, none, _, _}) -> false;

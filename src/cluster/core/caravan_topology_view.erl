@@ -1,6 +1,6 @@
 %% @private
-%% What there is to see of a topology: its status, the same in numbers, and its health. Functions of the parts that
-%% caravan_topology_core has. Times are milliseconds.
+%% What is shown of a topology: its status, the status in numbers, and its health. Pure functions of the parts of
+%% caravan_topology_core. Times are in milliseconds.
 -module(caravan_topology_view).
 
 -export([status/2, gauges/2, health/3, health_facts/2]).
@@ -17,13 +17,13 @@
     can_connect := boolean(),
     sources := caravan_sources:state(),
     wanted := #{name() => []},
-    %% The same, sorted.
+    %% The wanted names, sorted.
     published := [name()],
     connected := #{name() => []},
     members := caravan_members:state(),
     listeners := caravan_listeners:state(),
     connector := caravan_connector:state(),
-    %% Until when an operator keeps a node out.
+    %% Until when an operator has excluded a node.
     excluded := #{name() => integer()},
     leavers := caravan_leavers:state(),
     prune := caravan_prune:state(),
@@ -32,19 +32,19 @@
 }.
 
 -type gauges() :: #{
-    %% Nodes.
+    %% Numbers of nodes.
     wanted := non_neg_integer(),
     connected := non_neg_integer(),
-    %% Wanted nodes that are neither connected, nor excluded, nor gone by their own word; names of one listener count once.
+    %% Wanted nodes that are not connected, not excluded and have not left. Names of one listener count once.
     missing := non_neg_integer(),
     connecting := non_neg_integer(),
     failing := non_neg_integer(),
-    %% Of these, those whose connections do not last.
+    %% Those of the failing nodes whose connections do not last.
     flapping := non_neg_integer(),
-    %% Wanted nodes that have said that they leave, and are left alone.
+    %% Wanted nodes that have left and are left alone.
     left := non_neg_integer(),
     absent := non_neg_integer(),
-    %% Milliseconds.
+    %% In milliseconds.
     answer_age := non_neg_integer(),
     atoms_left := non_neg_integer(),
     %% Whether this node has left.
@@ -54,7 +54,8 @@
     self_listed := 0..1
 }.
 
-%% The keys of caravan_cluster:status/1 that are known here. Those with a query of their own have the least sure one's.
+%% Returns the keys of caravan_cluster:status/1 that the core knows. Keys that exist once for each query have the value of
+%% the least certain one.
 -spec status(Now :: integer(), view()) -> map().
 status(Now, #{options := Options, own := Own, sources := Sources, connector := Connector, prune := Prune} = View) ->
     #{published := Wanted, connected := Connected, leavers := Leavers} = View,
@@ -76,12 +77,12 @@ next_poll(_Now, #{options := #{queries := []}}) -> none;
 next_poll(_Now, #{is_polling := true}) -> now;
 next_poll(Now, #{look_at := At}) -> max(0, At - Now).
 
-%% For how many milliseconds more.
+%% For how many more milliseconds each node is excluded.
 excluded(Now, #{options := #{exclude := Always}, excluded := Excluded}) ->
     maps:merge(maps:map(fun(_Name, Until) -> max(0, Until - Now) end, Excluded), maps:from_keys(Always, infinity)).
 
-%% The status in numbers, for who asks often: what is listed there is counted here. Where there was no answer yet, its age is that of
-%% the topology.
+%% Returns the status in numbers, which is cheap enough to be called often: counts replace the lists. The age of an answer is
+%% counted from the start of the topology if there has been none.
 -spec gauges(Now :: integer(), view()) -> gauges().
 gauges(Now, #{options := Options, own := Own, started_at := Started, sources := Sources, connector := Connector, prune := Prune} = View) ->
     #{wanted := Wanted, connected := Connected} = View,
@@ -104,20 +105,20 @@ gauges(Now, #{options := Options, own := Own, started_at := Started, sources := 
         atoms_left => AtomsLeft
     }.
 
-%% Names of one listener are names of one node.
+%% Names of one listener belong to one node.
 left(#{wanted := Wanted, own := Own, connected := Connected, listeners := Listeners} = View) ->
     Left = [Name || Name <- maps:keys(Wanted), not is_map_key(Name, Connected), has_left(Name, View)],
     {Count, _Connected} = caravan_listeners:count(Left, Own, Connected, Listeners),
     Count.
 
-%% Who has left misses nobody.
+%% A node that has left misses no others.
 missing(true, _WantedAndConnected) -> 0;
 missing(false, {Wanted, Connected}) -> Wanted - Connected.
 
 number(true) -> 1;
 number(false) -> 0.
 
-%% What caravan_cluster:health/1 says, with names of nodes as they are here.
+%% Returns what caravan_cluster:health/1 returns, with node names as binaries.
 -spec health(Now :: integer(), view(), caravan_health_core:state()) -> ok | {degraded | not_ready, [term(), ...]}.
 health(Now, View, Health) ->
     caravan_health_core:health(status(Now, View), health_facts(Now, View), Now, Health).
@@ -139,13 +140,13 @@ health_facts(Now, #{options := #{expect := Expect} = Options, sources := Sources
 certainty(#{queries := []}, _Sources) -> no_query;
 certainty(_Options, Sources) -> caravan_sources:certainty(Sources).
 
-%% A number is one of members, as for caravan_cluster:await/3. A fraction is one of what is wanted. The product of a float may be
-%% more by the last bit.
+%% A number counts members, as in caravan_cluster:await/3. A fraction is one of the wanted nodes; a product of floats may
+%% exceed the exact value by its last bit.
 expected({fraction, Fraction}, Wanted, Connected, _Members) -> {ceil(Fraction * Wanted - 1.0e-9), Connected};
 expected(Count, _Wanted, _Connected, Members) -> {Count, Members}.
 
-%% How many nodes are wanted and neither kept out nor gone by their own word, and how many of them are connected. Names of one listener
-%% are names of one node.
+%% Returns the number of wanted nodes that are neither excluded nor have left, and the number of those that are connected.
+%% Names of one listener belong to one node.
 wanted_and_connected(#{wanted := Wanted, own := Own, connected := Connected, listeners := Listeners} = View) ->
     #{excluded := Excluded, options := #{exclude := Always}} = View,
     Out = maps:merge(Excluded, maps:from_keys(Always, [])),
@@ -154,6 +155,6 @@ wanted_and_connected(#{wanted := Wanted, own := Own, connected := Connected, lis
         Own, Connected, Listeners
     ).
 
-%% Under whichever name of its listener it has said so.
+%% A node may have announced its departure under another name of its listener.
 has_left(Name, #{listeners := Listeners, leavers := Leavers}) ->
     lists:any(fun(OfListener) -> caravan_leavers:is_leaving(OfListener, Leavers) end, caravan_listeners:alternatives(Name, Listeners)).
