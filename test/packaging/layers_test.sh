@@ -29,8 +29,8 @@ test_a_look_at_the_world_from_the_deciding_core_is_found() {
   sed -i '0,/^-export(\[/s//&world\/0, /' $file
   last=$(wc -l <$file)
   expect_equal "$(expect_failure caravan/scripts/layers)" "\
-src/cluster/core/caravan_members.erl:$last: calls erlang:self/0, and src/cluster/core is to be without clocks, processes, tables and nodes
-src/cluster/core/caravan_members.erl:$last: calls rand:uniform/0, and src/cluster/core is to be without clocks, processes, tables and nodes"
+src/cluster/core/caravan_members.erl:$last: calls erlang:self/0, but src/cluster/core may not use clocks, processes, tables and nodes
+src/cluster/core/caravan_members.erl:$last: calls rand:uniform/0, but src/cluster/core may not use clocks, processes, tables and nodes"
 }
 
 # It closes cycles, and is what is wrong there.
@@ -73,9 +73,9 @@ test_an_include_that_points_upwards_is_found() {
   insert caravan/c_src/nif/term.cpp 1 '#include <ares.h>'
   expect_equal "$(expect_failure caravan/scripts/layers)" "\
 c_src/core/name/node_name.cpp:1: includes c_src/core/system/hosts_file.hpp, which does not lie below c_src/core/name
-c_src/core/system/file_watch.cpp:1: includes erl_nif.h, which belongs into c_src/nif alone
+c_src/core/system/file_watch.cpp:1: includes erl_nif.h, which only c_src/nif may include
 c_src/core/wire/srv.hpp:2: includes c_src/core/resolver/stats.hpp, which does not lie below c_src/core/wire
-c_src/nif/term.cpp:1: includes ares.h, which belongs into c_src/core alone"
+c_src/nif/term.cpp:1: includes ares.h, which only c_src/core may include"
 }
 
 test_a_folder_that_has_no_layer_is_found() {
@@ -84,6 +84,6 @@ test_a_folder_that_has_no_layer_is_found() {
   touch caravan/c_src/misc/a.hpp
   printf -- '-module(caravan_misc).\n' >caravan/src/misc/caravan_misc.erl
   expect_equal "$(expect_failure caravan/scripts/layers)" "\
-c_src/misc/a.hpp:1: c_src/misc is no folder that scripts/layers knows
-src/misc/caravan_misc.erl:1: src/misc is no folder that scripts/layers knows"
+c_src/misc/a.hpp:1: c_src/misc is a folder that scripts/layers does not know
+src/misc/caravan_misc.erl:1: src/misc is a folder that scripts/layers does not know"
 }

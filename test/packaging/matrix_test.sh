@@ -35,13 +35,13 @@ test_a_suite_that_cannot_be_had_has_failed() {
   local said
   said=$(expect_failure matrix trixie sid)
   expect_in "$said" '^no such mirror$'
-  expect_in "$said" '^trixie +cannot be had '
-  expect_in "$said" '^sid +cannot be had '
+  expect_in "$said" '^trixie +not available '
+  expect_in "$said" '^sid +not available '
 }
 
 test_an_optional_suite_that_cannot_be_had_is_said_to_be_so() {
   no_suite_can_be_had
-  expect_in "$(expect_success matrix trixie --optional)" '^trixie +cannot be had '
+  expect_in "$(expect_success matrix trixie --optional)" '^trixie +not available '
 }
 
 test_unknown_words_are_refused() {

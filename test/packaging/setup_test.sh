@@ -79,7 +79,7 @@ test_consul_that_cannot_be_had_gives_the_reason() {
   stand_in apt-get 'echo the archive is out of reach >&2; exit 100'
   local output
   output=$(PATH="$work/bin:$PATH" expect_failure copy/scripts/setup consul)
-  expect_in "$output" 'consul cannot be had: .*the archive is out of reach'
+  expect_in "$output" 'consul is not available: .*the archive is out of reach'
 }
 
 test_foreign_servers_that_cannot_be_had_give_the_reason() {
@@ -88,7 +88,7 @@ test_foreign_servers_that_cannot_be_had_give_the_reason() {
   stand_in apt-get 'echo the archive is out of reach >&2; exit 100'
   local output
   output=$(PATH="$work/bin:$PATH" expect_failure copy/scripts/setup foreign)
-  expect_in "$output" 'RabbitMQ and ejabberd cannot be had: .*the archive is out of reach'
+  expect_in "$output" 'RabbitMQ and ejabberd are not available: .*the archive is out of reach'
   [ ! -e copy/_build/foreign/ready ]
 }
 
