@@ -30,7 +30,7 @@ it_starts_with_what_it_needs_test() ->
     ?assertEqual({ok, []}, caravan:start()),
     ok = application:stop(caravan).
 
-%% As when a filter of a handler has taken keys out.
+%% A filter of a handler may have removed keys.
 a_report_without_its_facts_has_a_line_test_() ->
     [
         ?_assertMatch({"caravan" ++ _, [_]}, Module:format(Report))
@@ -57,9 +57,9 @@ what_is_configured_wrongly_is_logged_test_() ->
 bad_option(Key, Value) ->
     {bad_option, {Key, environment}, Value}.
 
-%% Whether the application starts with that value, and the first that it logs as an error.
+%% Returns whether the application starts with that value, and the first error that it logs.
 start(Key, Value) ->
-    %% Loading sets what the application's file has, and keeps what is set.
+    %% Loading an application sets the keys of its file and keeps those that are set.
     _ = application:load(caravan),
     ok = application:set_env(caravan, Key, Value),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => error, config => self()}),
@@ -86,7 +86,7 @@ logged() ->
 
 without_words({bad_option, Key, Value, _Allowed}) -> {bad_option, Key, Value}.
 
-%% Values that count for nothing, unknown keys and variables by accident: the application says each once, and runs.
+%% The application logs each ignored value, unknown key and accidental variable once, and runs.
 what_counts_for_nothing_is_logged_test() ->
     Variables = [{"CARAVAN_DEBUG", "true"}, {"CARAVAN_DEFAULT_PORT", "tcp://10.0.0.1:80"}],
     logs(Variables, [{nameserver, "127.0.0.1"}, {debug, false}], fun() ->
@@ -98,19 +98,19 @@ what_counts_for_nothing_is_logged_test() ->
         #{event => unknown_key, key => nameserver, near => nameservers}
     ]).
 
-%% As application_controller calls it after the configuration has changed at run time.
+%% application_controller calls it after the configuration has changed at run time.
 a_change_that_counts_for_nothing_is_logged_test() ->
     logs([{"CARAVAN_DEBUG", "true"}], [{debug, false}, {port_range, {1, 2}}], fun() ->
         caravan_app:config_change([{debug, false}], [{port_range, {1, 2}}], [])
     end, [#{event => value_overridden, key => debug, source => {variable, "CARAVAN_DEBUG"}, overridden => environment}]).
 
-%% Topologies that are written beat the one of variables.
+%% Configured topologies take precedence over the one from variables.
 a_reload_says_what_counts_for_nothing_test() ->
     logs([{"CARAVAN_CLUSTER_QUERY", "app.test"}], [{topologies, []}], fun() ->
         ?assertEqual({error, not_started}, caravan_cluster:reload())
     end, [#{event => value_overridden, key => topologies, source => environment, overridden => {variable, "CARAVAN_CLUSTER_QUERY"}}]).
 
-%% With these variables and this environment, the function logs these reports and no others.
+%% Asserts that the function logs exactly these reports with these variables and this environment.
 logs(Variables, Environment, Fun, Reports) ->
     caravan_test_config:with_variables(Variables, fun() ->
         caravan_test_config:with_environment(Environment, fun() -> caravan_test_log:with_reports(notice, Fun) end)

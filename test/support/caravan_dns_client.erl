@@ -1,6 +1,5 @@
-%% @doc A DNS client that hides nothing: raw queries in, raw or decoded replies out.
-%%
-%% For what a resolver would retry, correct or refuse. Waits for a reply are bounded by five seconds.
+%% @doc A DNS client that hides nothing: it sends raw queries and returns raw or decoded replies. A resolver would retry,
+%% correct or refuse some of them. It waits for a reply for at most five seconds.
 -module(caravan_dns_client).
 
 -export([query/2, query/3, ask/3, open/2, send/2, reply/1, decode/1]).
@@ -52,7 +51,7 @@ ask(Transport, Server, Query) ->
 
 %% @doc A connection to the server.
 %%
-%% UDP is connected too, so that the socket learns when nothing listens there.
+%% UDP sockets are connected, too, so that the caller gets an error if nothing listens there.
 -spec open(udp | tcp, pid()) -> socket().
 open(udp, Server) ->
     {ok, Socket} = gen_udp:open(0, [binary, {active, false}, {buffer, 1 bsl 16}]),

@@ -3,7 +3,7 @@
 
 -export([tests/1, open/2, await/1, await_value/2, malformed/1]).
 
-%% Waits that end so are failures of the test.
+%% A wait that reaches this limit fails the test.
 -define(GUARD_MS, 30000).
 -define(POLL_MS, 10).
 
@@ -42,7 +42,8 @@ await(Ref) ->
     after ?GUARD_MS -> error(no_answer)
     end.
 
-%% @doc Waits until a function gives a value. For what nothing announces: an answer is counted after it has been sent.
+%% @doc Waits until a function returns a value. For values without an event: a lookup is counted only after its answer was
+%% sent.
 -spec await_value(Value, fun(() -> Value)) -> ok.
 await_value(Value, Fun) ->
     await_value(Value, Fun, ?GUARD_MS div ?POLL_MS).

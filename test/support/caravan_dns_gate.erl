@@ -11,12 +11,12 @@
 
 -export([new/0, hold/2, open/1]).
 
-%% @doc A closed gate. It is linked to the caller, and opens at the latest when that ends.
+%% @doc Returns a closed gate. It is linked to the caller, and opens at the latest when the caller terminates.
 -spec new() -> pid().
 new() ->
     spawn_link(fun() -> receive open -> ok end end).
 
-%% @doc An answer that waits for the gate. Until then it holds up its socket, which is all of UDP.
+%% @doc Returns an answer that waits for the gate. Until then it blocks its socket, which for UDP serves all queries.
 -spec hold(pid(), caravan_dns_zone:answer()) -> caravan_dns_zone:answer().
 hold(Gate, Answer) ->
     fun(_Transport, _Query) ->
@@ -24,7 +24,7 @@ hold(Gate, Answer) ->
         receive {'DOWN', Monitor, process, Gate, _} -> Answer end
     end.
 
-%% @doc Lets go what is held, and what comes later.
+%% @doc Opens the gate for answers that wait and for later ones.
 -spec open(pid()) -> ok.
 open(Gate) ->
     Gate ! open,

@@ -16,9 +16,9 @@
                  | await_running.
 
 -type ask() :: fun((request()) -> caravan_dns_zone:plan() | ok).
-%% Asks the server, and waits while that is paused.
+%% Asks the server, and waits while the server is paused.
 
-%% The OS picks the port of one transport, and the other may find it taken.
+%% The operating system picks the port of one transport, and another program may have that port of the other one.
 -define(BIND_ATTEMPTS, 20).
 -define(SPLIT_PIECES, 8).
 
@@ -81,7 +81,7 @@ family(IP) when tuple_size(IP) =:= 8 -> inet6.
 start(udp, Socket, Ask) -> {udp, Socket, spawn_link(fun() -> serve_udp(Socket, Ask) end)};
 start(tcp, Socket, Ask) -> {tcp, Socket, spawn_link(fun() -> accept(Socket, Ask) end)}.
 
-%% Killed, because a normal exit would not reach the connections linked to the process.
+%% The process is killed because a normal exit would not reach the linked connections.
 stop(Pid) ->
     Monitor = monitor(process, Pid),
     unlink(Pid),
@@ -100,7 +100,7 @@ accept(Listen, Ask) ->
     case gen_tcp:accept(Listen) of
         {ok, Socket} ->
             Pid = spawn_link(fun() -> receive {serve, Socket} -> serve_tcp(Socket, Ask) end end),
-            %% Fails when the peer has already reset the connection; serving it ends at once then.
+            %% Fails if the client has reset the connection already; serving it then ends at once.
             _ = gen_tcp:controlling_process(Socket, Pid),
             Pid ! {serve, Socket},
             accept(Listen, Ask);
@@ -167,7 +167,7 @@ perform(close, _, Channel, _) ->
 perform(drop, _, _, _) ->
     ok.
 
-%% The result is ignored: a client may be gone, and that is no concern of a server.
+%% The result is ignored, since the client may be gone.
 send({udp, Socket, IP, Port}, Bytes) ->
     _ = gen_udp:send(Socket, IP, Port, Bytes),
     ok;

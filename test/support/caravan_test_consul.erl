@@ -1,11 +1,10 @@
-%% @doc Tests that need a real Consul, where `scripts/setup consul' could get one; where Debian's archive cannot be had,
-%% it cannot.
+%% @doc Tests that need a real Consul, which `scripts/setup consul' downloads unless Debian's archive is unavailable.
 -module(caravan_test_consul).
 
 -export([tests/1, executable/0, say_so/0]).
 
-%% @doc The tests that `Tests' makes of the path of Consul's executable. Without Consul it is one test that says so: a
-%% module without a test fails, since a test that nobody runs is mostly a mistake.
+%% @doc Returns the tests that `Tests' makes from the path of Consul's executable. Without Consul, returns one test that
+%% prints SKIP: a module without tests fails, since tests that never run are mostly a mistake.
 -spec tests(fun((file:filename()) -> Tests)) -> Tests | {string(), fun(() -> ok)}.
 tests(Tests) ->
     case executable() of
@@ -13,7 +12,7 @@ tests(Tests) ->
         none -> {"skipped without Consul", fun say_so/0}
     end.
 
-%% @doc Where Consul's executable is.
+%% @doc Returns the path of Consul's executable.
 -spec executable() -> {ok, file:filename()} | none.
 executable() ->
     Consul = filename:absname("_build/consul/usr/bin/consul"),
@@ -22,7 +21,7 @@ executable() ->
         false -> none
     end.
 
-%% @doc Prints that there is none.
+%% @doc Prints that there is no Consul.
 -spec say_so() -> ok.
 say_so() ->
     io:format(user, "SKIP: there is no Consul at _build/consul; scripts/setup consul says why~n", []).

@@ -1,5 +1,5 @@
-%% @doc A topology's core in tests: its options and facts, the events of tests, and what is to be read from its actions. The
-%% topology asks DNS one query, `q', unless a test says otherwise.
+%% @doc The deciding core of a topology in tests: options, facts, events, and functions that read its actions. The topology
+%% has one query, `q', unless a test says otherwise.
 -module(caravan_test_core).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -40,17 +40,17 @@ step(Event, Now, State) -> step(Event, Now, facts(), State).
 
 step(Event, Now, Facts, State) -> caravan_topology_core:step(Event, Now, Facts, State).
 
-%% The state after a step, or after several.
+%% The state after one step, or after several.
 next(Event, Now, State) -> element(2, step(Event, Now, State)).
 
 all(Events, Now, State) -> lists:foldl(fun(Event, Next) -> next(Event, Now, Next) end, State, Events).
 
 started(Overrides) -> element(2, new(Overrides)).
 
-%% A topology to which DNS has listed these nodes at time 0.
+%% A topology for which DNS has listed these nodes at time 0.
 listing(Names, Overrides) -> next(answered(Names), 0, started(Overrides)).
 
-%% All of them are connected since time 0, too.
+%% Like the above, with all nodes connected since time 0.
 connected(Names, Overrides) ->
     Events = [[{nodeup, Name}, {attempted, Name, connected, 0}] || Name <- Names],
     all(lists:append(Events), 0, listing(Names, Overrides)).
@@ -81,17 +81,17 @@ failed() -> polled({error, timeout}).
 
 polled(Outcome) -> {polled, [{q, Outcome}], 0}.
 
-%% A node that cannot be connected, as an attempt says that has begun.
+%% The failure of an attempt that has begun.
 no(Name) -> {attempted, Name, {failed, no}, 0}.
 
 connects(Actions) -> [Name || {connect, Name} <- Actions].
 
 told(Actions) -> [Told || {tell, Told} <- Actions].
 
-%% With those that are for telemetry alone.
+%% Includes reports for telemetry only.
 reports(Actions) -> [Report || {Kind, Report} <- Actions, lists:member(Kind, [report, emit])].
 
-%% A look at this time, which says this. Looks before it are past.
+%% A poll at this time with this outcome. Earlier polls are over.
 look(Event, Now, State) ->
     {Actions, Looking} = step(poll, Now, State),
     ?assert(lists:member(poll, Actions)),
@@ -107,7 +107,7 @@ not_distributed(Own) -> facts(#{own => Own, can_connect => false}).
 
 function(Overrides) -> Overrides#{list_nodes => function}.
 
-%% All lists that were asked for have come.
+%% All lists that were requested have arrived.
 idle_function(Names) ->
     all([{listed, []}, {listed, []}], 0, listing(Names, function(#{}))).
 
@@ -115,5 +115,5 @@ disconnects(Actions) -> [Name || {disconnect, Name, _} <- Actions].
 
 pruning(Overrides) -> maps:merge(#{prune => true, prune_after => 1000}, Overrides).
 
-%% `a' has been listed no more since 5000.
+%% `a' has not been listed since 5000.
 absent(Overrides) -> looked(answered([?B]), 5000, connected([?A, ?B], pruning(Overrides))).

@@ -6,8 +6,8 @@
 %% erl -noshell -pa EBIN -run caravan_test_coverage core GCOV            what gcov has written into the directory
 %% '''
 %%
-%% A report has a line for each file of which less has run than ?LEAST, with the numbers of the lines that have not, and the total.
-%% Less than that in total, or an exclusion that is of no line, ends in status 1.
+%% A report has a line for each file with less coverage than ?LEAST, with the numbers of the lines that have not run, and the
+%% total. If the total is less than that, or if an exclusion matches no line, the status is 1.
 -module(caravan_test_coverage).
 
 -export([build/1, erlang/1, core/1]).
@@ -18,10 +18,10 @@
 -define(LEAST, 95.0).
 -define(EXCLUDED, "test/excluded_lines.config").
 -define(MOST_EXCLUDED, 40).
-%% Its functions are stubs, and what else it has runs before any test.
+%% Its functions are stubs, and the rest of it runs before any test.
 -define(NOT_COUNTED, ["caravan_nif"]).
 
-%% Whether each line has run that can.
+%% For each line that can run, whether it has run.
 -type ran() :: #{file:filename() => #{pos_integer() => boolean()}}.
 
 -spec build([string()]) -> no_return().
@@ -64,8 +64,8 @@ core([Directory]) ->
     Named = [{string:prefix(Source, Here ++ "/"), Lines} || {Source, Lines} <- Read],
     finish("c_src/core, by the C++ tests", maps:from_list([{File, Lines} || {File, Lines} <- Named, File =/= nomatch])).
 
-%% @doc What a file of gcov says: the source, and its lines. A line of a template is there once for all of its instances, and once for
-%% each.
+%% @doc Reads a file of gcov: returns the source and its lines. A line of a template occurs once for all instances together,
+%% and once for each.
 -spec read_gcov(binary()) -> {file:filename(), #{pos_integer() => boolean()}}.
 read_gcov(Text) ->
     Lines = [string:split(Line, ":") || Line <- string:split(Text, "\n", all)],
@@ -101,7 +101,7 @@ excluded_lines({File, Text, _Reason}, Sources) ->
     Bytes = unicode:characters_to_binary(Text),
     [{File, Number} || {Number, Line} <- maps:get(File, Sources), Line =:= Bytes].
 
-%% @doc The report, and whether it is good.
+%% @doc Formats the report. Also returns whether the coverage suffices.
 -spec report(string(), ran(), [{Exclusion, [{file:filename(), pos_integer()}]}]) -> {iodata(), boolean()}
               when Exclusion :: {file:filename(), Text :: string(), Reason :: string()}.
 report(Title, Ran, Excluded) ->

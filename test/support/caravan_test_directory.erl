@@ -3,7 +3,7 @@
 
 -export([with/1, write/2]).
 
-%% @doc Calls a function with a new directory, which is gone afterwards.
+%% @doc Calls a function with a new directory, and removes it afterwards.
 -spec with(fun((file:filename()) -> Result)) -> Result.
 with(Fun) ->
     Directory = string:trim(os:cmd("mktemp -d")),
@@ -14,7 +14,7 @@ with(Fun) ->
         ok = file:del_dir_r(Directory)
     end.
 
-%% @doc Writes a file, and the directories above it, and gives its name back.
+%% @doc Writes a file, and the directories above it. Returns its name.
 -spec write(file:filename(), iodata()) -> file:filename().
 write(File, Content) ->
     ok = filelib:ensure_dir(File),

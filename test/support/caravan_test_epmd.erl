@@ -7,7 +7,7 @@
 
 -opaque epmd() :: port().
 
-%% A wait that ends so is a failure of the test.
+%% A wait that reaches this limit fails the test.
 -define(HANG_GUARD, 60000).
 
 %% @doc Calls a function while an epmd runs.
@@ -25,7 +25,7 @@ with(Network, Fun) ->
 start(Network) ->
     start(Network, ["127.0.0.1"]).
 
-%% @doc The same on some addresses of this machine, `"127.0.0.1"' among them.
+%% @doc Like start/1, on some addresses of this machine, including `"127.0.0.1"'.
 -spec start(caravan_test_network:network(), Addresses :: [string()]) -> epmd().
 start(#{epmd_port := EpmdPort}, Addresses) ->
     Arguments = ["-port", integer_to_list(EpmdPort), "-address", lists:flatten(lists:join(",", Addresses))],
@@ -40,7 +40,7 @@ listens(EpmdPort) ->
         {error, Reason} -> Reason
     end.
 
-%% @doc Stops an epmd, which may have been stopped already. Afterwards there is no such process.
+%% @doc Stops an epmd, which may have stopped already. Returns after its process has ended.
 -spec stop(epmd()) -> ok.
 stop(Epmd) ->
     case erlang:port_info(Epmd, os_pid) of

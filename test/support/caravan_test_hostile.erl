@@ -1,4 +1,4 @@
-%% @doc Arguments that nobody should give, for the callbacks of caravan_epmd.
+%% @doc Invalid arguments for the callbacks of caravan_epmd.
 -module(caravan_test_hostile).
 
 -export([failures/0, failures/1, texts/0]).
@@ -6,15 +6,15 @@
 
 -define(LOCALHOST, {127, 0, 0, 1}).
 
-%% @doc Calls that raised, left a message or gave what is not documented, whatever is configured and whoever answers.
+%% @doc Returns the calls that raised, left a message or returned an undocumented value.
 -spec failures() -> [term()].
 failures() ->
     failures(checks()).
 
-%% @doc The same for some functions, each of which takes any term and gives whether all is well.
+%% @doc Like failures/0, for the given functions, each of which takes any term and returns whether the call behaved well.
 -spec failures([fun((term()) -> boolean())]) -> [{Check :: pos_integer(), term(), term()}].
 failures(Checks) ->
-    %% Ports are tried where no node of another test listens.
+    %% Ports are chosen where no node of another test listens.
     ok = application:set_env(kernel, inet_dist_use_interface, {127, 0, 0, 77}),
     Calls = [{Term, Number, spawn_monitor(fun() -> exit({Check(Term), process_info(self(), messages)}) end)}
              || Term <- texts() ++ other_terms(), {Number, Check} <- lists:enumerate(Checks)],

@@ -1,4 +1,4 @@
-%% @doc Copies of Caravan, as they lie in a user's code path, with the library or without.
+%% @doc Copies of Caravan as in a user's code path, with or without the library.
 -module(caravan_test_installation).
 
 -export([copy/2, library/0]).
@@ -24,7 +24,7 @@ put_library(File, Library) ->
     File = caravan_test_directory:write(File, Library),
     ok.
 
-%% @doc The library of this tree.
+%% @doc Returns the library of this tree.
 -spec library() -> binary().
 library() ->
     {ok, Library} = file:read_file(filename:join(code:priv_dir(caravan), "caravan_nif.so")),

@@ -1,16 +1,16 @@
-%% @doc Which lines of a module have run: the parse transform that notes them, and what writes them down.
+%% @doc Notes which lines of a module have run: a parse transform, and functions that write the result to files.
 %%
-%% OTP's `cover' notes what runs in the VM that it was started in, once that has booted. Much of Caravan runs in nodes that tests
-%% start as OS processes, and while these boot. So each module notes its lines by itself, in counters that it makes at its first
-%% line, with nothing of another module; as in `cover', a line is one at which an expression of a body begins. When the variable
-%% `CARAVAN_TEST_LINES' names a directory, the test runner writes into a file there what has run in its VM; a node does so now and
-%% then and when Caravan has stopped, and so does whoever calls `erlang:halt/1'. What runs in the last moments of a node that is killed
-%% is lost. `caravan_test_coverage' reads the files.
+%% OTP's `cover' notes what runs in the VM in which it was started, once that VM has booted. Much of Caravan runs in nodes
+%% that tests start as OS processes, and while these boot. So each module notes its lines itself, in counters that it creates
+%% when its first line runs, without calling another module. As in `cover', a line is one at which an expression of a body
+%% begins. If the variable `CARAVAN_TEST_LINES' names a directory, the test runner writes what has run in its VM to a file
+%% there; a node does so periodically, when Caravan has stopped, and before `erlang:halt/1'. What runs in the last moments of
+%% a node that is killed is lost. `caravan_test_coverage' reads the files.
 -module(caravan_test_lines).
 
 -export([parse_transform/2, write/0, keep_writing/0]).
 
-%% What a node has run shows this much later, at most.
+%% How late, at most, a file shows what a node has run, in milliseconds.
 -define(INTERVAL_MS, 50).
 
 %% @private
@@ -44,7 +44,7 @@ walk([Head | Tail]) ->
 walk(Other) ->
     Other.
 
-%% An embedded system that is booting does not find this module.
+%% This module is not found while an embedded system boots.
 and_write(Anno, Expression) ->
     Value = {var, Anno, list_to_atom(lists:concat(["Status", erl_anno:line(Anno)]))},
     Write = {call, Anno, {remote, Anno, {atom, Anno, ?MODULE}, {atom, Anno, write}}, []},
@@ -61,7 +61,7 @@ lines(Tuple) when is_tuple(Tuple) -> lines(tuple_to_list(Tuple));
 lines([Head | Tail]) -> lines(Head) ++ lines(Tail);
 lines(_Other) -> [].
 
-%% A line is a number that is greater than none of the counters'.
+%% The greatest line number is the size of the counters.
 noting_function(Module, Lines) ->
     Text = io_lib:format(
         "'-line-'(Line) ->"
@@ -75,7 +75,7 @@ noting_function(Module, Lines) ->
     {ok, Form} = erl_parse:parse_form(Tokens),
     Form.
 
-%% @doc Writes down what has run in this VM so far, if that is wanted.
+%% @doc Writes what has run in this VM so far, if `CARAVAN_TEST_LINES' is set.
 -spec write() -> ok.
 write() ->
     write(os:getenv("CARAVAN_TEST_LINES")).
@@ -94,7 +94,7 @@ ran(Counters) ->
     #{size := Size} = counters:info(Counters),
     [Line || Line <- lists:seq(1, Size), counters:get(Counters, Line) =/= 0].
 
-%% A restart forgets what has run before.
+%% The name is kept in a persistent term, which init:restart/0 erases together with the counters: a new file begins.
 file_name() ->
     case persistent_term:get(?MODULE, none) of
         none ->
@@ -105,7 +105,7 @@ file_name() ->
             Name
     end.
 
-%% @doc Writes it down again and again, in a process that ends with the VM, if that is wanted.
+%% @doc Writes it periodically, in a process that ends with the VM, if `CARAVAN_TEST_LINES' is set.
 -spec keep_writing() -> ok.
 keep_writing() ->
     case os:getenv("CARAVAN_TEST_LINES") of
@@ -116,7 +116,7 @@ keep_writing() ->
             ok
     end.
 
-%% The supervisor that was there last is monitored.
+%% The supervisor is monitored, so that the lines are written when Caravan has stopped.
 keep_writing(Directory, Monitored) ->
     ok = write(Directory),
     Supervisor = whereis(caravan_sup),

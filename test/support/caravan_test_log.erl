@@ -1,17 +1,17 @@
-%% @doc What nodes log. Tests say an event as data and get the line for it from the module that words it: the wording is
-%% that module's alone.
+%% @doc What nodes log. Tests name an event as data and get its line from the module that formats it, so that only that
+%% module knows the wording.
 -module(caravan_test_log).
 
 -export([with_file/2, with_reports/2, next_report/0, next_report/1, assert_no_report/1]).
 -export([line/2, assert_line/3, pattern/2, option_line/1, find_line/1]).
 -export([log/2]).
 
-%% A wait that ends so is a failure of the test.
+%% A wait that reaches this limit fails the test.
 -define(HANG_GUARD, 30000).
 
-%% @doc Calls a function with a network whose nodes log into a file, and with what gives the entries so far in which Caravan
-%% is named, in order: levels and lines. On the terminal, what is logged while the kernel boots is there twice: from before
-%% there is a handler, and from when there is one.
+%% @doc Calls a function with a network whose nodes log to a file, and with a function that returns the entries so far that
+%% mention Caravan, in order: levels and lines. On a terminal, entries from the boot of the kernel would appear twice: once
+%% from before there is a handler, and once from the handler.
 -spec with_file(caravan_test_network:network(), fun((caravan_test_network:network(), Entries) -> Result)) -> Result
       when Entries :: fun(() -> [{logger:level(), string()}]).
 with_file(#{flags := Flags} = Network, Test) ->
@@ -22,7 +22,7 @@ with_file(#{flags := Flags} = Network, Test) ->
         Test(Logging, fun() -> entries(file:read_file(File)) end)
     end).
 
-%% re:split/3 makes one empty piece of an empty text on OTP 25, and none on OTP 29.
+%% For an empty text re:split/3 returns one empty part on OTP 25, and none on OTP 29.
 entries({ok, <<>>}) -> [];
 entries({ok, Text}) ->
     [_ | Entries] = re:split(Text, "^=([A-Z]+) REPORT==.*\n", [multiline, {return, list}]),
@@ -31,7 +31,7 @@ entries({ok, Text}) ->
 pairs([Level, Line | Entries]) -> [{list_to_existing_atom(string:lowercase(Level)), string:trim(Line)} | pairs(Entries)];
 pairs([]) -> [].
 
-%% @doc Calls a function while the reports that this VM logs, of a level or above, come to the caller.
+%% @doc Calls a function while the caller receives the reports that this VM logs at or above a level.
 -spec with_reports(logger:level(), fun(() -> Result)) -> Result.
 with_reports(Level, Test) ->
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => Level, config => self()}),
@@ -65,7 +65,7 @@ next_report(Event) ->
     after ?HANG_GUARD -> error({not_logged, Event})
     end.
 
-%% @doc No further report of an event has come.
+%% @doc Asserts that no further report of an event has arrived.
 -spec assert_no_report(Event :: atom()) -> ok.
 assert_no_report(Event) ->
     receive
@@ -73,14 +73,14 @@ assert_no_report(Event) ->
     after 0 -> ok
     end.
 
-%% @doc The line for a report, by the module that logs it.
+%% @doc Returns the line for a report, from the module that logs it.
 -spec line(module(), map()) -> string().
 line(Module, Report) ->
     {Format, Arguments} = Module:format(Report),
     lists:flatten(io_lib:format(Format, Arguments)).
 
-%% @doc The line for a report is one, says who speaks, and names some facts. A report that its module has no words for
-%% would be there as it is, a map.
+%% @doc Asserts that a report has one line, which begins with "caravan" and contains the given facts. A report that its
+%% module cannot format would be a map in the line.
 -spec assert_line(module(), map(), Facts :: [atom() | integer() | string()]) -> ok.
 assert_line(Module, Report, Facts) ->
     Line = line(Module, Report),
@@ -89,18 +89,19 @@ assert_line(Module, Report, Facts) ->
     {[], Line} = {[Fact || Fact <- Facts, string:find(Line, lists:concat([Fact])) =:= nomatch], Line},
     ok.
 
-%% @doc A regular expression for that line, or its beginning where the report's reason is not known: `unknown'.
+%% @doc Returns a regular expression for the line, or for its beginning if the reason of the report is `unknown'.
 -spec pattern(module(), map()) -> iodata().
 pattern(Module, Report) ->
     [Beginning | _] = string:split(line(Module, Report), "unknown"),
     ["(?m)^\\Q", Beginning, "\\E"].
 
-%% @doc What a node writes to standard error when a value stops its boot. It is given what a check of that value gives.
+%% @doc Returns what a node writes to standard error when a value stops its boot. Takes the result of a check of that value.
 -spec option_line({error, caravan_option:error()}) -> binary().
 option_line({error, Error}) ->
     iolist_to_binary([caravan_option:format_error(Error), $\n]).
 
-%% @doc The line in the error of net_kernel:start/2: OTP wraps that of the epmd module into what its supervisors say.
+%% @doc Returns the line in the error of net_kernel:start/2. OTP wraps the error of the epmd module in those of its
+%% supervisors.
 -spec find_line(term()) -> string() | none.
 find_line({caravan, Line}) -> Line;
 find_line(Reason) when is_tuple(Reason) -> find_line(tuple_to_list(Reason));

@@ -1,4 +1,4 @@
-%% @doc Nodes that are all to be connected to each other, by a topology called `mesh' in each.
+%% @doc Nodes that should all be connected to each other, by a topology called `mesh' in each.
 %%
 %% ```
 %% caravan_test_mesh:with(3, fun(_Network, Server, Mesh) ->
@@ -21,8 +21,8 @@
 -define(QUERY, "app.test").
 -define(HOST, "n.test").
 
-%% @doc Calls a function with a full mesh of so many nodes, and with the DNS server that lists them. The nodes know no
-%% other nameserver.
+%% @doc Calls a function with a full mesh of the given number of nodes, and with the DNS server that lists them. It is the
+%% only nameserver of the nodes.
 -spec with(pos_integer(), fun((caravan_test_network:network(), Server :: pid(), mesh()) -> Result)) -> Result.
 with(Count, Test) ->
     ok = caravan_nif:load(),
@@ -51,7 +51,7 @@ network() ->
     Beams = ["caravan_epmd.beam", "caravan_test_topology.beam"],
     #{node => #{code_path => [filename:dirname(code:where_is_file(Beam)) || Beam <- Beams]}}.
 
-%% @doc Different names that no node has.
+%% @doc Returns different names that belong to no node.
 -spec names(caravan_test_network:network(), pos_integer()) -> [node()].
 names(Network, Count) ->
     names(Network, Count, []).
@@ -90,7 +90,7 @@ record(Name) ->
     [_, Host] = string:split(atom_to_list(Name), "@"),
     {srv, 0, 1, 1, caravan_epmd:dist_port(Name), Host}.
 
-%% @doc Ends nodes as the kernel does when memory runs out.
+%% @doc Kills nodes as the kernel does when memory runs out.
 -spec kill(mesh()) -> ok.
 kill(Mesh) ->
     [
@@ -102,7 +102,7 @@ kill(Mesh) ->
     ],
     ok.
 
-%% @doc Waits until each node is connected to all the others, and to nobody else.
+%% @doc Waits until each node is connected to all others and to no other node.
 -spec await_full(mesh()) -> ok.
 await_full(Mesh) ->
     [?assertEqual(ok, caravan_test_node:await_peers(Node, others(Name, Mesh))) || {Name, Node} <- Mesh],
@@ -118,10 +118,10 @@ await_status(Mesh, Key, Value) ->
 looks(Mesh, Count) ->
     on_each(Mesh, fun() -> caravan_test_topology:looks(mesh, Count) end).
 
-%% @doc Makes each node look so many times, and each time in vain.
+%% @doc Makes each node poll a number of times, each time without success.
 -spec assert_looks_fail(mesh(), pos_integer()) -> ok.
 assert_looks_fail(Mesh, Count) ->
-    %% One that began before may end otherwise.
+    %% A poll that began before may end otherwise.
     _ = looks(Mesh, 1),
     Succeeded = [LastLookup || Looks <- looks(Mesh, Count), LastLookup <- Looks, not is_failure(LastLookup)],
     ?assertEqual([], Succeeded).
@@ -129,7 +129,7 @@ assert_looks_fail(Mesh, Count) ->
 is_failure({failed, _}) -> true;
 is_failure(_) -> false.
 
-%% @doc Makes the addresses that the nodes have got from SRV answers too old.
+%% @doc Makes the addresses that nodes have learnt from SRV answers expire.
 -spec expire_addresses(mesh()) -> ok.
 expire_addresses(Mesh) ->
     _ = on_each(Mesh, fun() ->
@@ -138,18 +138,18 @@ expire_addresses(Mesh) ->
     end),
     ok.
 
-%% At the same time, since a look may have to wait for its timeout.
+%% All nodes at the same time, since a poll may take until its timeout.
 on_each(Mesh, Fun) ->
     Refs = [caravan_test_node:async(Node, Fun) || {_, Node} <- Mesh],
     [receive {Ref, Result} -> Result end || Ref <- Refs].
 
-%% @doc `assert_kept/3' where the nodes know each other, and nobody else.
+%% @doc `assert_kept/3' for nodes that know each other and no other node.
 -spec assert_kept(mesh(), LastLookup :: term()) -> ok.
 assert_kept(Mesh, LastLookup) ->
     assert_kept(Mesh, LastLookup, [Name || {Name, _} <- Mesh]).
 
-%% @doc Waits until each node wants all of the given ones but itself, and a look of it has ended in the given way. Then
-%% it still wants them, and the mesh is full.
+%% @doc Waits until each node wants all of the given ones but itself and a poll of it has ended with the given outcome.
+%% Asserts that it still wants them and that the mesh is full.
 -spec assert_kept(mesh(), LastLookup :: term(), Wanted :: [node()]) -> ok.
 assert_kept(Mesh, LastLookup, Wanted) ->
     _ = on_each(Mesh, fun() ->
@@ -159,7 +159,7 @@ assert_kept(Mesh, LastLookup, Wanted) ->
     assert_wanted(Mesh, Wanted),
     assert_full(Mesh).
 
-%% @doc Each node wants all of the given ones but itself.
+%% @doc Asserts that each node wants all of the given ones but itself.
 -spec assert_wanted(mesh(), Wanted :: [node()]) -> ok.
 assert_wanted(Mesh, Wanted) ->
     [
@@ -171,7 +171,7 @@ assert_wanted(Mesh, Wanted) ->
     ],
     ok.
 
-%% @doc Each node is connected to all the others, and to nobody else.
+%% @doc Asserts that each node is connected to all others and to no other node.
 -spec assert_full(mesh()) -> ok.
 assert_full(Mesh) ->
     [?assertEqual({Name, others(Name, Mesh)}, {Name, connected(Node)}) || {Name, Node} <- Mesh],
@@ -183,7 +183,7 @@ connected(Node) ->
 others(Name, Mesh) ->
     lists:sort([Other || {Other, _} <- Mesh, Other =/= Name]).
 
-%% @doc The connections among the nodes. One that was made anew has another controller.
+%% @doc Returns the connections among the nodes. A connection that was made again has another controller.
 -spec connections(mesh()) -> [{node(), [{node(), Controller :: term()}]}].
 connections(Mesh) ->
     [{Name, lists:sort([Connection || {Peer, _} = Connection <- controllers(Node), lists:keymember(Peer, 1, Mesh)])}

@@ -18,7 +18,7 @@ with(Options, Test) ->
     ignore = caravan_epmd:start_link(),
     [Server, System] = [start(Options) || _ <- [configured, system]],
     Saved = [{Option, inet_db:res_option(Option)} || Option <- [lookup, nameservers, resolv_conf]],
-    %% Without that file, because it would be read over what is set here.
+    %% Without that file, which would override what is set here.
     set_resolver([{resolv_conf, ""}, {lookup, [dns]},
                   {nameservers, [{?LOCALHOST, caravan_dns_server:port(System)}]}]),
     Config = [{nameservers, [caravan_dns_server:nameserver(Server)]} | maps:get(config, Options, [])],

@@ -1,14 +1,14 @@
-%% @doc Tests in a VM with a network and mounts of its own (namespaces(7)): nobody else sees what becomes of those, and
-%% nothing of them is left when the VM has ended.
+%% @doc Tests in a VM with a network and mounts of its own (namespaces(7)). No other process sees them, and they are gone
+%% when the VM ends.
 -module(caravan_test_namespace).
 
 -export([call/3, output/3, enter/1]).
 
-%% A wait that ends so is a failure of the test.
+%% A wait that reaches this limit fails the test.
 -define(HANG_GUARD, 170000).
 
-%% @doc Calls a function without arguments in such a VM, after a shell command that needs the namespaces. Where that
-%% fails, or there are none, the test is skipped and says so. Raises when the function does.
+%% @doc Calls a function without arguments in such a VM, after a shell command that needs the namespaces. If the command
+%% fails, or there are no namespaces, prints SKIP. Raises if the function raises.
 -spec call(Prepare :: string(), module(), Function :: atom()) -> ok.
 call(Prepare, Module, Function) ->
     case output(Prepare, Module, Function) of
@@ -16,7 +16,7 @@ call(Prepare, Module, Function) ->
         {skipped, Why} -> io:format(user, "SKIP: ~ts~n", [Why])
     end.
 
-%% @doc The same, and returns what the function has printed, or why it was not called.
+%% @doc Like call/3, but returns what the function printed, or why it was not called.
 -spec output(Prepare :: string(), module(), Function :: atom()) -> {ok, binary()} | {skipped, iodata()}.
 output(Prepare, Module, Function) ->
     case unshare(Prepare) of

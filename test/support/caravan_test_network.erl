@@ -20,10 +20,11 @@
                      name_flag := string(), interface := inet:ip_address() | any, flags := [string()],
                      epmd_module := string(), node := caravan_test_node:options(), nodes := ets:table()}.
 
-%% Below the ports that Linux and macOS give to outgoing connections, which would take a port that was free.
+%% Below the ports that Linux and macOS use for outgoing connections, which could take a port that was free before.
 -define(FIRST_PORT, 10000).
 -define(LAST_PORT, 29999).
-%% A test may use the port next to one that it was given. Prime to the sizes of the shares, so that all ports have a turn.
+%% A test may also use the port next to one that it was given. The step is prime to the sizes of the shares, so that all
+%% ports are used in turn.
 -define(STRIDE, 7).
 
 %% @doc Calls a function with a network. Afterwards none of its nodes is left, and no epmd runs. Options:
@@ -103,8 +104,8 @@ helper_name(Network, Prefix) ->
         false -> helper_name(Network, Prefix)
     end.
 
-%% @doc A port that nobody listens on, and another one each time: one that was given and is not listened on yet, or that
-%% stays free on purpose, is not given again.
+%% @doc Returns a port on which no process listens, a different one each time: a port is not returned again if a test has not
+%% started to listen on it yet, or leaves it free on purpose.
 -spec free_port() -> inet:port_number().
 free_port() ->
     {First, Last} = ports(os:getenv("CARAVAN_TEST_PORTS")),
@@ -120,7 +121,7 @@ is_free(Port) ->
         {error, _} -> false
     end.
 
-%% How many were given, from a number on that is another one in each VM.
+%% The number of ports given so far, counted from a number that differs between VMs.
 given_ports() ->
     case persistent_term:get(?MODULE, none) of
         none ->
@@ -132,8 +133,8 @@ given_ports() ->
             Given
     end.
 
-%% VMs that run tests side by side have a share of the ports each, such as "10000-14999": a port that is free for one
-%% is not about to be taken by another.
+%% VMs that run tests at the same time have a share of the ports each, such as "10000-14999", so that no two of them use the
+%% same free port.
 ports(false) ->
     {?FIRST_PORT, ?LAST_PORT};
 ports(Share) ->
@@ -153,8 +154,8 @@ has_ipv6() ->
 hosts(Directory, Host, Ip) ->
     hosts(Directory, [{Host, Ip}]).
 
-%% @doc Writes a file into a directory that makes nodes know these hosts and ask no DNS server. Returns the environment
-%% variable that is to be set for them.
+%% @doc Writes a file that makes nodes know these hosts and ask no DNS server. Returns the environment variable to set for
+%% the nodes.
 -spec hosts(file:filename(), [{Host :: string(), inet:ip_address()}]) -> {string(), file:filename()}.
 hosts(Directory, Hosts) ->
     Inetrc = ["{lookup, [file]}.\n", [io_lib:format("{host, ~p, [~p]}.~n", [Ip, Host]) || {Host, Ip} <- Hosts]],

@@ -1,9 +1,8 @@
 %% @doc A real `erl' process, for tests of what a node does while it boots and of what nodes do to each other.
 %%
-%% The test talks to the node over a TCP connection, so that it needs no distribution. The node
-%% connects when its boot is over, and anew after `init:restart/0'; `await_boot/2' waits for that. When the
-%% connection closes, the node halts: none outlives the VM that has started it. A node that never comes so
-%% far is killed when the process ends that started it.
+%% The test controls the node over a TCP connection, which needs no distribution. The node connects when it has booted, and
+%% again after `init:restart/0'; `await_boot/2' waits for that. When the connection closes, the node halts, so it does not
+%% outlive the VM that started it. A node that never gets so far is killed when the process that started it ends.
 -module(caravan_test_node).
 -behaviour(gen_server).
 
@@ -27,12 +26,12 @@
                 boots = 0 :: non_neg_integer(),
                 exit = running :: running | non_neg_integer(),
                 output = <<>> :: binary(),
-                %% By number: a reference does not come back as itself from a node that has got a name.
+                %% Requests are numbered because a reference changes when it is sent to a node that gets a name meanwhile.
                 calls = #{} :: #{pos_integer() => gen_server:from()},
                 last_call = 0 :: non_neg_integer(),
                 waiters = [] :: [{gen_server:from(), condition()}]}).
 
-%% A wait that ends so is a failure of the test: whatever is waited for comes, and much sooner.
+%% A wait that reaches this limit fails the test; events come much sooner.
 -define(HANG_GUARD, 60000).
 
 %% @doc Starts a node and does not wait for its boot. Options:
@@ -60,7 +59,7 @@ await_boot(Node) ->
 await_boot(Node, N) ->
     request(Node, {await, {boot, N}}).
 
-%% @doc Waits until the node has ended; its output, standard error included, is complete then.
+%% @doc Waits until the node has ended. Its output, including standard error, is complete then.
 -spec await_exit(pid()) -> ended().
 await_exit(Node) ->
     request(Node, {await, exit}).
@@ -75,7 +74,7 @@ await_output(Node, Pattern) ->
 await_peer(Node, Peer) ->
     call(Node, ?MODULE, connected, [Peer]).
 
-%% @doc Waits until the node is connected to some others, and to nobody else.
+%% @doc Waits until the node is connected to the given nodes and to no other.
 -spec await_peers(pid(), [node()]) -> ok.
 await_peers(Node, Peers) ->
     call(Node, ?MODULE, connected_to, [lists:sort(Peers)]).
@@ -85,7 +84,7 @@ await_peers(Node, Peers) ->
 listening_ports(Node) ->
     call(Node, ?MODULE, listening_ports, []).
 
-%% @doc Calls a function in the node, in a process of its own, and gives the result. Raises what it raises.
+%% @doc Calls a function in a process of its own in the node. Returns its result, or raises what it raises.
 -spec call(pid(), module(), atom(), [term()]) -> term().
 call(Node, Module, Function, Arguments) ->
     answer(request(Node, {call, {Module, Function, Arguments}})).
@@ -95,7 +94,7 @@ call(Node, Module, Function, Arguments) ->
 run(Node, Fun) ->
     call(Node, erlang, apply, [Fun, []]).
 
-%% @doc Starts what `run/2' does and returns; the caller gets `{Ref, Result}'.
+%% @doc Like `run/2', but does not wait; the caller receives `{Ref, Result}'.
 -spec async(pid(), fun(() -> term())) -> reference().
 async(Node, Fun) ->
     Caller = self(),
@@ -114,7 +113,7 @@ stop(Node) ->
     ok = call(Node, init, stop, []),
     await_exit(Node).
 
-%% @doc Kills the node, if it is still running. Afterwards there is no such process.
+%% @doc Kills the node if it is still running. Returns after its process has ended.
 -spec kill(pid()) -> ok.
 kill(Node) ->
     gen_server:stop(Node, normal, ?HANG_GUARD).
@@ -150,7 +149,7 @@ open(ControlIp, ControlPort, Options) ->
                {env, environment(maps:get(env, Options, []))}, {cd, maps:get(cd, Options, ".")},
                binary, exit_status, stderr_to_stdout, use_stdio, hide]).
 
-%% For a run of tests in which all nodes are to have them.
+%% Flags for all nodes of a run of tests.
 vm_flags() -> string:lexemes(os:getenv("CARAVAN_TEST_VM_FLAGS", ""), " ").
 
 program(false, Arguments) ->
@@ -159,7 +158,7 @@ program(true, Arguments) ->
     Quoted = [["'", string:replace(Argument, "'", "'\\''", all), "' "] || Argument <- Arguments],
     ["script", "-qefc", lists:flatten(["exec erl ", Quoted]), "/dev/null"].
 
-%% A path, because a node with -mode embedded looks for no module.
+%% Loaded by its path, since a node with -mode embedded searches no module.
 serve_expression(ControlIp, ControlPort) ->
     File = filename:rootname(code:where_is_file(?MODULE_STRING ".beam")),
     Expression = "{module, _} = code:load_abs(~p), ~p:serve(~w, ~b).",
@@ -169,8 +168,8 @@ code_path(Options) ->
     Directories = maps:get(code_path, Options, [filename:dirname(code:where_is_file("caravan_epmd.beam"))]),
     lists:append([["-pa", Directory] || Directory <- Directories]).
 
-%% The flags that a developer has set for all of his VMs are none of these nodes'. A remote shell needs to know a kind
-%% of terminal, and where the tests run there may be none.
+%% Flags that a developer sets for all VMs do not apply to these nodes. A remote shell needs a type of terminal, which may be
+%% unset where the tests run.
 environment(Variables) ->
     Unset = [{Name, false} || Name <- ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ERL_LIBS", "ERL_INETRC"]],
     Set = [{"ERL_CRASH_DUMP", "/dev/null"}, {"TERM", "xterm"}],
@@ -258,7 +257,7 @@ terminate(_, #state{port = Port, exit = running}) ->
 terminate(_, _) ->
     ok.
 
-%% @doc Runs in the node: connects to the test as soon as the boot is over, and does what that asks for.
+%% @doc Runs in the node: connects to the test after the boot and handles its requests.
 -spec serve(inet:ip4_address(), inet:port_number()) -> pid().
 serve(ControlIp, ControlPort) ->
     ok = note_lines(os:getenv("CARAVAN_TEST_LINES")),
@@ -270,7 +269,7 @@ serve(ControlIp, ControlPort) ->
                   end
           end).
 
-%% By a path, too.
+%% Also loaded by its path.
 note_lines(false) ->
     ok;
 note_lines(_Directory) ->
@@ -299,14 +298,14 @@ serve_request(Socket, {Number, {Module, Function, Arguments}}) ->
              catch
                  Class:Reason:Stack -> {Class, Reason, Stack}
              end,
-    %% Who gets the answer may kill this node.
+    %% The receiver of the result may kill this node.
     ok = write_lines(os:getenv("CARAVAN_TEST_LINES")),
     ok = gen_tcp:send(Socket, term_to_binary({Number, Result})).
 
 write_lines(false) -> ok;
 write_lines(_Directory) -> caravan_test_lines:write().
 
-%% @doc Runs in the node: returns when that is connected to the given one.
+%% @doc Runs in the node: returns when it is connected to the given node.
 -spec connected(node()) -> ok.
 connected(Peer) ->
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
@@ -315,7 +314,7 @@ connected(Peer) ->
         false -> receive {nodeup, Peer, _} -> ok end
     end.
 
-%% @doc Runs in the node: returns when that is connected to the given ones, and to nobody else.
+%% @doc Runs in the node: returns when it is connected to the given nodes and to no other.
 -spec connected_to([node()]) -> ok.
 connected_to(Peers) ->
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
@@ -327,7 +326,7 @@ await_connected(Peers) ->
         _ -> receive {Change, _, _} when Change =:= nodeup; Change =:= nodedown -> await_connected(Peers) end
     end.
 
-%% @doc Runs in the node: the ports of its sockets that have no peer.
+%% @doc Runs in the node: returns the ports of its sockets without a peer.
 -spec listening_ports() -> [inet:port_number()].
 listening_ports() ->
     Sockets = [Port || Port <- erlang:ports(), erlang:port_info(Port, name) =:= {name, "tcp_inet"}],

@@ -1,4 +1,4 @@
-%% @doc Connections that are made up: what a topology connects, disconnects and lists, without any distribution.
+%% @doc Simulated connections, which a topology connects, disconnects and lists without any distribution.
 %%
 %% ```
 %% Peers = caravan_test_peers:new(),
@@ -11,12 +11,12 @@
 
 -type peers() :: ets:table().
 
-%% @doc Nobody is connected; everybody can be. It belongs to the caller.
+%% @doc Returns peers of which none is connected and all can be. The caller owns the table.
 -spec new() -> peers().
 new() ->
     ets:new(?MODULE, [public]).
 
-%% @doc The options of a topology that has these peers. Each call of it is told to the process that calls this.
+%% @doc Returns the options of a topology with these peers. The caller receives a message for each call of the topology.
 -spec options(peers()) -> #{connect | disconnect | list_nodes => {module(), atom(), [term()]}}.
 options(Peers) ->
     #{
@@ -25,19 +25,19 @@ options(Peers) ->
         list_nodes => {?MODULE, list, [Peers]}
     }.
 
-%% @doc From now on the node gives this instead of a connection.
+%% @doc Makes attempts to connect to the node return this.
 -spec refuse({node(), term()}, peers()) -> ok.
 refuse({Node, Result}, Peers) ->
     true = ets:insert(Peers, {Node, {refuses, Result}}),
     ok.
 
-%% @doc The connection to the node ends, and the topology is told.
+%% @doc Ends the connection to the node, and tells the topology.
 -spec lose({node(), Topology :: atom()}, peers()) -> ok.
 lose({Node, Topology}, Peers) ->
     true = ets:delete(Peers, Node),
     tell(Topology, {nodedown, Node, [{nodedown_reason, connection_closed}]}).
 
-%% @doc The node connects to us, and the topology is told.
+%% @doc Connects the node, and tells the topology.
 -spec join({node(), Topology :: atom()}, peers()) -> ok.
 join({Node, Topology}, Peers) ->
     true = ets:insert(Peers, {Node, connected}),
@@ -47,7 +47,7 @@ tell(Topology, Message) ->
     whereis(list_to_atom("caravan_cluster." ++ atom_to_list(Topology))) ! Message,
     ok.
 
-%% @doc Those that are connected.
+%% @doc Returns the connected nodes.
 -spec list(peers()) -> [node()].
 list(Peers) ->
     lists:sort([Node || {Node, connected} <- ets:tab2list(Peers)]).

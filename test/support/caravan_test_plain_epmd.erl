@@ -1,4 +1,4 @@
-%% @doc An `-epmd_module' with those functions alone that OTP requires: it knows ports, and no addresses.
+%% @doc An `-epmd_module' that exports only the functions that OTP requires: it knows ports but no addresses.
 -module(caravan_test_plain_epmd).
 
 -export([start_link/0, listen_port_please/2, register_node/3, port_please/2, names/1]).

@@ -1,5 +1,5 @@
-%% @doc A way to a server on which time passes: datagrams and connections to one endpoint reach another one after delays drawn at
-%% random, so that datagrams overtake each other and some come twice. Octets of a connection keep their order.
+%% @doc A relay to a server with delays. Datagrams and connections to one endpoint reach another one after random delays, so
+%% that datagrams overtake each other; some are duplicated. The octets of a connection keep their order.
 -module(caravan_test_relay).
 -behaviour(gen_server).
 
@@ -10,8 +10,8 @@
 
 %% The socket options choose the network namespace (`netns').
 -type endpoint() :: {inet:ip4_address(), inet:port_number(), [{netns, file:filename()}]}.
-%% `delay': milliseconds each way, the least and the most. `duplicate': percent of the datagrams that come twice. The seed decides
-%% all that is drawn.
+%% `delay': the least and the greatest delay in each direction, in milliseconds. `duplicate': the percentage of datagrams
+%% that are sent twice. The seed determines all random values.
 -type options() :: #{
     from := endpoint(),
     to := endpoint(),
@@ -19,7 +19,7 @@
     delay := {Least :: non_neg_integer(), Most :: non_neg_integer()},
     duplicate := 0..100
 }.
-%% `overtaken': datagrams that went on after one that had come later.
+%% `overtaken': the number of datagrams that were forwarded after one that had arrived later.
 -type counts() :: #{datagrams | duplicated | overtaken | connections => non_neg_integer()}.
 
 -record(state, {
@@ -27,10 +27,10 @@
     random :: rand:state(),
     socket :: gen_udp:socket(),
     listen :: gen_tcp:socket(),
-    %% Each client has a socket towards the server, since a reply says nothing of whom it is for.
+    %% Each client has its own socket to the server, since a reply does not say which client it is for.
     clients = #{} :: #{client() => gen_udp:socket()},
     sessions = #{} :: #{gen_udp:socket() => {client(), LastUsed :: integer()}},
-    %% Datagrams are numbered as they come; by direction, the latest one that went on.
+    %% Datagrams are numbered as they arrive. For each direction, the latest number that was forwarded.
     latest = #{there => 0, back => 0} :: #{direction() => non_neg_integer()},
     counts = #{datagrams => 0, duplicated => 0, overtaken => 0, connections => 0} :: counts()
 }).
@@ -38,7 +38,7 @@
 -type client() :: {inet:ip4_address(), inet:port_number()}.
 -type direction() :: there | back.
 
-%% Clients take a new port every so often. No delay is as long.
+%% Clients use a new port from time to time. Longer than any delay.
 -define(SESSION_MS, 5000).
 -define(UDP, [binary, {active, true}, {recbuf, 1000000}, {read_packets, 50}]).
 -define(TCP, [binary, {active, false}, {nodelay, true}]).
@@ -48,17 +48,17 @@
 start_link(Options) ->
     gen_server:start_link(?MODULE, Options, []).
 
-%% @doc Where it takes both.
+%% @doc Returns the endpoint where the relay receives both.
 -spec port(pid()) -> inet:port_number().
 port(Relay) ->
     gen_server:call(Relay, port).
 
-%% @doc What it has done so far.
+%% @doc Returns what the relay has done so far.
 -spec counts(pid()) -> counts().
 counts(Relay) ->
     gen_server:call(Relay, counts).
 
-%% @doc Closes all connections. What was under way is lost.
+%% @doc Closes all connections. Octets on the way are lost.
 -spec stop(pid()) -> ok.
 stop(Relay) ->
     gen_server:stop(Relay).
@@ -117,7 +117,7 @@ handle_info(_, State) ->
     {noreply, State}.
 
 %% @private
-%% The processes of connections see that the relay is gone.
+%% The processes of connections monitor the relay.
 terminate(_, #state{listen = Listen}) ->
     gen_tcp:close(Listen).
 
@@ -150,7 +150,7 @@ touch(Session, #state{sessions = Sessions} = State) ->
     #{Session := {Client, _}} = Sessions,
     State#state{sessions = Sessions#{Session := {Client, now_ms()}}}.
 
-%% What cannot be sent is lost, as datagrams are.
+%% A datagram that cannot be sent is lost.
 forward(there, Session, Datagram, #state{options = #{to := {Ip, Port, _}}}) ->
     _ = gen_udp:send(Session, Ip, Port, Datagram),
     ok;
@@ -176,14 +176,14 @@ sweep(#state{clients = Clients, sessions = Sessions} = State) ->
 
 %% Connections
 
-%% Each end has a process that writes to it what is due; this one reads from both.
+%% Each end has a process that writes octets when they are due. This process reads from both ends.
 carry(Near, {Ip, Port, Place}, Delay, Random, Relay) ->
     _ = monitor(process, Relay),
     case gen_tcp:connect(Ip, Port, ?TCP ++ Place) of
         {ok, Far} ->
             Writers = #{Near => writer(Far), Far => writer(Near)},
             _ = [inet:setopts(End, [{active, true}]) || End <- [Near, Far]],
-            %% The kernel has made the connection at once: its first octets wait for as long as that would have taken.
+            %% The kernel has accepted the connection at once, so its first octets wait for a round trip.
             {There, Random1} = drawn(Delay, Random),
             {Back, Random2} = drawn(Delay, Random1),
             read(Writers, now_ms() + There + Back, Delay, Random2);
@@ -202,7 +202,7 @@ read(Writers, Opened, Delay, Random) ->
             read(Writers, Opened, Delay, Drawn);
         {tcp_error, _, _} ->
             read(Writers, Opened, Delay, Drawn);
-        %% The end of a writer, or of the relay. With this process its sockets close, and the other writer ends.
+        %% A writer or the relay has ended. The sockets of this process close with it, and the other writer ends.
         {'DOWN', _, process, _, _} ->
             exit(shutdown)
     end.
@@ -229,7 +229,7 @@ written(Socket, Octets) ->
         {error, _} -> ok
     end.
 
-%% What all share
+%% Common functions
 
 draw(Range, #state{random = Random} = State) ->
     {Number, Next} = drawn(Range, Random),

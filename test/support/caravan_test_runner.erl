@@ -1,20 +1,19 @@
-%% @doc Runs EUnit modules side by side, each in a VM of its own: most of them wait for other nodes most of the time.
+%% @doc Runs EUnit modules at the same time, each in a VM of its own, since most of them mostly wait for nodes.
 %%
 %% ```
 %% erl -noshell -pa EBIN -run caravan_test_runner main JOBS RECORD MODULE...
 %% '''
 %%
-%% Prints the output of each module when that has ended, and at the end, once more, that of modules with failures, which tests failed, and
-%% how many passed. `RECORD' is a file that
-%% gets a line for each test: its milliseconds, a tab, its name. The modules that took longest by the record of the last
-%% run begin.
+%% Prints the output of each module when it has ended. At the end prints the output of modules with failures again, which
+%% tests failed, and how many passed. `RECORD' is a file that gets a line for each test: its milliseconds, a tab, its name.
+%% The modules that took longest in the last record run first.
 -module(caravan_test_runner).
 
 -export([main/1, run_module/1]).
-%% As a listener of EUnit:
+%% Callbacks of eunit_listener:
 -export([start/1, init/1, handle_begin/3, handle_end/3, handle_cancel/3, terminate/2]).
 
-%% A module that takes longer hangs.
+%% A module that takes longer has hung.
 -define(HANG_GUARD_MS, 600000).
 
 %% Tests take their ports from a share of this range: see caravan_test_network:free_port/0.
@@ -41,7 +40,7 @@ main([Jobs, Record | Modules]) ->
 exit_status(#{pass := Pass, fail := 0}) when Pass > 0 -> 0;
 exit_status(_Totals) -> 1.
 
-%% One VM for each free slot; a slot stands for a share of the ports.
+%% One VM for each free slot. Each slot has a share of the ports.
 run([], _Free, _Jobs, Running, Sums) when map_size(Running) =:= 0 ->
     Sums;
 run([Module | Queue], [Slot | Free], {Jobs, Record} = Shared, Running, Sums) ->
@@ -64,7 +63,7 @@ run(Queue, Free, Shared, Running, Sums) ->
             run(Queue, Free, Shared, Running, Sums)
     end.
 
-%% Its end is a status as any other.
+%% The end of the port is handled like an exit status.
 kill(Vm) ->
     case erlang:port_info(Vm, os_pid) of
         {os_pid, Pid} ->
@@ -93,7 +92,7 @@ paths() ->
     Modules = [?MODULE, caravan_nif, caravan_demo, caravan_task_tests, caravan_sim_network],
     lists:usort([filename:absname(filename:dirname(code:which(Module))) || Module <- Modules]).
 
-%% A VM that ends without the number of its tests has failed, whatever its status; so has a module without a test.
+%% A VM that ends without a count of its tests has failed, whatever its status, and so has a module without tests.
 ended(Module, Status, {ok, Results}, Printed, {Totals, Times, Failed, Outputs}) ->
     #{fail := Fail} = Counts = counts(Status, [Counts || {totals, Counts} <- Results]),
     Names = failed(Fail, Module, [Name || {failed, Name} <- Results]),
@@ -130,18 +129,18 @@ add_time([Ms, Name], Times) ->
     [Module | _] = string:split(Name, ":"),
     maps:update_with(Module, fun(Sum) -> Sum + binary_to_integer(Ms) end, binary_to_integer(Ms), Times).
 
-%% @doc In a VM of its own: runs the tests of one module and writes what became of each into a file.
+%% @doc Runs in a VM of its own: runs the tests of one module and writes the result of each to a file.
 -spec run_module([string()]) -> no_return().
 run_module([Name, Results]) ->
     Module = list_to_atom(Name),
-    %% When the VM that has started this one is gone, nobody reads the results.
+    %% If the VM that started this one has ended, the results are not read.
     Guard = spawn(fun() -> eof = io:get_line(""), halt(1) end),
     {ok, File} = file:open(Results, [write, {encoding, utf8}]),
     Result = eunit:test(Module, [verbose, {report, {?MODULE, [Module, File]}}]),
     ok = caravan_test_lines:write(),
-    %% The standard input ends with the VM, too.
+    %% Standard input also ends with that VM.
     true = exit(Guard, kill),
-    %% What the tests have written comes before the end of the VM.
+    %% The output of the tests is flushed before the VM ends.
     init:stop(case Result of ok -> 0; _ -> 1 end),
     receive after infinity -> ok end.
 
@@ -173,7 +172,7 @@ handle_cancel(group, _Data, State) ->
 failed_test({error, _Why}, Name, State) -> write({failed, Name}, State);
 failed_test(_Passed, _Name, State) -> State.
 
-%% A test that was cancelled, as one is that takes too long, has not passed.
+%% A cancelled test, such as one that takes too long, has not passed.
 %% @private
 terminate({ok, Data}, State) ->
     Counts = maps:with([pass, fail, skip], maps:from_list(Data)),

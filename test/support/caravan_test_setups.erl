@@ -1,4 +1,5 @@
-%% @doc Set-ups in which nodes do not find each other, each broken in one way, and healthy ones; and what the doctor says of them.
+%% @doc Set-ups in which nodes do not find each other, each broken in one way, and healthy ones; and what the doctor reports
+%% about them.
 -module(caravan_test_setups).
 
 -export([names/0, run/1, main/0, command/1, command/2]).
@@ -10,7 +11,7 @@
 -define(QUERY, "_app._tcp.test").
 -define(HANG_GUARD, 60000).
 
-%% @doc The set-ups, by what is broken, with the cause that the doctor is to name; `none' of those that are well.
+%% @doc Returns the set-ups, by what is broken, with the cause that the doctor must report; `none' for healthy ones.
 -spec names() -> [{Description :: string(), Cause :: atom()}].
 names() ->
     [
@@ -59,7 +60,7 @@ names() ->
 %% @doc Prints the table of all set-ups; ends the VM.
 -spec main() -> no_return().
 main() ->
-    %% Nodes are linked to whoever starts them.
+    %% Nodes are linked to the process that starts them.
     _ = process_flag(trap_exit, true),
     Results = [{Description, Expected, run(Description)} || {Description, Expected} <- names()],
     lists:foreach(
@@ -75,8 +76,8 @@ last_lines(Text) ->
     [_, Cause] = string:split(["\n\n" | string:trim(Text)], "\n\n", trailing),
     string:replace(Cause, "\n", "; ", all).
 
-%% @doc Makes a set-up and lets the doctor look: the cause that it names, `none' if there is no fault, `skipped' where the machine lacks
-%% something, and what it has printed.
+%% @doc Creates a set-up and runs the doctor. Returns the cause that it reports, `none' if there is no fault or `skipped' if
+%% the machine lacks something, and what it prints.
 -spec run(Description :: string()) -> {Cause :: atom(), Text :: unicode:chardata()}.
 run("another cookie") ->
     with(#{}, fun(Server, Network) ->
@@ -357,7 +358,7 @@ run("a cluster of three, from inside") ->
         answer(caravan_test_node:call(Node, caravan_doctor, report, [#{}]))
     end).
 
-%% @doc Called in a VM with a network of its own: packets to the other node are dropped.
+%% @doc Called in a VM with a network of its own: drops packets to the other node.
 -spec behind_a_firewall() -> ok.
 behind_a_firewall() ->
     {Cause, Text} = with(#{}, fun(Server, Network) ->
@@ -386,7 +387,7 @@ with(Options, Setup) ->
 boot(Network, Basename) ->
     boot(Network, node_name(Network, Basename, free_port()), []).
 
-%% A node that does not run: it is looked at from outside.
+%% The node does not run, so the doctor examines it from outside.
 own(Network) ->
     node_name(Network, "app", free_port()).
 
@@ -426,7 +427,7 @@ secrets(none) -> [];
 secrets({release, Cookie}) -> [Cookie];
 secrets(Cookie) -> [Cookie].
 
-%% The cookie that OTP takes where nothing else says one.
+%% The cookie that OTP uses if no other one is given.
 with_homes_cookie(Cookie, Fun) ->
     caravan_test_directory:with(fun(Home) ->
         File = caravan_test_directory:write(filename:join(Home, ".erlang.cookie"), Cookie),
@@ -434,7 +435,7 @@ with_homes_cookie(Cookie, Fun) ->
         Fun([{"HOME", Home}, {"RELEASE_COOKIE", false}])
     end).
 
-%% The modules, of which one asks for a library of another version than the one that is there.
+%% The modules, one of which expects a library of another version.
 other_version(Directory) ->
     Ebin = filename:join([Directory, "caravan", "ebin"]),
     ok = filelib:ensure_path(Ebin),
@@ -447,13 +448,13 @@ other_version(Directory) ->
     {ok, caravan_nif} = compile:file(File, [{outdir, Ebin}]),
     Ebin.
 
-%% A node whose configuration has a topology, which does not run yet.
+%% A node with a topology in its configuration that does not run yet.
 boot_configured(Network, Server, Options) ->
     Topology = {app, [{query, ?QUERY}, {nameservers, [caravan_dns_server:nameserver(Server)]} | Options]},
     Topologies = lists:flatten(io_lib:format("~0p", [[Topology]])),
     boot(Network, node_name(Network, "app", free_port()), ["-caravan", "topologies", Topologies]).
 
-%% What the doctor says inside a node that runs a topology with these options, beside another node, which DNS lists as well.
+%% Runs the doctor inside a node with a topology with these options, beside another node, which DNS lists as well.
 beside_another(Options) ->
     with(#{node => #{code_path => code_path()}}, fun(Server, Network) ->
         {Own, Node} = boot(Network, "app"),
@@ -477,7 +478,7 @@ await_status(Node, Key, Value) ->
 code_path() ->
     [ebin(), filename:dirname(code:which(?MODULE))].
 
-%% What a node is started with, and a command is not to do.
+%% Arguments that start the node, and which a command must not apply.
 vm_args(#{cookie := Cookie, epmd_module := Module}, Own, Flags) ->
     [
         "## a comment\n-heart\n", [["-epmd_module ", Module, $\n] || Module =/= none],
@@ -505,7 +506,7 @@ collect(Port, Text) ->
 command(Arguments) ->
     command(Arguments, [{"CARAVAN_EBIN", ebin()}]).
 
-%% The status and both forms say the same.
+%% The exit status and both forms of the report agree.
 cause([{Status, Text}, {Status, Json}]) ->
     case re:run(Json, "^\\{\"cause\":(null|\\{\"advice\":\"(?:[^\"\\\\]|\\\\.)*\",\"name\":\"([a-z_]+)\")", [{capture, all_but_first, list}]) of
         {match, ["null"]} when Status =:= 2 -> {match, _} = re:run(Text, "could not be judged"), unknown;

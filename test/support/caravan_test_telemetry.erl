@@ -1,4 +1,4 @@
-%% @doc A module `telemetry' that passes its events on to the test, as one of an application that a node may have.
+%% @doc A module `telemetry' that passes events on to the test, like that of the telemetry application.
 %%
 %% ```
 %% caravan_test_telemetry:with(fun() ->
@@ -12,13 +12,13 @@
 
 -define(GUARD_MS, 30000).
 
-%% @doc Calls a function while events come to the caller.
+%% @doc Calls a function while the caller receives events.
 -spec with(fun(() -> Result)) -> Result.
 with(Test) ->
     with("persistent_term:get(" ++ ?MODULE_STRING ++ ") ! {telemetry, Event, Measurements, Metadata}, ok", Test).
 
-%% @doc The same, with the body of execute(Event, Measurements, Metadata). What it sends to the pid in the persistent term of this
-%% module's name comes to the caller.
+%% @doc Like with/1, with the body of execute(Event, Measurements, Metadata). What it sends to the pid in the persistent term
+%% with the name of this module reaches the caller.
 -spec with(Body :: string(), fun(() -> Result)) -> Result.
 with(Body, Test) ->
     ok = persistent_term:put(?MODULE, self()),
@@ -43,7 +43,7 @@ form(Tokens) ->
     {ok, Form} = erl_parse:parse_form(Tokens),
     Form.
 
-%% @doc The first event of that name, with some metadata; others go.
+%% @doc Waits for the next event of that name with the given metadata; discards others.
 -spec await([atom()], Expected :: map()) -> {Measurements :: map(), Metadata :: map()}.
 await(Event, Expected) ->
     receive
@@ -55,7 +55,7 @@ await(Event, Expected) ->
     after ?GUARD_MS -> error({no_event, Event, Expected})
     end.
 
-%% @doc All events that have come so far.
+%% @doc Returns all events that have arrived so far.
 -spec received() -> [{[atom()], Measurements :: map(), Metadata :: map()}].
 received() ->
     receive

@@ -1,12 +1,12 @@
-%% @doc A topology called `test_topology', and how a topology is followed from one answer that it gets to the next.
+%% @doc A topology called `test_topology', and functions that follow a topology from poll to poll.
 -module(caravan_test_topology).
 
 -export([options/1, put_nodes/2, with/2, await/3, looks/2]).
 
-%% A wait that ends so is a failure of the test.
+%% A wait that reaches this limit fails the test.
 -define(HANG_GUARD, 30000).
 
-%% @doc Its options: it polls a test server often.
+%% @doc Returns its options: it polls a test server often.
 -spec options(Server :: pid()) -> map().
 options(Server) ->
     #{
@@ -33,7 +33,7 @@ with(Options, Test) ->
         ok = gen_server:stop(Pid)
     end.
 
-%% @doc Waits until a key of the status has a value, making the topology look again and again; gives the status.
+%% @doc Waits until a key of the status has a value, making the topology poll repeatedly. Returns the status.
 -spec await(Name :: atom(), Key :: atom(), Value :: term()) -> caravan_cluster:status().
 await(Name, Key, Value) ->
     traced(Name, fun(Topology) -> await(Name, Key, Value, Topology) end).
@@ -47,7 +47,7 @@ await(Name, Key, Value, Topology) ->
             await(Name, Key, Value, Topology)
     end.
 
-%% @doc Makes the topology look some times, one after the other, and gives how each look ended.
+%% @doc Makes the topology poll a number of times. Returns the outcome of each poll.
 -spec looks(Name :: atom(), Count :: pos_integer()) -> [LastLookup :: term()].
 looks(Name, Count) ->
     traced(Name, fun(Topology) -> [look(Name, Topology) || _ <- lists:seq(1, Count)] end).

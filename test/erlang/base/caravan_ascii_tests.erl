@@ -4,7 +4,7 @@
 
 -import(caravan_ascii, [uppercase/1, trim/1, lexemes/2]).
 
-%% Of ASCII, each says what `string' says.
+%% For ASCII texts each function agrees with that of `string'.
 -define(TEXTS, [
     "", " ", "a", " a", "a ", " \t\r\n\v\fa b\f\v\n\r\t ", ",", ", ,", ",a", "a,", "a, b,,c", "1024-65535", " 1024 - 65535 ", "env:Name",
     "port_range", "[::1]:8600, 10.0.0.1", "AbZz@[`{"

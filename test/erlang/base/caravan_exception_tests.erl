@@ -4,7 +4,7 @@
 
 -export([message/1]).
 
-%% As a module of an exception has it.
+%% A function that the module of an exception exports.
 message(#{text := Text}) -> Text.
 
 words_test_() ->

@@ -2,7 +2,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% As a handler of logger:
+%% Callback of a logger handler:
 -export([log/2]).
 
 -spec log(logger:log_event(), logger:handler_config()) -> term().
@@ -23,14 +23,14 @@ an_event_of_a_topology_has_it_in_its_metadata_test() ->
     #{meta := Metadata} = logged(#{event => listening}, Words),
     ?assertNot(is_map_key(caravan_topology, Metadata)).
 
-%% Elixir's Logger lays out terms in a format by its own rules, and in many lines.
+%% Elixir's Logger would break the terms of a format into several lines.
 no_term_is_left_in_the_format_test() ->
     Report = #{event => found, nodes => lists:seq(1, 500)},
     #{meta := #{report_cb := Line}} = logged(Report, fun(#{nodes := Nodes}) -> {"caravan ~0tp", [Nodes]} end),
     {"~ts", [Text]} = Line(Report),
     ?assertEqual(nomatch, string:find(Text, "\n")).
 
-%% As when a filter of the user's has changed it.
+%% A filter of the user's may have changed the report.
 an_event_that_its_words_do_not_fit_has_a_line_all_the_same_test() ->
     #{meta := #{report_cb := Line}} = logged(#{event => listening}, fun(_) -> error(on_purpose) end),
     ?assertEqual("caravan: #{event => \"[redacted]\"}", text(Line(#{event => "[redacted]"}))).

@@ -21,7 +21,7 @@ no_more_than_so_many_at_a_time_test() ->
     end,
     ?assert(lists:max([Seen || {_, {ok, Seen}} <- caravan_parallel:map(Look, lists:seq(1, 50), 4, deadline())]) =< 4).
 
-%% Messages of others do not keep it waiting, and are taken: it runs in a process of its own.
+%% Messages of other processes do not delay it and are discarded, so it runs in a process of its own.
 messages_of_others_are_passed_over_test() ->
     self() ! hello,
     ?assertEqual([{a, {ok, a}}], caravan_parallel:map(fun(Item) -> Item end, [a], 1, deadline())).

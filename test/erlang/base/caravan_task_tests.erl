@@ -42,7 +42,7 @@ next_result(Tasks) ->
             caravan_task:result(Message, maps:get(caravan_task:reference_of(Message), Tasks))
     end.
 
-%% A topology may be killed, and a user's function hang.
+%% A topology may be killed while a user's function hangs.
 a_function_ends_with_its_owner_test() ->
     Test = self(),
     Hang = fun() ->
@@ -60,7 +60,7 @@ a_function_ends_with_its_owner_test() ->
 a_message_that_is_no_end_of_a_task_has_no_reference_test() ->
     [?assertEqual(none, caravan_task:reference_of(Message)) || Message <- [hello, {timeout, make_ref(), look}, {}]].
 
-%% The function has ended, and its message lies in the mailbox, when the task is cancelled.
+%% The function has ended and its message is in the mailbox when the task is cancelled.
 a_cancelled_task_leaves_no_message_test() ->
     Test = self(),
     Task = caravan_task:start(fun() -> Test ! {runs, self()} end, 0),
@@ -68,7 +68,7 @@ a_cancelled_task_leaves_no_message_test() ->
     ok = caravan_task:cancel(Task),
     ?assertEqual({message_queue_len, 0}, process_info(self(), message_queue_len)).
 
-%% The process is ended from outside with what looks like a result.
+%% The process is terminated from outside with a reason that looks like a result.
 an_exit_reason_from_outside_is_no_result_test() ->
     Forge = fun() ->
         Task = self(),
@@ -79,7 +79,7 @@ an_exit_reason_from_outside_is_no_result_test() ->
     Task = caravan_task:start(Forge, ?GUARD_MS),
     ?assertEqual({exit, {caravan_task, {ok, forged}}}, next_result(#{caravan_task:reference(Task) => Task})).
 
-%% What is raised by hand may have any stack.
+%% erlang:raise/3 may give any stack.
 an_undefined_function_has_its_name_where_the_stack_says_it_test() ->
     [?assertEqual({raised, {error, Expected}}, caravan_task:call(fun() -> erlang:raise(error, undef, Stack) end, in(?GUARD_MS)))
      || {Expected, Stack} <- [{{undef, {m, f, 2}}, [{m, f, 2, []}]}, {{undef, {m, f, 1}}, [{m, f, [a], []}]}, {undef, []}]].

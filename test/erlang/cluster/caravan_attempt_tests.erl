@@ -4,8 +4,8 @@
 
 -define(GUARD_MS, 10000).
 
-%% Functions of the tests connect, so that no attempt depends on the machine. A process for each test, as attempts that
-%% a test leaves behind report to it.
+%% Attempts call functions of the tests, so that they do not depend on the machine. Each test runs in a process of its own,
+%% since attempts that a test does not wait for send it messages.
 -export([result/2, hang/2, raise/1, die/1, chatter/2]).
 
 attempt_test_() ->
@@ -24,12 +24,12 @@ raise(_Node) -> error(on_purpose).
 
 die(_Node) -> exit(self(), kill).
 
-%% Tells the test that it has begun, and never ends.
+%% Tells the test that it has begun, and never returns.
 hang(Pid, Node) ->
     Pid ! {hangs, Node},
     receive never -> true end.
 
-%% Leaves messages behind that look as if they were of an attempt.
+%% Leaves messages behind that look like those of an attempt.
 chatter(Messages, _Node) ->
     lists:foreach(fun(Message) -> self() ! Message end, Messages),
     true.
@@ -41,7 +41,7 @@ start(Node, Connect, Timeout) ->
 
 connect_gives(Result) -> {?MODULE, result, [Result]}.
 
-%% As the topology does: the message says which attempt it ends.
+%% As in the topology, the message says which attempt has ended.
 ended(Attempt) ->
     Reference = caravan_attempt:reference(Attempt),
     receive
@@ -72,7 +72,7 @@ what_the_connect_function_does_is_the_reason() ->
         ]
     ].
 
-%% Both attempts have begun before the first is given up.
+%% Both attempts have begun before the first one times out.
 a_node_that_does_not_answer_is_given_up_and_delays_nobody() ->
     Attempts = [start(Node, {?MODULE, hang, [self()]}, 1) || Node <- ['a@x', 'b@x']],
     [receive {hangs, Node} -> ok end || Node <- ['a@x', 'b@x']],

@@ -1,5 +1,5 @@
-%% Real nodes, two of which refuse each other, with the defaults of OTP: `global' has each node that reaches both let one of
-%% them go. The others stay calm.
+%% Real nodes with the defaults of OTP, two of which refuse each other. `global' makes each node that reaches both close its
+%% connection to one of them. The other nodes must stay connected.
 -module(caravan_cluster_calm_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -11,7 +11,7 @@
 
 -define(NODES, 4).
 
-%% What does not happen cannot be awaited. In that time a node lost 76 connections when each was made again at once.
+%% There is no event to await for what must not happen. Without damping a node lost 76 connections in this time.
 -define(OBSERVED_MS, 15000).
 -define(MAX_LOSSES, 8).
 
@@ -28,7 +28,7 @@ a_broken_pair_leaves_the_others_calm_test_() ->
             [ok = start(Node, Names) || {_, Node} <- Nodes],
             receive after ?OBSERVED_MS -> ok end,
             [?assertMatch(Losses when Losses =< ?MAX_LOSSES, call(Node, ?MODULE, losses, [])) || {_, Node} <- Bystanders],
-            %% The fault is mended, and an operator does not wait for the nodes to be tried again.
+            %% The fault is over, and an operator does not wait for the back-offs.
             Cookie = call(NodeC, erlang, get_cookie, []),
             true = call(NodeA, erlang, set_cookie, [C, Cookie]),
             true = call(NodeC, erlang, set_cookie, [A, Cookie]),
@@ -42,7 +42,7 @@ start(Node, Names) ->
     {ok, _} = call(Node, application, ensure_all_started, [caravan]),
     ok.
 
-%% In the node.
+%% Runs in the node.
 count_losses() ->
     Caller = self(),
     _ = spawn(fun() ->

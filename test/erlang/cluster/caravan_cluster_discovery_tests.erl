@@ -52,7 +52,7 @@ what_any_of_several_queries_lists_is_wanted(Server) ->
         await(wanted, ['app-4371@n.test', 'green-4373@n.test'])
     end).
 
-%% What the others list is wanted as soon as they say it.
+%% The nodes that other topologies list are wanted as soon as they are listed.
 a_query_that_cannot_be_asked_takes_nobody_away(Server) ->
     ok = caravan_dns_server:put(Server, "blue.test", srv, [{srv, 0, 1, 1, 4371, "n.test"}]),
     ok = caravan_dns_server:put(Server, "green.test", srv, [{srv, 0, 1, 1, 4372, "n.test"}]),
@@ -64,7 +64,7 @@ a_query_that_cannot_be_asked_takes_nobody_away(Server) ->
         ?assertMatch(#{last_lookup := {failed, servfail}}, await(wanted, ['app-4371@n.test', 'app-4373@n.test']))
     end).
 
-%% As libcluster-dynamic-srv has them.
+%% The shape of names of libcluster-dynamic-srv.
 the_first_label_of_a_target_may_stand_before_the_at(Server) ->
     ok = caravan_dns_server:put(
         Server, "app.test", srv, [{srv, 0, 1, 1, 4371, "app-0.Web.test"}, {srv, 0, 1, 1, 4371, "nodomain"}]
@@ -144,7 +144,7 @@ targets_without_addresses_in_the_answer_are_looked_up(_Server) ->
         end)
     end).
 
-%% Its resolver has a hosts file of the test's.
+%% Its resolver reads a hosts file of the test.
 a_target_in_the_hosts_file_or_an_address_is_found(_Server) ->
     caravan_test_directory:with(fun(Directory) -> without_glue(fun(Server) ->
         Hosts = filename:join(Directory, "hosts"),
@@ -170,7 +170,7 @@ a_target_without_an_address_takes_nobody_away(_Server) ->
      || NoAddress <- [servfail, nxdomain, []]
     ].
 
-%% This module is a client: what it does, the test says.
+%% This module is a client that does what the test tells it.
 get_nodes(Query) ->
     (persistent_term:get(?MODULE))(Query).
 
@@ -185,7 +185,7 @@ with_client(Server, Overrides, Behaviour, Test) ->
 client_does(Behaviour) ->
     persistent_term:put(?MODULE, Behaviour).
 
-%% No lookup of ours tells that a client has been asked.
+%% A client is asked without a lookup of ours, so it tells the test.
 await_status(Key, Value) ->
     caravan_dns_fixture:await_value(Value, fun() -> maps:get(Key, caravan_cluster:status(test_topology)) end).
 

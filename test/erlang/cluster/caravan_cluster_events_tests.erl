@@ -1,4 +1,4 @@
-%% What a topology says, to telemetry and in the log.
+%% What a topology reports to telemetry and logs.
 -module(caravan_cluster_events_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -108,7 +108,7 @@ a_disconnect_is_an_event(Server) ->
         end)
     end).
 
-%% As libcluster 3.5 emits them; the topology is what it calls it.
+%% As libcluster 3.5 emits them, with libcluster's name of the topology.
 libcluster_has_its_own_events(Server) ->
     Peers = caravan_test_peers:new(),
     B = 'app-4372@n.test',
@@ -217,7 +217,7 @@ next_logged() ->
 entry(#{level := Level, msg := {report, #{event := _, topology := test_topology} = Report}}) ->
     {Level, Report}.
 
-%% Two more polls after one that is under way.
+%% Waits for the running poll and two more.
 await_polls(Server) ->
     ok = caravan_dns_server:reset_queries(Server),
     ok = caravan_dns_server:await_queries(Server, 3, ?GUARD_MS),
@@ -267,7 +267,7 @@ a_failing_node_is_logged_once(Server) ->
         end)
     end).
 
-%% So many lines since the last call.
+%% Returns the number of lines since the last call.
 connect_failures() ->
     length([Report || {notice, #{event := connect_failed, node := ?A, reason := {result, false}} = Report} <- logged()]).
 

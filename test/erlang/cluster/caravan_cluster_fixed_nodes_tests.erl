@@ -1,4 +1,4 @@
-%% Real nodes that are in a fixed list, without DNS or while it is out; and nodes that are not distributed, or ask epmd.
+%% Real nodes that a fixed list names, without DNS or during an outage; and nodes that are not distributed or ask epmd.
 -module(caravan_cluster_fixed_nodes_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -21,14 +21,14 @@ nodes_of_a_list_connect_without_dns_test_() ->
             },
             call(NodeA, caravan_cluster, status, [app])
         ),
-        %% One that has gone is looked for until it is back.
+        %% A node that has stopped is tried until it is back.
         ok = caravan_test_mesh:kill([{B, NodeB}]),
         ok = await_peers(NodeA, []),
         {B, _Back} = boot(Network, B, []),
         ok = await_peers(NodeA, [B])
     end)).
 
-%% To connect to it would be to connect to itself.
+%% Connecting to the alias would connect the node to itself.
 the_own_name_in_another_spelling_is_nobody_elses_test_() ->
     ?NODES(with(fun(Network) ->
         [A] = names(Network, 1),
@@ -36,7 +36,7 @@ the_own_name_in_another_spelling_is_nobody_elses_test_() ->
         ?assertMatch(#{wanted := [], failing := Failing} when Failing =:= #{}, call(Node, caravan_cluster, status, [app]))
     end)).
 
-%% The names as texts, since that is what a variable gives.
+%% Names as texts, as a variable gives them.
 a_node_that_boots_while_dns_is_out_finds_those_of_the_list_test_() ->
     ?NODES(with(fun(Network) ->
         [A, B] = names(Network, 2),
@@ -55,7 +55,7 @@ a_node_that_boots_while_dns_is_out_finds_those_of_the_list_test_() ->
         end)
     end)).
 
-%% As `iex -S mix' and `rebar3 shell' have it: the application is up before the distribution.
+%% With `iex -S mix' and `rebar3 shell' the application starts before the distribution.
 a_topology_waits_until_the_node_is_distributed_test_() ->
     ?NODES(with(fun(Network) ->
         [A, B] = Names = names(Network, 2),
@@ -69,13 +69,13 @@ a_topology_waits_until_the_node_is_distributed_test_() ->
         ?assertMatch({match, [_]}, re:run(Output, "not distributed", [global]))
     end)).
 
-%% No epmd runs. The names have their ports, so that the node needs none.
+%% No epmd runs. The names contain ports, so that none is needed.
 a_node_without_our_epmd_module_is_told_what_to_add_test_() ->
     ?NODES(with(fun(Network) ->
         [A, B] = names(Network, 2),
         {A, _} = boot(Network, A, []),
         Port = integer_to_list(free_port()),
-        %% A node without epmd can only be booted with the port that others are to use.
+        %% Without epmd a node can boot only with the port at which others look for it.
         Node = start(Network#{epmd_module := "erl_epmd", flags := ["-erl_epmd_port", Port]}, B, #{nodes => [A, B]}),
         ok = await_output(Node, caravan_test_log:pattern(caravan_report, #{event => asks_epmd, topology => app, tool => erl}))
     end)).

@@ -1,4 +1,4 @@
-%% What a topology does while functions of the user's take their time, raise or are not there.
+%% What a topology does while users' functions are slow, raise or do not exist.
 -module(caravan_cluster_functions_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -42,7 +42,7 @@ a_list_of_nodes_that_takes_its_time_keeps_nobody_waiting(Server) ->
     with_topology(Server, #{list_nodes => {?MODULE, slow, [self()]}, connect => {?MODULE, yes, []}}, fun() ->
         receive
             {asked, Pid} ->
-                %% It has been asked, and has not answered.
+                %% The function has been called and has not returned.
                 ?assertMatch(#{connected := []}, caravan_test_topology:await(test_topology, wanted, [?A])),
                 Pid ! {answer, [?A]}
         after ?GUARD_MS -> error(not_asked)
@@ -81,7 +81,7 @@ a_list_of_nodes_that_fails_is_named_once_until_it_works(Server) ->
         _ = caravan_test_topology:looks(test_topology, 2),
         ok = persistent_term:put(Key, [?A | improper]),
         ?assertMatch(#{failure := {result, [?A | improper]}}, next_report(function_failed)),
-        %% What it gave last stands.
+        %% Its last result stays in effect.
         ?assertMatch(#{connected := [?A]}, caravan_cluster:status(test_topology))
     end),
     persistent_term:erase(Key).
@@ -115,7 +115,7 @@ a_disconnect_that_fails_is_named(Server) ->
     end),
     persistent_term:erase(Key).
 
-%% Such as one of libcluster, which says that it did not work.
+%% A function of libcluster returns a failure like this.
 a_disconnect_that_does_not_work_has_failed(Server) ->
     put_nodes(Server, [4371]),
     Key = {?MODULE, list},

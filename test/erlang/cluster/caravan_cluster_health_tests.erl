@@ -1,4 +1,4 @@
-%% The health of topologies that run, that are busy, and that do not run; what is said of it.
+%% The health of topologies that run, are busy or do not run, and how it is formatted.
 -module(caravan_cluster_health_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -49,7 +49,7 @@ a_topology_waits_for_an_answer_and_for_the_expected_nodes(Server) ->
         ?assertEqual({ok, [?A, ?B]}, await(test_topology, ready, 0))
     end).
 
-%% Nothing happens but that the time is over.
+%% Nothing else happens until the time is over.
 who_waits_for_a_stable_cluster_is_woken(Server) ->
     put_nodes(Server, [4371]),
     with(options(Server, #{stable_for => 300, poll_interval => 3600000}), fun() ->
@@ -116,7 +116,7 @@ a_topology_that_was_stopped_is_not_ready(Server) ->
     ok = caravan_cluster:stop(test_topology),
     ?assertEqual({not_ready, [not_running]}, health(test_topology)).
 
-%% As when the application was stopped and started.
+%% As after a restart of the application.
 a_registry_that_is_new_is_told_who_was_ready(Server) ->
     put_nodes(Server, [4371]),
     {ok, Pid} = caravan_cluster:start_link(options(Server, #{})),
@@ -138,7 +138,7 @@ a_busy_topology_is_not_waited_for(Server) ->
         ok = sys:suspend(pid()),
         ?assertEqual({degraded, [unresponsive]}, health(test_topology)),
         ok = sys:resume(pid()),
-        %% Nobody has a late answer in the mailbox.
+        %% No late answer is left in the mailbox.
         _ = caravan_cluster:status(test_topology),
         receive
             {Late, Reply} when is_reference(Late); is_list(Late) -> error(Reply)
@@ -146,7 +146,7 @@ a_busy_topology_is_not_waited_for(Server) ->
         end
     end).
 
-%% As handlers of telemetry events do.
+%% Handlers of telemetry events do this.
 the_process_of_a_topology_may_ask_for_its_health(Server) ->
     put_nodes(Server, []),
     Test = self(),
@@ -179,7 +179,7 @@ bad_options_test_() ->
         Value <- Values
     ]}.
 
-%% Words
+%% Texts
 
 every_reason_has_words_of_its_own_test_() ->
     [
@@ -218,7 +218,7 @@ the_words_of_a_health_are_one_line_test() ->
         format_health({degraded, [not_listed, {lookup_failed, timeout}]})
     ).
 
-%% What a function of the user's raised, or a client, may hold a token; and a name is what the other end says.
+%% A term that a user's function or client raised may contain a token, and a name comes from the other node.
 what_others_say_is_in_no_line_test_() ->
     [
         {lists:flatten(io_lib:format("~0p", [Reason])), fun() ->

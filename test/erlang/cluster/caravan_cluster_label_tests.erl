@@ -1,4 +1,4 @@
-%% Nodes that are called `label@rest', and are at the port that the SRV record of `label.rest' has: docs/upgrading.md, "From
+%% Nodes with names `label@rest' that listen on the port of the SRV record of `label.rest': docs/upgrading.md, "From
 %% libcluster-dynamic-srv".
 -module(caravan_cluster_label_tests).
 
@@ -7,7 +7,7 @@
 -import(caravan_test_node, [await_peers/2]).
 
 -define(QUERY, "app.service.test").
-%% None of the digits is a port. Two of them could be one.
+%% The digits at the ends of the names are not ports, although two of them could be.
 -define(LABELS, ["node-0", "node-8001", "node-8002"]).
 
 nodes_named_by_labels_find_the_ports_of_their_records_test_() ->

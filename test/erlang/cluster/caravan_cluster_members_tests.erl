@@ -1,4 +1,4 @@
-%% What a topology does about those it is connected to, and whom it tells. The connections are made up.
+%% What a topology does with connected nodes, and which processes it tells. The connections are simulated.
 -module(caravan_cluster_members_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -61,7 +61,7 @@ await_ends_when_these_are_connected(Server) ->
     put_nodes(Server, [4371]),
     with_topology(Server, #{}, fun(Peers) ->
         ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, [?A, node()], ?GUARD_MS)),
-        %% One that is not of the topology.
+        %% A node that does not belong to the topology.
         ok = caravan_test_peers:join({'other@x', test_topology}, Peers),
         ?assertEqual({ok, [?A]}, caravan_cluster:await(test_topology, ['other@x'], ?GUARD_MS))
     end).
@@ -71,7 +71,7 @@ await_ends_in_time(Server) ->
     with_topology(Server, #{}, fun(_Peers) ->
         ?assertEqual({error, timeout}, caravan_cluster:await(test_topology, 2, 50)),
         ?assertEqual({error, timeout}, caravan_cluster:await(test_topology, ['nobody@x'], 0)),
-        %% Who dies while he waits is forgotten, and so is his timer.
+        %% A process that dies while it waits is forgotten together with its timer.
         {Waiter, Monitor} = spawn_monitor(fun() -> caravan_cluster:await(test_topology, 2, infinity) end),
         exit(Waiter, kill),
         receive {'DOWN', Monitor, process, _, killed} -> ok end,
@@ -129,8 +129,8 @@ a_node_that_dns_never_listed_is_no_member(Server) ->
         ?assertMatch(#{absent := Absent} when Absent =:= #{}, caravan_cluster:status(test_topology))
     end).
 
-%% An hour between polls: what comes is not the next one.
-%% Though the answer holds for an hour. A connection that has not lasted is not made again at once.
+%% The interval and the TTL are an hour, so what happens is not due to the next poll. A connection that did not last is not
+%% made again at once.
 a_lost_node_is_looked_up_within_the_interval(Server) ->
     ok = caravan_dns_server:put(Server, "app.test", srv, [{srv, 3600, 1, 1, 4371, "n.test"}]),
     with_topology(Server, #{}, fun(Peers) ->
@@ -183,7 +183,7 @@ a_reconnect_ends_every_backoff(Server) ->
     put_nodes(Server, [4371]),
     with_topology(Server, maps:merge(caravan_test_peers:options(Peers), #{poll_interval => 3600000}), fun(_) ->
         [?assertEqual({connect, ?A}, caravan_test_peers:await_call()) || _ <- [1, 2, 3]],
-        %% Each is answered while the back-off of 4 s runs.
+        %% Each call returns while the back-off of 4 s runs.
         [
             begin
                 ok = caravan_cluster:reconnect(test_topology),
@@ -237,7 +237,7 @@ a_node_that_dns_lists_no_more_is_disconnected_by_prune(Server) ->
         ?assertMatch(#{pruned := 1, suppressions := 0}, caravan_cluster:status(test_topology))
     end).
 
-%% What is due first, and then nobody is asked or everybody is gone.
+%% First what is due, then what happens without queries or nodes.
 an_empty_or_failed_answer_prunes_nobody(Server) ->
     put_nodes(Server, [4371, 4372]),
     with_topology(Server, #{prune => true, prune_after => 1000, prune_max_fraction => 0.1}, fun(Peers) ->
@@ -251,7 +251,7 @@ an_empty_or_failed_answer_prunes_nobody(Server) ->
         ok = caravan_dns_server:put(
             Server, "app.test", srv, {by_transport, #{tcp => close, udp => [{srv, 0, 1, 1, 4371, "n.test"}]}}
         ),
-        %% The incomplete answer adds to the complete one, and that does not list it.
+        %% The incomplete answer adds to the complete one, which does not list the node.
         await_suppressed(incomplete),
         #{suppressions := Suppressions, pruned := 0} = caravan_cluster:status(test_topology),
         ?assert(Suppressions >= 4),
@@ -276,7 +276,7 @@ an_answer_that_max_nodes_cuts_prunes_nobody(Server) ->
         ?assertEqual([?A, ?B], caravan_test_peers:list(Peers))
     end).
 
-%% Each answer has other nodes, and more of them than may be kept.
+%% Each answer has other nodes, and more than may be kept.
 what_incomplete_answers_add_is_bounded(Server) ->
     put_nodes(Server, [4371, 4372]),
     with_topology(Server, #{max_nodes => 3, atom_budget => 100}, fun(_Peers) ->

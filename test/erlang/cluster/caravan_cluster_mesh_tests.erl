@@ -1,5 +1,5 @@
-%% Thirty real nodes: they form a cluster at once, it heals when a third of them is replaced, and no fault of DNS takes
-%% it apart.
+%% Thirty real nodes: they form a cluster at once, it heals when a third of them is replaced, and no fault of DNS disconnects
+%% any of them.
 -module(caravan_cluster_mesh_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -11,9 +11,9 @@
 
 -define(NODES, 30).
 -define(REPLACED, 10).
-%% What fits into a minute at the default interval, even if it were not made longer by failures.
+%% The number of polls in a minute at the default interval, even if failures did not lengthen it.
 -define(FAILED_LOOKS, 12).
-%% So often each record is listed where an answer is to be too large for UDP.
+%% How often each record is listed if an answer must be too large for UDP.
 -define(REPEATED, 16).
 
 %% One mesh for all of it, since its nodes take a while to boot.
@@ -43,7 +43,7 @@ nodes_are_replaced(Network, Server, Mesh) ->
     ?assertEqual(Connections, connections(Kept)),
     Healed.
 
-%% Nothing listens on its port, then it takes what it gets and says nothing.
+%% Nothing listens on the port of the nameserver; then it receives and never replies.
 dns_goes_away(Server, Mesh) ->
     ok = caravan_dns_server:close_sockets(Server),
     assert_kept(Mesh, {failed, connrefused}),
@@ -71,13 +71,13 @@ dns_errs(Server, Mesh) ->
         ]
     ].
 
-%% Over TCP, so that it counts as all there is.
+%% Over TCP, so that the answer is complete.
 dns_lists_half_of_the_nodes(Server, Mesh) ->
     {Listed, _} = lists:split(?NODES div 2, names_of(Mesh)),
     publish(Server, Listed),
     assert_kept(Mesh, fresh, Listed).
 
-%% No connection over TCP is served, and over UDP there is room for some of the nodes only.
+%% No TCP connection is served, and a UDP reply has room for some of the nodes only.
 dns_truncates(Server, Mesh) ->
     publish(Server, names_of(Mesh)),
     assert_kept(Mesh, fresh),

@@ -1,4 +1,4 @@
-%% Real nodes that find each other in DNS, and what becomes of them when DNS fails.
+%% Real nodes that find each other in DNS, and what happens when DNS fails.
 -module(caravan_cluster_nodes_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -14,13 +14,13 @@
 nodes_that_dns_lists_connect_test_() ->
     ?NODES(with(?MESH, fun(_Network, Server, Mesh) ->
         assert_full(Mesh),
-        %% The addresses of the targets came with the SRV records; without that each node would ask for all others'. Those are
-        %% asked for that OTP's `global' connects a node to before it has an answer, and that do not answer in time.
+        %% The addresses of the targets came with the SRV records; otherwise each node would ask for those of all others.
+        %% Only nodes that `global' connects before the node has an answer, and that do not answer in time, are asked for.
         Asked = [Type || #{type := Type} <- caravan_dns_server:queries(Server), Type =/= srv],
         ?assert(length(Asked) < ?MESH * (?MESH - 1) div 2)
     end)).
 
-%% By the handler that every node has.
+%% By the default handler of each node.
 what_changes_is_on_the_terminal_test_() ->
     ?NODES(with(2, fun(_Network, _Server, [{_, Node}, {Other, _} = Killed]) ->
         await_line(Node, #{event => connected, topology => mesh, nodes => [Other], connected => 1}),
@@ -31,7 +31,7 @@ what_changes_is_on_the_terminal_test_() ->
 await_line(Node, Report) ->
     ?assertEqual(ok, caravan_test_node:await_output(Node, caravan_test_log:pattern(caravan_report, Report))).
 
-%% It looks for nobody itself, so it is the others that connect to it.
+%% It does not poll itself, so the others connect to it.
 a_node_that_comes_back_is_connected_again_test_() ->
     ?NODES(with(3, fun(Network, _Server, [{Name, _} = Killed | Others]) ->
         kill([Killed]),
@@ -48,8 +48,7 @@ a_node_that_is_added_joins_test_() ->
         await_full(Larger)
     end)).
 
-%% Whatever DNS says or does not say, those that are connected stay so, by the very same connections, and know the same
-%% nodes.
+%% Whatever DNS answers or fails to answer, connected nodes stay connected by the same connections and know the same nodes.
 no_fault_of_dns_disconnects_anybody_test_() ->
     ?NODES(with(3, fun(_Network, Server, Mesh) ->
         Connections = connections(Mesh),

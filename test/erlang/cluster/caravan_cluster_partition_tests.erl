@@ -1,5 +1,5 @@
-%% Real nodes in two networks that a bridge connects, and what becomes of them when it does not. As in any cluster,
-%% `global' connects nodes too, and keeps partitions from overlapping.
+%% Real nodes in two networks that a bridge connects, and what happens while it is cut. As in any cluster, `global' connects
+%% nodes, too, and prevents overlapping partitions.
 -module(caravan_cluster_partition_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -15,7 +15,7 @@
 -define(PARTITION(Function), {timeout, 180, fun() -> caravan_test_namespace:call(?PREPARE, ?MODULE, Function) end}).
 
 -define(BRIDGE, {10, 0, 0, 1}).
-%% An address of its own, so that it can be out of reach when the test is not.
+%% An address of its own, so that it can be unreachable while the test is reachable.
 -define(NAMESERVER, {10, 0, 0, 2}).
 -define(HALVES, [{"half_a", "a.test", {10, 0, 0, 11}}, {"half_b", "b.test", {10, 0, 0, 12}}]).
 -define(NODES_PER_HALF, 3).
@@ -65,7 +65,7 @@ heals_without_dns() ->
         assert_full(A ++ B)
     end).
 
-%% Each half notices that the other is gone, and none loses a connection of its own.
+%% Each half notices that the other one is gone, and loses no connection of its own.
 part(A, B) ->
     Connections = {connections(A), connections(B)},
     set_partition("on"),
@@ -77,8 +77,8 @@ meet_again(A, B) ->
     set_partition("off"),
     await_settled(A ++ B, ?TRIES).
 
-%% While a mesh comes together, global may disconnect nodes that are not yet connected to all the others. One may have lost a
-%% connection again when the last one has its own.
+%% While a mesh forms, `global' may disconnect nodes that are not yet connected to all others. A node may have lost a
+%% connection again when the last one is complete.
 await_settled(Mesh, 1) ->
     await_full(Mesh),
     assert_full(Mesh);
@@ -92,7 +92,7 @@ await_settled(Mesh, Tries) ->
         _ -> await_settled(Mesh, Tries - 1)
     end.
 
-%% Nobody is forgotten.
+%% No node is forgotten.
 assert_looks(Nodes, All, failed) ->
     assert_looks_fail(Nodes, ?LOOKS),
     assert_wanted(Nodes, [Name || {Name, _} <- All]);
@@ -116,7 +116,7 @@ with_halves(Test) ->
         Test(A, B, Server)
     end).
 
-%% With the defaults of global, and a short time until a silent node counts as gone.
+%% With the defaults of `global', and a short time until a silent node counts as down.
 network() ->
     (caravan_test_mesh:network())#{flags => ["-kernel", "net_ticktime", "6", "net_tickintensity", "6"]}.
 
@@ -139,11 +139,11 @@ connect_half(Namespace, Ip) ->
     sh("ip -n ~s address add ~s/24 dev eth0", [Namespace, inet:ntoa(Ip)]),
     sh("ip -n ~s link set eth0 up", [Namespace]).
 
-%% Isolated ports reach the bridge, and not each other.
+%% Isolated ports reach the bridge but not each other.
 set_partition(OnOrOff) ->
     [sh("bridge link set dev ~s isolated ~s", [Namespace, OnOrOff]) || {Namespace, _, _} <- ?HALVES].
 
-%% What the second half sends to the nameserver goes to a link-layer address that nobody has.
+%% What the second half sends to the nameserver goes to a link-layer address that no interface has.
 hide_nameserver() ->
     sh("ip -n half_b neighbour replace ~s lladdr 02:00:00:00:00:01 dev eth0 nud permanent", [inet:ntoa(?NAMESERVER)]).
 

@@ -4,8 +4,8 @@
 
 -import(caravan_test_topology, [options/1, put_nodes/2]).
 
-%% What a topology makes of what DNS says. This VM is not distributed, so nobody is connected to; real clusters are in
-%% caravan_cluster_nodes_tests.
+%% What a topology concludes from DNS. This VM is not distributed, so it connects to no node; caravan_cluster_nodes_tests has
+%% real clusters.
 cluster_test_() ->
     caravan_dns_fixture:tests([
         fun records_become_wanted_nodes/1,
@@ -65,7 +65,7 @@ an_empty_answer_keeps_the_nodes(Server) ->
         ?assertEqual(['app-4371@n.test'], Wanted)
     end).
 
-%% TCP is closed without an answer from the second poll on, so that UDP is asked, twice.
+%% From the second poll on TCP is closed without a reply, so that UDP is asked, twice.
 an_incomplete_answer_only_adds_to_a_complete_one(Server) ->
     Record = fun(Port) -> {srv, 0, 1, 1, Port, "n.test"} end,
     put_nodes(Server, [4371, 4372]),

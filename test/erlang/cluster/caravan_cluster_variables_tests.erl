@@ -1,4 +1,4 @@
-%% Real nodes that are configured by environment variables alone.
+%% Real nodes that are configured by environment variables only.
 -module(caravan_cluster_variables_tests).
 
 -include_lib("eunit/include/eunit.hrl").

@@ -1,5 +1,5 @@
-%% Real nodes that find each other through a real Consul agent, and what becomes of them when that hangs, dies or says
-%% that nobody is well.
+%% Real nodes that find each other through a real Consul agent, and what happens when that hangs, dies or says that no
+%% instance is healthy.
 -module(caravan_consul_cluster_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -23,7 +23,7 @@ a_mesh_outlives_its_consul_agent_test_() ->
         end}}
     end).
 
-%% The target that Consul makes of the address of the services.
+%% The target that Consul makes from the address of the services.
 network() ->
     (caravan_test_mesh:network())#{host => caravan_demo_consul:host(1)}.
 
@@ -55,7 +55,7 @@ with_agent(Settings, Test) ->
     try
         Test(Agent)
     after
-        %% One that has been stopped by a signal would not end.
+        %% A process that a signal has stopped would not terminate.
         signal("CONT", Agent),
         caravan_demo_consul:stop(Agent)
     end.
@@ -72,7 +72,7 @@ agent_is_killed(Agent, Mesh) ->
     assert_looks_fail(Mesh, ?LOOKS),
     assert_kept(Mesh, {failed, connrefused}).
 
-%% It knows nobody at first.
+%% After its start Consul knows no instances.
 agent_comes_back(Agent, Mesh, Network) ->
     assert_kept(Mesh, {empty, nxdomain}),
     register_nodes(names_of(Mesh), Agent),
@@ -84,8 +84,8 @@ agent_comes_back(Agent, Mesh, Network) ->
     assert_kept(Larger, fresh),
     Larger.
 
-%% Consul leaves out who is gone or critical. When nobody is left it says that there is no such name, and that is no
-%% reason to forget those who were there last.
+%% Consul omits instances that are gone or critical. When none is left it replies NXDOMAIN, which must not make nodes forget
+%% the last ones.
 instances_are_not_well(Agent, Mesh) ->
     [Gone, Critical | Well] = names_of(Mesh),
     deregister(Gone, Agent),
@@ -113,7 +113,7 @@ instance(Name) ->
     [Id, Host] = string:split(atom_to_list(Name), "@"),
     #{number => 1, id => Id, host => Host, port => caravan_epmd:dist_port(Name)}.
 
-%% An instance under maintenance fails a check of Consul's own.
+%% An instance under maintenance fails a check that Consul adds.
 make_critical(Name, Agent) ->
     #{id := Id} = instance(Name),
     {_, Api} = lists:keyfind("HTTP API", 1, caravan_demo_consul:facts(Agent)),

@@ -15,7 +15,7 @@ why(Node, Other) ->
     ?assertEqual(false, call(Node, net_kernel, connect_node, [Other])),
     call(Node, caravan_diagnosis, why, [Other, 0]).
 
-%% The nodes know the hosts of a file and ask no DNS server.
+%% The nodes read a file of hosts and ask no DNS server.
 with_network(Options, Test) ->
     caravan_test_directory:with(fun(Directory) ->
         Variable = caravan_test_network:hosts(Directory, "n.test", {127, 0, 0, 1}),
@@ -74,19 +74,19 @@ an_epmd_module_need_not_know_addresses_test_() ->
 who_accepts_and_says_nothing_does_not_answer_test_() ->
     ?NODES(with_network(#{host => "n.test", flags => ["-kernel", "net_setuptime", "1"]}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
-        %% As a VM that is stopped: its kernel accepts.
+        %% A stopped VM: its kernel still accepts connections.
         {ok, Listen} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
         {ok, Port} = inet:port(Listen),
         ?assertEqual(timeout, caravan_test_node:run(Node, attempt(node_name(Network, "silent", Port)))),
         {Other, _} = boot(Network#{cookie := "another"}, "app"),
         ?assertEqual(cookie, caravan_test_node:run(Node, attempt(Other))),
-        %% Who answers now had the whole time of net_kernel's, and did not.
+        %% A node that answers now did not answer within net_setuptime.
         ?assertEqual(cookie, call(Node, caravan_diagnosis, why, [Other, 999])),
         ?assertEqual(timeout, call(Node, caravan_diagnosis, why, [Other, 1000])),
         ok = gen_tcp:close(Listen)
     end)).
 
-%% Two authorities: what the one has signed the other's nodes do not know.
+%% Two authorities: nodes of one do not trust certificates that the other has signed.
 a_tls_fault_is_none_of_the_cookie_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) -> caravan_test_directory:with(fun(Directory) ->
         [Ours, Theirs] = [tls_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
@@ -108,7 +108,7 @@ a_tls_fault_is_none_of_the_cookie_test_() ->
         ?assertEqual({other_name, atom_to_binary(Green), not_connected}, why(Node, Asked))
     end) end)).
 
-%% The client is content, and hears later that the other side is not.
+%% The client has completed the handshake and hears later that the server refuses it.
 an_authority_that_the_other_side_does_not_know_is_seen_with_tls_1_3_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) -> caravan_test_directory:with(fun(Directory) ->
         [Ours, Theirs] = [tls_1_3_flags(filename:join(Directory, Name)) || Name <- ["ours", "theirs"]],
@@ -119,8 +119,8 @@ an_authority_that_the_other_side_does_not_know_is_seen_with_tls_1_3_test_() ->
         ?assertEqual(cookie, why(Node, Stranger))
     end) end)).
 
-%% Servers of other protocols: one that answers what it does not understand, one that waits for a line, one that speaks first, one that hangs up, and one that
-%% promises a message of a node and never sends it.
+%% Servers of other protocols: one replies with an error, one waits for a line, one sends first, one hangs up, and one
+%% announces a message of a node and never sends it.
 another_server_is_no_node_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
@@ -158,7 +158,7 @@ a_node_that_allows_others_only_says_so_test_() ->
         ?assertEqual(not_allowed, why(Node, Other))
     end)).
 
-%% The node that asks for a name says none of its own.
+%% The node that asks for a name does not tell its own.
 a_node_that_allows_this_one_is_not_said_to_leave_it_out_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {Name, _} = {_, Node} = boot(Network, "app"),
@@ -178,21 +178,21 @@ a_node_that_is_left_out_here_is_not_tried_test_() ->
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [Other]))
     end)).
 
-%% OTP takes net_setuptime to find out that it talks to itself, and logs an error.
+%% OTP needs net_setuptime to find out that a node connects to itself, and logs an error.
 a_name_of_this_nodes_own_listener_is_not_tried_test_() ->
     Flags = ["-kernel", "net_setuptime", "120"],
     ?NODES(with_network(#{host => "n.test", interface => any, flags => Flags}, fun(Network) ->
         {Name, Node} = boot(Network, "app"),
         Port = call(Node, caravan_epmd, dist_port, [Name]),
         ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [node_name(Network, "other", Port)])),
-        %% Another address of this machine is the same listener.
+        %% Another address of this machine belongs to the same listener.
         Elsewhere = list_to_atom(lists:concat(["app-", Port, "@127.0.0.2"])),
         ?assertEqual(this_node, call(Node, caravan_diagnosis, beforehand, [Elsewhere])),
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [node_name(Network, "other", free_port())])),
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [list_to_atom(lists:concat(["app-", Port, "@192.0.2.1"]))]))
     end)).
 
-%% With an interface of its own, another node may listen at the same port of another one.
+%% With an interface of its own, another node may listen on the same port of another interface.
 a_node_with_an_interface_of_its_own_has_neighbours_at_its_port_test_() ->
     Flags = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
     ?NODES(with_network(#{host => "n.test", flags => Flags}, fun(Network) ->
@@ -202,7 +202,7 @@ a_node_with_an_interface_of_its_own_has_neighbours_at_its_port_test_() ->
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [list_to_atom(lists:concat(["app-", Port, "@127.0.0.2"]))]))
     end)).
 
-%% A node hangs up on all but one of those that ask it under one name.
+%% A node accepts one of the connections that ask it under one name, and closes the others.
 several_that_ask_at_once_get_the_answer_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
@@ -223,7 +223,7 @@ several_that_finish_the_handshake_at_once_see_the_same_cookie_test_() ->
         ?assertEqual([proven], lists:usort([receive {Ref, Result} -> Result end || Ref <- Refs]))
     end)).
 
-%% Of another socket option, too, and of a distribution that was started again without a port.
+%% Also with another socket option, and with a distribution that was started again without a port.
 what_this_node_listened_on_before_is_anybodys_test_() ->
     Flags = ["-kernel", "inet_dist_listen_options", "[{ip,{127,0,0,2}}]"],
     ?NODES(with_network(#{host => "n.test", interface => any, flags => Flags}, fun(Network) ->
@@ -236,7 +236,7 @@ what_this_node_listened_on_before_is_anybodys_test_() ->
         ?assertEqual(ok, call(Node, caravan_diagnosis, beforehand, [On("127.0.0.2")]))
     end)).
 
-%% The whole handshake, as the doctor has it.
+%% The whole handshake, as the doctor uses it.
 a_finished_handshake_tells_the_cookie_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
@@ -278,7 +278,7 @@ an_operator_asks_why_a_node_is_not_connected_test_() ->
         [?assertMatch({error, {bad_option, node, _, _}}, Why(Bad)) || Bad <- [app, "no host", 7, <<"a@b@c">>, ""]]
     end)).
 
-%% Accepts one connection after the other and does this with each.
+%% Accepts one connection after another and handles each in this way.
 listener(Behaviour) ->
     {ok, Listen} = gen_tcp:listen(0, [{ip, ?LOOPBACK}, binary, {active, false}]),
     {ok, Port} = inet:port(Listen),
@@ -337,7 +337,7 @@ attempt(Other) ->
         caravan_diagnosis:why(Other, Duration)
     end.
 
-%% A node whose name is spelled otherwise, and one that has another basename.
+%% A node whose name is spelled in another way, and one with another basename.
 another_name_is_said_test_() ->
     ?NODES(with_network(#{host => "n.test"}, fun(Network) ->
         {_, Node} = boot(Network, "app"),
@@ -348,7 +348,8 @@ another_name_is_said_test_() ->
         ?assertMatch({exited, 0, _}, caravan_test_node:stop(OtherNode))
     end)).
 
-%% What is asked leaves no trace there: no line at any level, no atom, no connection, and those that are up stay.
+%% An examination leaves no trace on the other node: no log line at any level, no atom, no connection; existing connections
+%% stay.
 a_node_that_is_asked_for_its_name_notices_nothing_test_() ->
     ?NODES(with_network(#{host => "n.test", flags => ["-kernel", "logger_level", "all"]}, fun(Network) ->
         caravan_test_log:with_file(Network, fun(Logging, _Log) ->
@@ -367,7 +368,7 @@ a_node_that_is_asked_for_its_name_notices_nothing_test_() ->
         end)
     end)).
 
-%% The log is a file, and net_kernel has taken note of whoever has hung up when it answers.
+%% The log is a file. When net_kernel answers, it has handled the connections that were closed before.
 traces() ->
     _ = sys:get_state(net_kernel),
     {ok, #{config := #{file := File}}} = logger:get_handler_config(default),

@@ -3,12 +3,12 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% As a connect function.
+%% Used as a connect function.
 -export([labelled/2]).
 
 -define(NAMES, [lists:concat(["app-", Port, "@n.test"]) || Port <- lists:seq(4001, 4500)]).
 
-%% Of 500 nodes: numbers, and no list.
+%% With 500 nodes: numbers and no lists.
 a_topology_is_a_map_of_numbers_test() ->
     ok = caravan_nif:load(),
     Options = #{name => status_test, nodes => ?NAMES, connect => {erlang, is_atom, []}, list_nodes => {erlang, nodes, []}, log => none},
@@ -26,7 +26,7 @@ topologies_are_shown_with_what_they_are_doing_test() ->
     ok = caravan_cluster:stop(status_test),
     ok = application:stop(caravan).
 
-%% OTP 27 has labels.
+%% Labels exist since OTP 27.
 a_topology_and_its_attempts_have_labels_test() ->
     ok = caravan_nif:load(),
     Options = #{name => status_test, nodes => ['app@n.test'], connect => {?MODULE, labelled, [self()]}, list_nodes => {erlang, nodes, []}, log => none},

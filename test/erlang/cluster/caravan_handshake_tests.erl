@@ -1,4 +1,4 @@
-%% What others than nodes say to a node that asks for their name, and what nodes say that refuse.
+%% What other servers than nodes answer when a node asks for their name, and what nodes answer that refuse.
 -module(caravan_handshake_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -27,7 +27,7 @@ answers_test_() ->
             {speaks_tls, [<<21, 3, 3, 2:16, 2, 10>>]}
         ]].
 
-%% A server of lines says nothing until it gets one, and then that it is another one, hangs up, or says nothing more.
+%% A line-based server is silent until it gets a line. Then it answers, hangs up, or stays silent.
 servers_that_wait_for_a_line_test_() ->
     [?_assertEqual(Expected, with_server(AfterLine, fun(Connection) -> caravan_handshake:ask(Connection, <<"x@y">>, deadline(500)) end))
      || {Expected, AfterLine} <- [
@@ -63,7 +63,7 @@ message(Text) -> <<(byte_size(Text)):16, Text/binary>>.
 
 deadline(Milliseconds) -> erlang:monotonic_time(millisecond) + Milliseconds.
 
-%% Of a server that says this and then waits for the end; one that has said nothing, or a part, hangs up.
+%% A server that sends this and then waits for the end. One that has sent nothing, or a part, hangs up.
 ask(Said) ->
     Answer = fun(Socket) ->
         {ok, <<Size:16>>} = gen_tcp:recv(Socket, 2),

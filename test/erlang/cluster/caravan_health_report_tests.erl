@@ -1,4 +1,4 @@
-%% The words and the JSON of the health of a topology.
+%% The text and the JSON of the health of a topology.
 -module(caravan_health_report_tests).
 
 -include_lib("eunit/include/eunit.hrl").

@@ -1,4 +1,4 @@
-%% What probes are told over HTTP, and what hostile ones cost.
+%% The responses to probes over HTTP, and what hostile probes cost.
 -module(caravan_health_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -34,7 +34,7 @@ requests_test_() ->
             {<<"GET  /live HTTP/1.1\r\n\r\n">>, {error, 400}},
             {<<"GET live HTTP/1.1\r\n\r\n">>, {error, 400}},
             {<<"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n">>, {error, 400}},
-            %% A ClientHello of TLS, and what has no end.
+            %% A TLS ClientHello, and a request without an end.
             {<<22, 3, 1, 0, 200>>, {error, 400}},
             {<<"\r\n">>, {error, 400}},
             {<<"get / HTTP/1.1\r\n\r\n">>, {error, 400}},
@@ -139,7 +139,7 @@ a_topology_that_is_not_to_be_started_makes_no_node_unready(Port) ->
     ?assertMatch({200, _, <<"ok\n", _/binary>>}, get(Port, "/ready")),
     ok = application:unset_env(caravan, topologies),
     ?assertEqual(503, code(get(Port, "/ready"))),
-    %% Under a supervisor of the user's.
+    %% Under a user's supervisor.
     ignore = caravan_cluster:start_link(#{name => app, query => nil}),
     ?assertEqual(200, code(get(Port, "/ready"))).
 
@@ -163,7 +163,7 @@ a_request_may_come_in_pieces(Port) ->
     [ok = gen_tcp:send(Socket, <<Octet>>) || <<Octet>> <= <<"GET /live HTTP/1.1\r\nHost: a\r\n\r\n">>],
     ?assertEqual(200, code(answer(Socket))).
 
-%% One octet after the other, for ever.
+%% Sends one octet after another without an end.
 who_sends_too_slowly_is_answered_in_time(Port) ->
     Socket = connect(Port),
     ok = gen_tcp:send(Socket, "GET /live HTTP/1.1\r\n"),
@@ -178,7 +178,7 @@ drip(Socket) ->
         {error, _} -> ok
     end.
 
-%% What it sends is read for a while, so that it gets the answer and no reset.
+%% The rest of the request is read for a while, so that the client gets the response and no reset.
 who_sends_too_much_gets_an_answer(Port) ->
     ?assertEqual(431, code(request(Port, ["GET / HTTP/1.1\r\n", [["A: ", integer_to_list(N), "\r\n"] || N <- lists:seq(1, 4000)]]))).
 
@@ -198,7 +198,7 @@ who_only_connects_costs_nothing(Port) ->
     ?assertEqual(200, code(get(Port, "/live"))).
 
 two_hundred_at_once_are_answered(Port) ->
-    %% Each sends at once: the time for a request begins when it is connected.
+    %% Each sends at once, because the time for a request begins with the connection.
     Sockets = [
         begin
             Socket = connect(Port),
@@ -209,8 +209,7 @@ two_hundred_at_once_are_answered(Port) ->
     ],
     ?assertEqual([200], lists:usort([code(answer(Socket)) || Socket <- Sockets])).
 
-%% As many as are served at once, and one more.
-%% One of them makes way.
+%% One connection more than may be open: the oldest one is closed.
 those_who_say_nothing_keep_nobody_out_for_long(Port) ->
     Sockets = [connect(Port) || _ <- lists:seq(1, 32)],
     ?assertEqual(200, code(get(Port, "/live"))),
@@ -266,7 +265,7 @@ a_listener_moves_with_the_configuration(Port) ->
         #{port := Other} = next_report(health_listening),
         ?assertEqual(200, code(get(Other, "/live"))),
         ?assertEqual({error, econnrefused}, gen_tcp:connect(?LOOPBACK, Port, [])),
-        %% What is not allowed leaves it where it is.
+        %% A value that is not allowed leaves the listener where it is.
         Reload([{port, 0}]),
         ?assertMatch(#{error := {bad_option, {health, environment}, [{port, 0}], _}}, next_report(bad_value)),
         ?assertEqual(200, code(get(Other, "/live"))),
@@ -293,7 +292,7 @@ a_busy_port_ends_nothing_and_is_tried_again_test_() ->
             Report = next_report(health_not_listening),
             ?assertMatch(#{port := Port, reason := eaddrinuse, holder := _}, Report),
             ok = caravan_test_log:assert_line(caravan_health, Report, [Port, "127.0.0.1", "health"]),
-            %% Not once more while it stays so.
+            %% The fault is not logged again while it persists.
             {error, unknown_request} = gen_server:call(caravan_health, settled),
             ok = caravan_test_log:assert_no_report(health_not_listening),
             ok = gen_tcp:close(Holder),
@@ -396,7 +395,7 @@ all_topologies_have_to_be_ready(Server) ->
     ],
     [ok = caravan_cluster:stop(Name) || Name <- [one, two]].
 
-%% Several of them are waited for at once.
+%% The timeouts of several topologies run at the same time.
 a_busy_topology_keeps_no_probe_waiting(Server) ->
     put_nodes(Server, [4371]),
     Names = [one, two, three],

@@ -37,7 +37,7 @@ what_is_no_time_or_no_topology_is_an_error_test_() ->
     [?_assertMatch({error, {bad_option, milliseconds, Bad, _}}, caravan_cluster:leave(nobody, Bad)) || Bad <- [0, 86400001, infinity, 1.5]] ++
         [?_assertExit({noproc, _}, caravan_cluster:leave(nobody)), ?_assertExit({noproc, _}, caravan_cluster:leave(nobody, 1000))].
 
-%% Without a topology, and on a node that is not distributed, there is nobody to leave.
+%% Without a topology, or on a node that is not distributed, there is no cluster to leave.
 a_topology_that_tries_a_node_counts_more_than_one_that_does_not_test_() ->
     Status = #{name => app, wanted => ['b@h'], left => #{}, excluded => #{}, leaving => none},
     Left = Status#{left := #{'b@h' => 7}},
@@ -61,7 +61,7 @@ one_of_five_leaves_and_comes_back([{Leaver, Leaving} | Others] = Mesh) ->
     [
         begin
             ok = await_peers(Node, [Name || {Name, _} <- Others, Name =/= Own]),
-            %% As an operator does, which ends back-offs.
+            %% An operator may call reconnect, which ends back-offs.
             ok = call(Node, caravan_cluster, reconnect, [app]),
             ?assertMatch(#{connecting := [], failing := Failing, left := #{Leaver := _}} when Failing =:= #{}, status(Node)),
             ?assertMatch(#{nodes := [Leaver], connected := 3}, await(Node, left)),
@@ -78,7 +78,7 @@ one_of_five_leaves_and_comes_back([{Leaver, Leaving} | Others] = Mesh) ->
     [?assertEqual({Own, [{down, Leaver}, {up, Leaver}]}, {Own, changes(Node)}) || {Own, Node} <- Others],
     assert_no_warnings(Mesh).
 
-%% As caravan_telemetry asks for them.
+%% caravan_telemetry asks for these gauges.
 gauges(Node) ->
     call(Node, gen_server, call, [caravan_topology:registered_name(app), gauges]).
 
@@ -100,7 +100,7 @@ a_topology_that_has_not_heard_of_it_does_not_bring_it_back([{Leaver, Leaving} | 
     [ok = await_peers(Other, others(Own, Mesh) -- [Leaver]) || {Own, Other} <- Others],
     ?assertMatch(#{left := #{Leaver := _}}, status(Node)).
 
-%% As the script of a relx release does it, and its other commands while the node is away.
+%% The script of a relx release calls `leave', and its other commands work while the node is away.
 a_tool_that_has_a_node_leave_gets_its_answer([{Leaver, Leaving}, {_, Other}]) ->
     case os:find_executable("erl_call") of
         false ->
@@ -121,7 +121,7 @@ a_node_that_is_stopped_leaves(Mesh) ->
 a_node_that_gets_sigterm_leaves(Mesh) ->
     leaves(Mesh, fun(Node) -> _ = os:cmd("kill -TERM " ++ call(Node, os, getpid, [])) end).
 
-%% Topologies under supervisors of users end before the application does.
+%% Topologies under users' supervisors end before the application.
 a_node_whose_topologies_have_ended_leaves(Mesh) ->
     leaves(Mesh, fun(Node) ->
         ok = call(Node, caravan_cluster, stop, [app]),
@@ -168,7 +168,7 @@ a_topology_that_starts_later_keeps_its_connections([{Leaver, Leaving} | Others] 
     ok = await_peers(Leaving, others(Leaver, Mesh)),
     [?assertEqual([{down, Leaver}, {up, Leaver}], changes(Node)) || {_, Node} <- Others].
 
-%% What disconnects again has begun when the node comes back.
+%% The second disconnect has begun when the node comes back.
 who_comes_back_after_somebody_has_connected_stays([{Leaver, Leaving}, {_, Other} | _] = Mesh) ->
     ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
     ok = await_peers(Leaving, []),
@@ -179,7 +179,7 @@ who_comes_back_after_somebody_has_connected_stays([{Leaver, Leaving}, {_, Other}
     ok = await_peers(Leaving, others(Leaver, Mesh)),
     ?assertMatch(#{leaving := none, failing := Failing} when Failing =:= #{}, status(Leaving)).
 
-%% The other one has left before.
+%% The other node has left before.
 the_last_topology_that_leaves_disconnects([{Leaver, Leaving} | Others] = Mesh) ->
     {ok, _} = call(Leaving, caravan_cluster, start, [#{name => web, nodes => [Name || {Name, _} <- Mesh]}]),
     ok = call(Leaving, caravan_cluster, leave, [app, ?LONG_MS]),
@@ -188,7 +188,7 @@ the_last_topology_that_leaves_disconnects([{Leaver, Leaving} | Others] = Mesh) -
     ok = await_peers(Leaving, []),
     [?assertMatch(#{left := #{Leaver := _}}, status(Node)) || {_, Node} <- Others].
 
-%% A hidden node, such as a release's `rpc', which may be who asks for it.
+%% A hidden node, such as a release's `rpc', which may be the caller of `leave'.
 a_helper_stays([{Leaver, Leaving} | Others]) ->
     Cookie = call(Leaving, erlang, get_cookie, []),
     {ok, Helper} = caravan_test_node:start_link(#{
@@ -223,7 +223,7 @@ garbage_is_no_departure([{_, Node}, {_, Sender} | _]) ->
         ]
     ] ++ [garbage],
     [Message = call(Node, erlang, send, [caravan_departures, Message]) || Message <- Bad],
-    %% It has read all of them, and has told the topology before it answers.
+    %% It has read all messages, and has told the topology, before it answers.
     {error, unknown_request} = call(Node, gen_server, call, [caravan_departures, what]),
     ?assertMatch(#{left := Left} when Left =:= #{}, status(Node)),
     ?assertEqual(Process, call(Node, erlang, whereis, [caravan_departures])).
@@ -238,7 +238,7 @@ with_mesh(Count, Test) ->
         Mesh = [boot(Network, Name, []) || Name <- Names],
         [ok = start(Node, Names) || {_, Node} <- Mesh],
         await_mesh(Mesh),
-        %% While `global' gets to know a node, each message of it connects that node again.
+        %% While `global' synchronizes with a node, each of its messages connects that node again.
         [ok = call(Node, global, sync, []) || {_, Node} <- Mesh],
         _ = [ok = call(Node, ?MODULE, record, []) || {_, Node} <- Mesh],
         Test(Mesh)
@@ -270,7 +270,7 @@ assert_no_warnings(Mesh) ->
      || {Own, Node} <- Mesh
     ].
 
-%% In the node: what Caravan logs from notice on, and which nodes come and go.
+%% Runs in the node: collects what Caravan logs from notice on, and which nodes come and go.
 
 record() ->
     Caller = self(),

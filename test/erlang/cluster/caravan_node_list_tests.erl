@@ -1,11 +1,11 @@
-%% What becomes of calls of a list_nodes function when the options change.
+%% What happens to calls of a list_nodes function when the options change.
 -module(caravan_node_list_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
 -export([nodes/2]).
 
-%% As a list_nodes function.
+%% Used as a list_nodes function.
 nodes(Test, Nodes) ->
     Test ! {called, self()},
     receive go -> Nodes end.
@@ -27,7 +27,7 @@ another_timeout_does_not_test() ->
     called() ! go,
     ?assertMatch({listed, ['a@b'], _}, answer(Changed)).
 
-%% Whoever asks meanwhile gets the answer of another call, after it.
+%% Requests during a call are answered by one more call after it.
 who_asks_meanwhile_gets_another_call_test() ->
     State = caravan_node_list:ask(caravan_node_list:ask(caravan_node_list:new(options(['a@b'])))),
     called() ! go,

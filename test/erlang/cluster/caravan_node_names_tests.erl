@@ -34,7 +34,7 @@ of_finding(Finding, Overrides) ->
     {ok, Answer} = caravan_node_names:of_outcome({ok, Finding}, Query, Options),
     Answer.
 
-%% A client of the user's may give any.
+%% A user's client may return any octets.
 octets_that_are_no_text_make_no_name() ->
     Answer = of_endpoints(srv([{4370, <<255, ".test">>}, {4371, <<"n1.test">>}]), #{}),
     ?assertMatch(#{records := [[<<"app-4371@n1.test">>]], invalid := 1}, Answer).
@@ -46,13 +46,13 @@ records_of(Endpoints, Overrides) ->
     #{records := Records} = of_endpoints(Endpoints, Overrides),
     Records.
 
-%% Some registries know no port of a service and say 0.
+%% Some registries do not know the port of a service and return 0.
 a_port_of_zero_matters_where_the_names_have_it() ->
     Records = srv([{0, <<"n1.test">>}]),
     ?assertEqual([], records_of(Records, #{})),
     ?assertEqual([[<<"app@n1.test">>]], records_of(Records, #{node_name => "{basename}@{target}"})).
 
-%% Each record has its own: what several have in common is a matter of the core's.
+%% Each record has its own names; the core handles names that several records share.
 names_are_made_from_port_and_target() ->
     ?assertEqual(
         [[<<"app-4372@n2.test">>], [<<"app-4371@n1.test">>], [<<"app-4372@n2.test">>]],
@@ -91,7 +91,7 @@ each_basename_gives_a_name() ->
         records_of(srv([{4371, <<"n1.test">>}]), #{node_basename => ["app", worker, <<"app">>]})
     ).
 
-%% A name has 255 characters at most; those of the first basename fit.
+%% A name has at most 255 characters; those with the first basename fit.
 a_record_keeps_the_names_that_are_names() ->
     Target = iolist_to_binary(lists:join($., lists:duplicate(4, binary:copy(<<"x">>, 60)))),
     Answer = of_endpoints(srv([{4371, Target}]), #{node_basename => ["a", "much-too-long-for-it"]}),
@@ -122,15 +122,15 @@ an_error_is_handed_on() ->
     ].
 
 names_that_are_no_atoms_are_unknown() ->
-    %% The compiler leaves out an atom of which nothing depends.
+    %% The compiler would remove an atom that is not used.
     _ = put(known, 'app-4371@known.test'),
     Endpoints = srv([{4371, <<"known.test">>}, {4372, <<"known.test">>}]),
     ?assertMatch(
         #{records := [[<<"app-4371@known.test">>], [Unknown]], unknown := [Unknown]}, of_endpoints(Endpoints, #{})
     ).
 
-%% A hundred answers of a thousand names that no two have in common, over a topology's way: rendering makes no atom, and
-%% what the core wants is all that becomes one.
+%% A hundred answers of a thousand names each, all different, processed as a topology does: making names makes no atoms, and
+%% only names that the core wants become atoms.
 hostile_names_cost_less_atoms_than_max_nodes() ->
     #{queries := [Query]} = Options = options(#{max_nodes => 1000}),
     ForCore = caravan_topology_options:for_core(Options),

@@ -1,5 +1,5 @@
-%% Options and arguments that are any terms: each gets what the functions document, nobody crashes, no message is left, and no
-%% atom is made. A failure has the seed in it, with which the terms come again.
+%% Random terms as options and arguments: each call returns what the functions document; no process crashes, no message is
+%% left and no atom is made. A failure prints the seed, which reproduces the terms.
 -module(caravan_option_terms_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -7,14 +7,14 @@
 -import(caravan_test_terms, [one_of/1, options/1, term/0]).
 
 -define(SEEDS, 400).
-%% Nobody listens there.
+%% No nameserver listens there.
 -define(NAMESERVER, "127.0.0.1:1").
 -define(REASONS, [nxdomain, nodata, servfail, refused, formerr, notimp, timeout, connrefused, badname, badresp, closed, overload, system]).
 
 terms_test_() ->
     {setup, fun() ->
         ok = caravan_nif:load(),
-        %% In place of the system's nameservers.
+        %% Replaces the system's nameservers.
         ok = application:set_env(caravan, nameservers, [?NAMESERVER])
      end,
      {timeout, 170, [
@@ -23,20 +23,20 @@ terms_test_() ->
          {"check_options/1", {timeout, 50, fun() -> documented(fun check_options/0) end}}
      ]}}.
 
-%% Keys as Caravan has them inside, too, with what it never has there.
+%% Also internal keys, with values that they never have.
 error_is_one_line_whatever_the_key_is_test() ->
     Deep = maps:from_list([{N, lists:duplicate(40, N)} || N <- lists:seq(1, 9)]),
     [?assertEqual({Key, ok}, {Key, bad_option({bad_option, Key, value, "allowed"})})
      || Key <- [Deep, {Deep, flag}, {Deep, environment}, {a, {variable, 1}}, {a, {variable, Deep}}, {Deep, {variable, "A"}}]].
 
-%% What the first half of the terms has loaded and made, the other half needs no more.
+%% What the first half of the terms has loaded and created is there for the second half.
 documented(Call) ->
     [?assertEqual({{seed, Seed}, ok}, {{seed, Seed}, outcome(Seed, Call)}) || Seed <- lists:seq(1, ?SEEDS div 2)],
     Atoms = erlang:system_info(atom_count),
     [?assertEqual({{seed, Seed}, ok}, {{seed, Seed}, outcome(Seed, Call)}) || Seed <- lists:seq(?SEEDS div 2 + 1, ?SEEDS)],
     ?assertEqual(Atoms, erlang:system_info(atom_count)).
 
-%% In a process of its own, so that nothing of one call is there for the next.
+%% In a process of its own, so that a call leaves nothing for the next one.
 outcome(Seed, Call) ->
     {Pid, Monitor} = spawn_monitor(fun() ->
         _ = rand:seed(exsss, Seed),
@@ -75,7 +75,7 @@ lookup() ->
         {error, Error} -> bad_option(Error)
     end.
 
-%% A test has no time for the default.
+%% The default would take too long for a test.
 within_a_moment(#{timeout := _} = Options) -> Options;
 within_a_moment(#{} = Options) -> Options#{timeout => 30};
 within_a_moment(Options) when length(Options) >= 0 -> [{timeout, 30} | [Option || Option <- Options, not is_timeout(Option)]];
@@ -105,11 +105,11 @@ check_options() ->
         {error, Error} -> bad_option(Error)
     end.
 
-%% Without one all of them would be bad for that.
+%% Without it, all of them would be refused for that reason.
 with_name(#{} = Options) -> maps:merge(#{name => app, query => "app.test"}, Options);
 with_name(Options) -> Options.
 
-%% The error says in one line of text what is allowed, whatever the value is.
+%% Whatever the value is, the error says in one line what is allowed.
 bad_option({bad_option, _Key, _Value, Allowed} = Error) ->
     Line = caravan_option:format_error(Error),
     case io_lib:printable_unicode_list(Allowed) andalso is_list(Line) andalso not lists:member($\n, lists:flatten(Line)) of

@@ -1,4 +1,4 @@
-%% What one poll finds, beyond what a topology makes of it.
+%% The outcomes of single polls.
 -module(caravan_poll_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -15,7 +15,7 @@ poll_test_() ->
         fun the_ttl_of_an_address_that_is_looked_up_counts/1
     ]).
 
-%% As in a pod of Kubernetes, where nearly all names are looked for below the domains of the cluster first.
+%% In a pod of Kubernetes nearly all names are looked up below the search domains of the cluster first.
 a_target_is_an_absolute_name_test_() ->
     {atom_to_list(?FUNCTION_NAME), {timeout, 60, fun() ->
         ok = caravan_nif:load(),
@@ -35,7 +35,7 @@ a_target_is_an_absolute_name_test_() ->
             poll_at(Nameserver, #{timeout => 5000})
         end),
         ?assertMatch(#{endpoints := [#{ip := {10, 0, 0, 1}}], complete := true}, Finding),
-        %% The query of the options is looked for there.
+        %% The query of the options is found there.
         ?assert(lists:member("app.test.cluster.test", [Name || #{name := Name} <- caravan_dns_server:queries(Server)])),
         ok = caravan_test_node:kill(Node),
         ok = caravan_dns_server:stop(Server)
@@ -71,7 +71,7 @@ put_srv(Server, Ttl, Targets) ->
     caravan_dns_server:put(Server, "app.test", srv, [{srv, Ttl, 1, 1, Port, Target} || {Port, Target} <- Targets]).
 
 a_target_that_is_an_address_is_taken_as_that_address(Server) ->
-    %% Of such a name a nameserver may say anything.
+    %% A nameserver may answer anything for such a name.
     ok = caravan_dns_server:put(Server, "127.0.0.5", a, servfail),
     ok = put_srv(Server, [{4371, "127.0.0.5"}]),
     ?assertMatch(
@@ -85,7 +85,7 @@ a_target_that_is_an_address_is_taken_as_that_address(Server) ->
 targets_without_an_address_are_counted(Server) ->
     ok = put_srv(Server, [{4371, "n1.test"}, {4372, "n2.test"}, {4373, "n3.test"}, {4374, "n4.test"}]),
     ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 30, {10, 0, 0, 1}}]),
-    %% It has an address, of the other family.
+    %% It has an address, but of the other family.
     ok = caravan_dns_server:put(Server, "n2.test", aaaa, [{aaaa, 30, ?FD00_1}]),
     ok = caravan_dns_server:put(Server, "n3.test", a, servfail),
     ?assertMatch(
@@ -131,7 +131,7 @@ a_value_that_is_not_allowed_says_no_nameserver_test() ->
         ?assertMatch({none, _}, caravan_poll:nameservers(#{queries => [<<"a.test">>], dns_client => default, nameservers => default, resolver => default}))
     end).
 
-%% A client of the user's that is ended hears nothing of it, and other messages are none of the poll's.
+%% A user's client that is terminated causes no message, and the poll ignores other messages.
 a_client_that_is_not_waited_for_any_more_test() ->
     Test = self(),
     {module, poll_client} = code:load_binary(poll_client, "", client()),

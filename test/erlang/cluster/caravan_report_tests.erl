@@ -3,7 +3,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% As a handler of logger.
+%% Callback of a logger handler.
 -export([log/2]).
 
 -define(A, 'app-4371@n.test').
@@ -104,14 +104,14 @@ any_term_is_a_reason_test_() ->
         ]
     ].
 
-%% As when a filter of a handler has taken keys out.
+%% A filter of a handler may have removed keys.
 a_report_without_its_facts_has_a_line_test_() ->
     [
         ?_assertMatch({"caravan" ++ _, [_ | _]}, caravan_report:format(Report))
      || Report <- [#{}, #{event => connected}, #{event => connected, topology => test_topology}, #{event => other}]
     ].
 
-%% A deploy of many nodes makes more lines than there is room for, and nothing is wrong.
+%% A deployment of many nodes causes more lines than the budget has, although nothing is wrong.
 what_is_left_out_is_a_warning_only_where_something_is_wrong_test_() ->
     [
         {atom_to_list(Level), fun() ->
@@ -126,7 +126,7 @@ what_is_left_out_is_a_warning_only_where_something_is_wrong_test_() ->
             {warning, #{left => 2, lost => 1}, true}
         ]
     ].
-%% A line of 200 nodes is read by nobody.
+%% Nobody would read a line with 200 nodes.
 long_lists_are_cut_test_() ->
     Nodes = [list_to_atom("app-" ++ integer_to_list(Port) ++ "@n.test") || Port <- lists:seq(4001, 4200)],
     [
@@ -145,7 +145,7 @@ long_lists_are_cut_test_() ->
         ]
     ].
 
-%% A change is a notice; what an operator should look at is a warning.
+%% A change is a notice; a fault that an operator should look into is a warning.
 levels_test_() ->
     Lost = fun(Reason, IsWanted, Flap) -> {<<"app-4371@n.test">>, Reason, IsWanted, Flap} end,
     Flap = {<<"app-4371@n.test">>, 2, 30000},
@@ -194,7 +194,7 @@ over_what_a_lookup_went_is_said_test_() ->
         ]
     ].
 
-%% The level and the event of what a report is in the log.
+%% Returns the level and the event of a report in the log.
 logged(Report, Overrides) ->
     Options = #{name => app, query => <<"app.test">>, queries => [{<<"app.test">>, own}], log => all, started_by => caller,
         dns_client => default, nameservers => default, resolver => default, record => srv, transport => default},

@@ -1,4 +1,4 @@
-%% Gauges, and what docs/telemetry.md and docs/dashboard.json say of events.
+%% Gauges, and the events in docs/telemetry.md and docs/dashboard.json.
 -module(caravan_telemetry_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -56,7 +56,7 @@ the_default_resolver_has_gauges(_Server) ->
         ?assertEqual(Seconds, lists:usort(Seconds))
     end).
 
-%% It is asked together with the others, and its answer is no message that stays behind.
+%% It is asked together with the others, and its answer is not left in the mailbox.
 a_busy_topology_is_left_out(Server) ->
     with_topology(Server, fun() ->
         {ok, Other} = caravan_cluster:start_link(#{name => other_topology, nodes => ['app@n.test'], connect => {erlang, is_atom, []}}),
@@ -64,7 +64,7 @@ a_busy_topology_is_left_out(Server) ->
             ok = sys:suspend(Other),
             ok = caravan_telemetry:measure(),
             ok = sys:resume(Other),
-            %% It has answered the question that it had before.
+            %% It has answered the earlier question.
             _ = sys:get_state(Other),
             ?assertEqual([test_topology], [Topology || {?STATUS, _, #{topology := Topology}} <- caravan_test_telemetry:received()]),
             {messages, Messages} = process_info(self(), messages),
@@ -90,7 +90,7 @@ who_hears_may_fail_test() ->
 
 %% The documents
 
-%% Each event and each of its measurements and metadata, and no others.
+%% Each event with all its measurements and metadata.
 events_are_documented_test_() ->
     caravan_dns_fixture:tests([fun events_are_documented/1]).
 
@@ -114,14 +114,14 @@ events_are_documented(Server) ->
         maps:foreach(fun(Event, Keys) -> ?assertEqual({Event, maps:get(Event, Documented)}, {Event, Keys}) end, Emitted)
     end).
 
-%% Of the event, the measurements and metadata so far.
+%% The measurements and metadata of the event so far.
 emitted({Event, Measurements, Metadata}, Emitted) ->
     {Before, MetadataBefore} = maps:get(Event, Emitted, {[], []}),
     Emitted#{Event => {lists:umerge(Before, keys(Measurements)), lists:umerge(MetadataBefore, keys(Metadata))}}.
 
 keys(Map) -> lists:sort([atom_to_list(Key) || Key <- maps:keys(Map)]).
 
-%% Rows of tables that begin with an event. What explains a key is in brackets or comes after a colon.
+%% Rows of tables that begin with an event. Text in parentheses or after a colon explains a key.
 documented() ->
     Rows = [string:split(Row, "|", all) || "| `[caravan" ++ _ = Row <- lines("telemetry.md")],
     [
@@ -141,7 +141,7 @@ the_recipes_agree_test() ->
     ?assertEqual(elixir_metrics(), lists:sort(erlang_metrics())),
     ?assertMatch([_ | _], elixir_metrics()).
 
-%% Each of them is of an event that Caravan emits, with a measurement or label that it has.
+%% Each of them belongs to an event that Caravan emits, with a measurement or a label that it has.
 the_recipes_name_what_there_is_test_() ->
     Documented = maps:from_list(documented()),
     [
@@ -153,7 +153,7 @@ the_recipes_name_what_there_is_test_() ->
      || {Type, Event, Labels, Measurements} <- (recipe()):metrics(), Measurement <- Measurements
     ].
 
-%% With modules in the place of those of the library, which is not here.
+%% With modules in place of those of the library, which is not installed here.
 the_recipe_for_prometheus_erl_counts_what_happens_test() ->
     Module = recipe(),
     Fakes = [
@@ -177,7 +177,7 @@ the_recipe_for_prometheus_erl_counts_what_happens_test() ->
     ],
     [begin _ = code:purge(Loaded), true = code:delete(Loaded), code:purge(Loaded) end || Loaded <- [Module | Fakes]].
 
-%% Each metric of the dashboard and of the alerts is one of the recipes', and each of the recipes' has a place in the dashboard.
+%% Each metric of the dashboard and of the alerts is in a recipe, and each metric of the recipes is in the dashboard.
 the_dashboard_names_metrics_of_the_recipes_test() ->
     {ok, Dashboard} = file:read_file(path("dashboard.json")),
     Named = metrics_in(Dashboard),
@@ -191,7 +191,7 @@ metrics_in(Text) ->
     {match, Names} = re:run(Text, "caravan_(?:cluster|lookup|resolver)_[a-z_]+", [global, {capture, first, list}]),
     lists:usort(lists:append(Names)).
 
-%% What Prometheus has: a histogram is three series.
+%% In Prometheus a histogram is three series.
 series() ->
     Histograms = [lists:flatten(io_lib:format("~ts", [Name])) || "distribution" ++ Rest <- recipe_lines(), Name <- [metric(Rest)]],
     lists:append([case lists:member(Metric, Histograms) of
@@ -216,7 +216,7 @@ erlang_metrics() ->
 name(Event, Measurement) ->
     list_to_atom(lists:flatten(lists:join("_", [atom_to_list(Part) || Part <- Event ++ [Measurement]]))).
 
-%% The module of the recipe for prometheus.erl, as it stands in the document.
+%% The module of the recipe for prometheus.erl, as in the document.
 recipe() ->
     [Code] = [Block || Block <- [block("erlang", lines("telemetry.md"))], Block =/= []],
     Source = lists:flatten(lists:join("\n", Code)),

@@ -1,4 +1,4 @@
-%% Topologies of the application: what a crash of one leaves, and what a change of the configuration does.
+%% The topologies of the application: what happens after a crash, and after a change of the configuration.
 -module(caravan_topologies_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -54,7 +54,7 @@ a_crash_keeps_the_last_good_answer(Server) ->
     ok = await_up(test_topology),
     ?assertMatch(#{wanted := [?A]}, await(test_topology, last_lookup, {failed, servfail})),
     ok = caravan_cluster:stop(test_topology),
-    %% What is stopped leaves nothing.
+    %% A topology that is stopped leaves no state.
     _ = start(Server, #{}),
     ?assertMatch(#{wanted := []}, await(test_topology, last_lookup, {failed, servfail})),
     ok = caravan_cluster:stop(test_topology).
@@ -82,7 +82,7 @@ next_message() ->
     after ?GUARD_MS -> error(no_message)
     end.
 
-%% The supervisor of the application lets 10 restarts pass in 10 s.
+%% The supervisor of the application allows 10 restarts in 10 s.
 a_crash_loop_is_backed_off_and_ends_nothing(Server) ->
     put_nodes(Server, []),
     caravan_test_log:with_reports(error, fun() ->
@@ -120,7 +120,7 @@ what_a_topology_wanted_before_it_crashed_is_not_pruned_by_another(Server) ->
     ok = caravan_cluster:stop(test_topology),
     ?assertNot(lists:member(?A, caravan_topology_registry:listed_elsewhere())).
 
-%% The caller is as good as a supervisor.
+%% The calling process acts as the supervisor.
 one_that_a_supervisor_stops_leaves_nothing(Server) ->
     put_nodes(Server, [4371]),
     Options = maps:merge(caravan_test_topology:options(Server), caravan_test_peers:options(caravan_test_peers:new())),
@@ -194,7 +194,7 @@ a_reload_takes_back_a_change(Server) ->
         ok = caravan_cluster:reload()
     end.
 
-%% The process that starts topologies again when they crash.
+%% The process that restarts crashed topologies.
 the_keeper_of_topologies_may_crash(Server) ->
     put_nodes(Server, [4371]),
     Pid = start(Server, #{}),
@@ -206,7 +206,7 @@ the_keeper_of_topologies_may_crash(Server) ->
     _ = caravan_dns_fixture:await_value(true, fun() -> is_pid(Successor()) andalso Successor() =/= Keeper end),
     ?assertEqual({error, {already_started, Pid}}, caravan_cluster:start((caravan_test_topology:options(Server)))),
     ?assertMatch(#{wanted := [?A]}, caravan_cluster:status(test_topology)),
-    %% It starts the topology again as before.
+    %% It restarts the topology with the same options.
     ok = kill(test_topology),
     ?assertEqual(restarted, next_restart()),
     ok = await_up(test_topology),
@@ -219,7 +219,7 @@ next_restart() ->
         _Node -> next_restart()
     end.
 
-%% Its registry goes with the application.
+%% The registry ends with the application.
 a_topology_of_a_supervisor_is_known_to_an_application_that_starts_again(_Server) ->
     Peers = caravan_test_peers:options(caravan_test_peers:new()),
     {ok, Pid} = caravan_cluster:start_link(maps:merge(Peers, #{name => test_topology, nodes => [?A]})),

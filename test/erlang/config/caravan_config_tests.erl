@@ -6,7 +6,7 @@
 -import(caravan_config, [value/1, source/1]).
 -import(caravan_test_config, [with_environment/2, with_variables/2]).
 
-%% A text of a variable, what it stands for, and one that is refused.
+%% Texts of variables and the values that they stand for, and texts that are refused.
 -define(VARIABLES, [
     {default_port, "CARAVAN_DEFAULT_PORT", "4371", 4371, "0"},
     {port_range, "CARAVAN_PORT_RANGE", "2000-3000", {2000, 3000}, "3000-2000"},
@@ -57,7 +57,7 @@ a_wrong_variable_is_named(Key, Variable, Text) ->
         [?assertNotEqual(nomatch, string:find(Line, Part)) || Part <- [Variable, atom_to_list(Key), Text]]
     end).
 
-%% The application's environment, a variable: each beats what comes before it.
+%% The application's environment and a variable: each takes precedence over the sources before it.
 a_variable_beats_the_applications_environment_test() ->
     with_variables([], fun() -> ?assertEqual({{ok, 4370}, default}, {value(default_port), source(default_port)}) end),
     with_environment([{default_port, 4371}], fun() ->
@@ -71,7 +71,7 @@ a_variable_beats_the_applications_environment_test() ->
         end)
     end).
 
-%% A helper would not know of it.
+%% A helper would not read it.
 what_helpers_have_to_know_does_not_come_from_the_applications_environment_test_() ->
     [
         {atom_to_list(Key), fun() ->
@@ -134,7 +134,7 @@ a_flag_beats_a_variable_test_() ->
         )
     end}.
 
-%% What application_controller makes of several flags.
+%% As application_controller treats several flags.
 flags_count_as_for_otp_test_() ->
     {timeout, 60, fun() ->
         Flags = "-caravan default_port 4371 default_port 4372 -caravan default_port 4373 debug true",
@@ -252,7 +252,7 @@ unknown_keys_have_a_near_one_test_() ->
         ]
     ].
 
-%% The one table of keys that people read: every key with its variable, its default and the numbers of what is allowed.
+%% The README's table of keys: every key with its variable, its default and the numbers in its description.
 the_readme_has_every_key_test_() ->
     Rows = maps:from_list([{Key, Cells} || [Key | Cells] <- rows("| key | variable |")]),
     [

@@ -43,9 +43,9 @@ the_text_of_a_template_is_what_was_parsed_test() ->
      || {Text, Literals} <- [{<<>>, <<>>}, {<<"{basename}-{port}@{target}">>, <<"-@">>}, {<<"a@b">>, <<"a@b">>}]
     ].
 
-%% Random texts beside another reading of the rule: a regular expression says what is a template, and replacing the placeholders
-%% by turns gives its text. No text becomes an atom: what the first half has loaded, the other half needs no more. A failure has
-%% the seed in it.
+%% Compares random texts with another implementation of the rule: a regular expression decides what is a template, and
+%% replacing the placeholders one by one gives its text. No text becomes an atom: what the first half of the texts has loaded
+%% is there for the second half. A failure prints the seed.
 random_texts_test_() ->
     {timeout, 60, fun() ->
         Early = [random_text(Seed) || Seed <- lists:seq(1, 10000)],
@@ -77,7 +77,7 @@ random_piece() ->
         caravan_test_terms:one_of(["{", "}", "{}", "{host}", "{{ip}}", "{ip }", "{IP}"])
     ]).
 
-%% Without braces, as what stands for a placeholder is nothing to be replaced again.
+%% Without braces, so that replaced text contains no placeholders.
 random_octets() ->
     << <<Octet>> || <<Octet>> <= rand:bytes(rand:uniform(6)), Octet =/= ${, Octet =/= $} >>.
 

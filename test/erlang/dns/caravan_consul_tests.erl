@@ -44,7 +44,7 @@ discovery_gets_all_instances({_, Agent}) ->
     Ports = lists:usort([Port || #{port := Port} <- Records]),
     ?assertEqual(lists:seq(4001, 4000 + ?INSTANCES), Ports),
     ?assertEqual(#{<<"7f000001.addr.dc1.consul">> => [{127, 0, 0, 1}]}, Addresses),
-    %% What others get, and why TCP is asked first: Consul cuts the answer without a word.
+    %% Clients that ask over UDP get this, which is why TCP is asked first: Consul cuts the answer without the TC bit.
     {ok, #{records := Some, complete := false}} =
         caravan_dns:lookup(caravan_demo_consul:query(), srv, Options#{transport => udp}),
     ?assert(length(Some) < ?INSTANCES),
@@ -53,10 +53,10 @@ discovery_gets_all_instances({_, Agent}) ->
     ),
     ?assertEqual(3, length(inet_dns:msg(Naive, anlist))).
 
-%% Over TCP, without the TC bit: at 1,024 records, and near 64 KiB.
+%% Over TCP, without the TC bit: at 1,024 records and near 64 KiB.
 a_cut_answer_is_not_complete({_, Agent}) ->
     ok = put(Agent, "/v1/catalog/register", "{\"Node\": \"far\", \"Address\": \"127.0.0.2\"}"),
-    %% However slow the machine is, UDP is not asked instead.
+    %% UDP must not be asked instead, however slow the machine is.
     Options = #{nameservers => [caravan_demo_consul:nameserver(Agent)], transport => tcp, timeout => 60000},
     Answer = fun(Service, Count, Address) ->
         ok = put_services(Agent, Service, Count, Address),

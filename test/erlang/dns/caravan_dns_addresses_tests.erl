@@ -1,4 +1,4 @@
-%% Lookups of type `addresses': both families, and what needs no nameserver.
+%% Lookups of type `addresses': both families, and names that need no nameserver.
 -module(caravan_dns_addresses_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -67,7 +67,7 @@ failure_of_both_is_a_failure(Server) ->
     put_both(Server, servfail, servfail),
     ?assertEqual({error, servfail}, lookup(Server, "n1.test")).
 
-%% That there is none needs the word of both.
+%% Only both answers together say that there are no addresses.
 failure_of_one_leaves_no_certainty(Server) ->
     [
         begin
@@ -100,7 +100,7 @@ cancelled_as_one(Server) ->
     ok = caravan_dns_server:await_queries(Server, 1, 10000),
     ok = caravan_dns:cancel(Ref),
     ok = caravan_dns_gate:open(Gate),
-    %% What the first would have got comes no later than the answer of the second.
+    %% The message of the first lookup would have arrived before the answer of the second.
     {error, nodata} = await(caravan_dns:lookup_async("n1.test", addresses, #{resolver => Resolver})),
     ?assertEqual({messages, []}, process_info(self(), messages)).
 
@@ -188,7 +188,7 @@ put_both(Server, Ipv4, Ipv6) ->
 lookup(Server, Name) ->
     lookup(Server, Name, #{}).
 
-%% Without the file of the machine that runs the test.
+%% Without the hosts file of the machine that runs the test.
 lookup(Server, Name, Options) ->
     Resolver = open(Server, maps:merge(#{hosts_file => none}, Options)),
     caravan_dns:lookup(Name, addresses, #{resolver => Resolver}).

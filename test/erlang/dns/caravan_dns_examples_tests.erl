@@ -31,7 +31,7 @@ run(Example) ->
         Class:Reason:Stack -> erlang:raise(Class, {Text, Reason}, Stack)
     end.
 
-%% The one without a call is what a lookup gives.
+%% The block without a call shows the result of a lookup.
 expressions(Example) ->
     Text =
         case string:find(Example, "caravan_dns:") of
@@ -42,7 +42,7 @@ expressions(Example) ->
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),
     Expressions.
 
-%% What an example uses and does not say.
+%% Bindings that an example uses without defining them.
 bindings(Example) ->
     {ok, Resolver} = caravan_dns:open(#{}),
     Bindings = #{'Answer' => caravan_dns:lookup(?NAME, srv), 'Resolver' => Resolver},
@@ -51,7 +51,7 @@ bindings(Example) ->
         _ -> maps:remove('Resolver', Bindings)
     end.
 
-%% What stands between ``` and ''' in the comments.
+%% Returns the text between ``` and ''' in the comments.
 examples() ->
     {ok, Source} = file:read_file(proplists:get_value(source, caravan_dns:module_info(compile))),
     {match, Blocks} = re:run(Source, "^%% ```\n((?:%%.*\n)*?)%% '''$", [global, multiline, {capture, [1], list}]),

@@ -1,4 +1,4 @@
-%% Threads of the library's that hang in a file, as on a dead mount.
+%% Threads of the library that hang while they read a file, as on a dead mount.
 -module(caravan_dns_hang_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -12,7 +12,7 @@
 
 a_lookup_ends_although_the_thread_hangs_test_() ->
     ?TEST(with_hanging("caravan_dns", "/etc/resolv.conf", fun(Node, _Release) ->
-        %% Nothing comes late, and the next one that shares the thread ends as well.
+        %% No message arrives late, and the next lookup of the same thread ends as well.
         ?assertEqual({[{error, timeout}, {error, timeout}], []}, run(Node, fun two_lookups/0)),
         ?assertMatch({exited, 0, _}, stop(Node))
     end)).
@@ -31,7 +31,7 @@ lookups_go_on_although_the_hosts_file_hangs_test_() ->
         ?assertMatch({exited, 0, _}, stop(Node))
     end)).
 
-%% However many messages wait, a lookup looks at none of them.
+%% No matter how many messages are in the mailbox, a lookup scans none of them.
 the_compiler_sees_that_no_earlier_message_can_match_test_() ->
     {timeout, 120, fun no_earlier_message_can_match/0}.
 
@@ -58,7 +58,7 @@ lookup_with_code_replaced() ->
     ok = caravan_nif:load(),
     caravan_dns:lookup("n.test", a, #{nameservers => ["127.0.0.1:1"]}).
 
-%% One of a resolver whose file hangs, and one of another.
+%% One lookup of a resolver whose file hangs, and one of another resolver.
 lookups_with_hosts() ->
     ok = caravan_nif:load(),
     {ok, Resolver} = caravan_dns:open(#{hosts_file => ?HOSTS, nameservers => ["127.0.0.1:1"]}),
@@ -66,7 +66,7 @@ lookups_with_hosts() ->
     Results = [caravan_dns:lookup("n.test", addresses, #{resolver => R}) || R <- [Resolver, Other]],
     {Results, element(2, process_info(self(), messages))}.
 
-%% Thread waits for ever when it looks at Path, until Release is called; after that, who looks at it anew does not.
+%% The thread hangs when it reads Path until Release is called; a thread that reads Path after that does not.
 with_hanging(Thread, Path, Test) ->
     caravan_test_directory:with(fun(Directory) ->
         Hangs = filename:join(Directory, "hangs"),

@@ -1,4 +1,4 @@
-%% What becomes of lookups and resolvers when the library is replaced under them, and when the node ends.
+%% What happens to lookups and resolvers when the library is replaced, and when the node ends.
 -module(caravan_dns_lifecycle_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -17,7 +17,7 @@ every_lookup_ends_when_the_library_is_replaced_test_() ->
         {Results, Rounds} = run(Node, fun() -> lists:unzip([reload() || _ <- lists:seq(1, ?RELOADS)]) end),
         Kinds = lists:usort([kind(Result) || Result <- lists:append(Results)]),
         ?assertEqual([], Kinds -- [answered, {error, closed}]),
-        %% Those that nobody answers have lasted until the old instance went.
+        %% Lookups without an answer have lasted until the old instance was unloaded.
         ?assert(lists:member({error, closed}, Kinds)),
         Expected = #{lookup => {error, closed}, stats => {error, closed}, close => ok, default => answered,
                      opened => answered},
@@ -25,7 +25,7 @@ every_lookup_ends_when_the_library_is_replaced_test_() ->
         ?assertMatch({exited, 0, _}, stop(Node))
     end)).
 
-%% Runs in the node. The handles of one round are there in all that follow.
+%% Runs in the node. The handles of one round exist in all following rounds.
 reload() ->
     {ok, Old} = caravan_dns:open(#{}),
     Handles = [Old | handles()],
@@ -80,7 +80,7 @@ open_lookups_do_not_keep_a_node_from_stopping_test_() ->
      || {Title, End} <- [
             {"init:stop", fun(Node) -> call(Node, init, stop, []) end},
             {"SIGTERM", fun(Node) ->
-                %% OTP says that it has got the signal.
+                %% OTP prints that it has received the signal.
                 ok = call(Node, logger, set_primary_config, [level, error]),
                 "" = os:cmd("kill -TERM " ++ call(Node, os, getpid, []))
              end},
@@ -90,7 +90,7 @@ open_lookups_do_not_keep_a_node_from_stopping_test_() ->
              end}
         ]].
 
-%% A message to nobody, a handle that is collected, and a lookup that is cancelled from elsewhere.
+%% A message to a process that has ended, a handle that is garbage-collected, and a lookup that another process cancels.
 lookups_end_with_their_callers_test_() ->
     ?NODES(with_node(fun(Node, Server) ->
         [
@@ -148,7 +148,7 @@ open_lookups(Node, Server) ->
              || Transport <- [udp, tcp], _ <- lists:seq(1, ?CALLERS)],
         ok
     end),
-    %% Equal ones share a question.
+    %% Equal lookups share a question.
     caravan_dns_server:await_queries(Server, 2, ?GUARD_MS).
 
 with_node(Test) ->
@@ -166,6 +166,6 @@ with_node(Test) ->
         caravan_dns_server:stop(Server)
     end.
 
-%% The node runs functions of this module.
+%% The node calls functions of this module.
 code_path() ->
     [filename:dirname(code:where_is_file(atom_to_list(Module) ++ ".beam")) || Module <- [caravan_dns, ?MODULE]].

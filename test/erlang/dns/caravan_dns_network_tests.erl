@@ -1,4 +1,4 @@
-%% A network that goes away and comes back.
+%% A network that fails and recovers.
 -module(caravan_dns_network_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -22,7 +22,7 @@ comes_and_goes() ->
             {Transport, {ok, _}} = {Transport, Ask(Transport)},
             set_loopback(down),
             {Transport, {error, Reason}} = {Transport, Ask(Transport)},
-            %% What the nameserver said it did not say.
+            %% That there was no answer does not count as an answer of the nameserver.
             true = lists:member(Reason, [connrefused, timeout]),
             set_loopback(up),
             {Transport, {ok, _}} = {Transport, Ask(Transport)}

@@ -1,4 +1,4 @@
-%% What caravan_dns:open/1 takes and what it refuses.
+%% Which options caravan_dns:open/1 accepts and refuses.
 -module(caravan_dns_open_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -59,7 +59,7 @@ good() ->
             #{max_entries => 1000000, max_ttl => ?MAX_SECONDS, max_negative_ttl => ?MAX_SECONDS}]}
     ].
 
-%% A call of the library copies them, and the scheduler does nothing else meanwhile.
+%% The library copies them in the call, which occupies the scheduler.
 texts_have_an_end_test_() ->
     {setup, fun caravan_nif:load/0, [
         ?_assertMatch({ok, _}, caravan_dns:open(#{hosts_file => text(4096)})),

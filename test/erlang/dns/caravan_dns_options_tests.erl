@@ -1,4 +1,4 @@
-%% What each option does to the questions, as the nameserver sees them.
+%% The effect of each option on the questions that the nameserver receives.
 -module(caravan_dns_options_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -31,7 +31,8 @@ options_test_() ->
         fun max_entries_keeps_the_last_used/1
     ]).
 
-%% FORMERR is asked again at once; no timer has a part in it. Without EDNS: to a question with it, it is no word on the question.
+%% After FORMERR the question is sent again at once, without a timer and without EDNS: to a question with EDNS, FORMERR says
+%% nothing about the question itself.
 tries_counts_the_questions(Server) ->
     ok = caravan_dns_server:put(Server, "bad.test", a, formerr),
     [
@@ -122,7 +123,7 @@ small_edns_size_leads_to_tcp(Server) ->
      || {Size, Transports} <- [{0, [udp, tcp]}, {512, [udp, tcp]}, {4096, [udp]}]
     ].
 
-%% The order of the answers tells the times apart, however slow the machine is.
+%% The order of the answers distinguishes the times, however slow the machine is.
 timeout_of_the_resolver_and_of_a_lookup(Server) ->
     ok = caravan_dns_server:put(Server, "silent.test", a, drop),
     Lookup = fun(Default, Options) ->
@@ -147,7 +148,7 @@ equal_lookups_count_one_by_one(Server) ->
 names(Count) ->
     ["n" ++ integer_to_list(N) ++ ".test" || N <- lists:seq(1, Count)].
 
-%% What becomes of lookups that are started while the first of them is held; those refused are answered meanwhile.
+%% Lookups that are started while the first one waits; refused ones are answered meanwhile.
 reasons_at_once(Server, MaxQueue, Names) ->
     Gate = caravan_dns_gate:new(),
     [ok = caravan_dns_server:put(Server, Name, a, caravan_dns_gate:hold(Gate, nxdomain)) || Name <- Names],
@@ -181,7 +182,7 @@ cached_answer_needs_no_question(Server) ->
     ok = caravan_dns_server:put(Server, "n1.test", a, [{a, 3600, {10, 0, 0, 1}}]),
     Resolver = open(Server, #{cache => true}),
     {ok, #{records := [#{address := Address, ttl := First}]}} = lookup(Resolver, "n1.test"),
-    %% The name means the same in every case.
+    %% The name is the same in any case.
     {ok, #{records := [#{address := Found, ttl := Second}], ttl := Least}} = lookup(Resolver, "N1.Test"),
     ?assertEqual({Address, Second}, {Found, Least}),
     ?assert(First =:= 3600 andalso Second =< First),

@@ -1,4 +1,4 @@
-%% Resolvers that a caller opens, their lives, and the default one.
+%% Resolvers that a caller opens, their lifetimes, and the default resolver.
 -module(caravan_dns_resolver_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -39,7 +39,7 @@ closed_resolver_answers_closed(Server) ->
 
 close_ends_open_lookups(Server) ->
     ok = caravan_dns_server:put(Server, "silent.test", a, drop),
-    %% All but the first wait for their turn.
+    %% All but the first one are queued.
     Resolver = open(Server, #{timeout => 3600000, max_inflight => 1}),
     Refs = [lookup_async(Resolver, Name) || Name <- ["silent.test", "n2.test", "n3.test"]],
     ok = caravan_dns_server:await_queries(Server, 1, ?GUARD_MS),
@@ -95,7 +95,7 @@ nameservers_of_a_lookup_win(Server) ->
         ?assertEqual(0, caravan_dns_server:count(Another))
     end).
 
-%% The external term finds the resolver as long as that is there, and keeps it no longer.
+%% The external term gives the resolver as long as that exists, but does not keep it alive.
 forgotten_resolver_is_collected_and_still_answers(Server) ->
     Gate = caravan_dns_gate:new(),
     ok = caravan_dns_server:put(Server, "n1.test", a, caravan_dns_gate:hold(Gate, [{a, 30, {10, 0, 0, 1}}])),
@@ -155,7 +155,7 @@ lookups_through_a_bad_default_say_why(Server) ->
     ].
 
 application_with_a_bad_resolver_starts_and_says_so_test() ->
-    %% Loading sets what the application's file has, and keeps what is set.
+    %% Loading an application sets the keys of its file and keeps those that are set.
     _ = application:load(caravan),
     with_env(resolver, #{tries => 0}, fun() ->
         ok = logger:add_handler(?MODULE, ?MODULE, #{level => error, config => self()}),

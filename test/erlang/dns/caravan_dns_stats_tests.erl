@@ -37,7 +37,7 @@ nothing_has_happened_at_first(Server) ->
                 channel_rebuilds],
     ?assertEqual(maps:from_keys(Counters, 0), maps:without([outcomes, latency], Stats)),
     {Bounds, Counts} = lists:unzip(Latency),
-    %% Atoms are greater than numbers.
+    %% In the order of terms, atoms are greater than numbers.
     ?assertEqual({Bounds, infinity}, {lists:usort(Bounds), lists:last(Bounds)}),
     ?assertEqual(0, lists:sum(Counts)).
 
@@ -59,7 +59,7 @@ outcomes_by_reason(Server) ->
     {error, connrefused} = lookup(Resolver, "n1.test"),
     await_value(1, fun() -> maps:get(connrefused, outcomes(Resolver)) end).
 
-%% Of 100 ms each question gets a part, too little for the others on a slow machine.
+%% Each question gets a part of the 100 ms, which is too little for the others on a slow machine.
 timeout_for(drop) -> 100;
 timeout_for(_) -> ?MINUTE.
 
@@ -81,7 +81,8 @@ queries_as_the_nameserver_got_them(Server) ->
     #{queries := Queries, retries := Retries} = stats(Resolver),
     ?assertEqual({3, 3, 0}, {Queries, caravan_dns_server:count(Server), Retries}).
 
-%% FORMERR is asked again at once. Without EDNS: to a question with it, it is no word on the question.
+%% After FORMERR the question is sent again at once, without EDNS: to a question with EDNS, FORMERR says nothing about the
+%% question itself.
 repeated_questions_are_retries(Server) ->
     ok = caravan_dns_server:put(Server, "n1.test", a, {sequence, [formerr, formerr, []]}),
     Resolver = open(Server, #{edns_size => 0}),
@@ -145,7 +146,7 @@ dead_callers_lookup_is_abandoned(Server) ->
     ?assertEqual(Asked, caravan_dns_server:count(Server)),
     ?assertMatch(#{queries := Asked}, stats(Resolver)).
 
-%% Who asks first and dies takes nobody's answer along.
+%% A caller that asks first and dies does not take away the answers of the others.
 living_caller_gets_what_a_dead_one_asked(Server) ->
     Gate = put_held(Server, "n1.test"),
     Resolver = open(Server, #{timeout => ?MINUTE}),
@@ -186,7 +187,7 @@ in_flight_and_queued(Server) ->
     _ = [await(Ref) || Ref <- Refs],
     await_value(#{in_flight => 0, queued => 0}, UnderWay).
 
-%% A cancelled lookup was answered to nobody.
+%% A cancelled lookup has no result.
 latency_counts_every_answer(Server) ->
     Gate = put_held(Server, "n1.test"),
     Resolver = open(Server, #{timeout => ?MINUTE}),

@@ -66,7 +66,7 @@ addresses_of_targets_keep_the_order_of_the_reply_and_have_ttls(Server) ->
     {ok, Address} = lookup(Server, "n1.test", a),
     ?assertNot(is_map_key(address_ttls, Address)).
 
-%% Around the size from which maps are hash maps inside, which the VM builds in another way.
+%% Around the size from which maps are hash maps, which the VM builds in another way.
 glue_of_any_number_of_targets(Server) ->
     [
         begin
@@ -164,7 +164,7 @@ answer_comes_as_message(Server) ->
     Bad = caravan_dns:lookup_async("app.test", srv, [{timeout, 0}]),
     ?assertEqual({error, {bad_option, timeout, 0, "default, or an integer from 1 to 3600000"}}, await(Bad)).
 
-%% The one is made in the library, the other one in the caller.
+%% One error comes from the library, the other one from the caller's process.
 a_message_has_what_a_caller_that_waits_gets(Server) ->
     put_service(Server),
     ok = caravan_dns_server:put(Server, "n2.test", aaaa, [{aaaa, 7, {16#2001, 16#DB8, 0, 0, 0, 0, 0, 16#FFFF}}]),
@@ -181,7 +181,7 @@ a_message_has_what_a_caller_that_waits_gets(Server) ->
         ]
     ].
 
-%% Records of equal priority come in any order.
+%% Records of equal priority come in random order.
 sorted({ok, #{records := [#{target := _} | _] = Records} = Answer}) -> {ok, Answer#{records := lists:sort(Records)}};
 sorted(Result) -> Result.
 
@@ -192,7 +192,7 @@ cancelled_lookup_sends_nothing(Server) ->
     ok = caravan_dns_server:await_queries(Server, 1, ?GUARD_MS),
     ok = caravan_dns:cancel(Ref),
     ok = caravan_dns:cancel(Ref),
-    %% A lookup that was started later with the same timeout: what the first would have sent has been sent.
+    %% A later lookup with the same timeout: the questions of the first one have been sent by its end.
     {error, timeout} = lookup(Server, "held.test", a, #{timeout => 200}),
     ?assertEqual({messages, []}, process_info(self(), messages)).
 
@@ -207,7 +207,7 @@ answered_lookup_is_flushed_by_cancel(Server) ->
     {error, nxdomain} = lookup(Server, "none.test", srv),
     ?assertEqual({messages, []}, process_info(self(), messages)).
 
-%% Every one asks for a name of its own: equal questions share a query.
+%% Each lookup has a name of its own, since equal questions share a query.
 many_callers_at_once(Server) ->
     Numbers = lists:seq(1, 10000),
     [ok = caravan_dns_server:put(Server, own_name(N), a, [{a, 7, own_address(N)}]) || N <- Numbers],
@@ -239,7 +239,7 @@ configured_nameservers_are_the_default(Server) ->
         ok = application:unset_env(caravan, nameservers)
     end.
 
-%% What is not allowed is named, with its value and what is.
+%% The error names the option, its value and what is allowed.
 bad_options_test_() ->
     {setup, fun caravan_nif:load/0, [
         ?_assertMatch({error, {bad_option, Key, _, [_ | _]}}, caravan_dns:lookup("app.test", Type, Options))

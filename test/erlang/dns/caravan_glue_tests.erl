@@ -2,7 +2,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% The table belongs to the process that makes it, so each test is one.
+%% The table belongs to the process that creates it, so each test is one function.
 glue_test_() ->
     [
         {spawn, fun what_is_learnt_is_known/0},
@@ -16,7 +16,7 @@ glue_test_() ->
 answer(Addresses) ->
     answer(Addresses, 0).
 
-%% The SRV records may be believed for longer than any address.
+%% The SRV records may have a longer TTL than any address.
 answer(Addresses, AddressTtl) ->
     Ttls = maps:map(fun(_Target, _Ips) -> AddressTtl end, Addresses),
     #{records => [], addresses => Addresses, address_ttls => Ttls, ttl => 100000, complete => true}.

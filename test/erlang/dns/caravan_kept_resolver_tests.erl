@@ -21,7 +21,7 @@ another_configuration_has_another_one_test() ->
         ?assertEqual(2, Opened())
     end).
 
-%% As the library says of one of an instance that was replaced, and of one that was unloaded.
+%% The library returns these errors for a resolver of an instance that was replaced or unloaded.
 one_that_is_gone_is_opened_again_test_() ->
     [
         fun() ->
@@ -36,7 +36,7 @@ one_that_is_gone_is_opened_again_test_() ->
      || Error <- [fun(_) -> {error, closed} end, fun(Gone) -> {error, {bad_option, resolver, Gone, "text"}} end]
     ].
 
-%% It was not that resolver that was wrong.
+%% The error does not concern the kept resolver.
 another_bad_option_is_given_back_test() ->
     with_opener(fun(Open, Opened) ->
         Error = {error, {bad_option, resolver, make_ref(), "text"}},
@@ -64,7 +64,7 @@ a_thousand_callers_open_one_test_() ->
         end)
     end}.
 
-%% Its name is free again.
+%% The registered name is free again.
 what_fails_to_open_keeps_nobody_waiting_test() ->
     with_opener(fun(Open, _Opened) ->
         ?assertEqual({error, closed}, caravan_kept_resolver:get(?KEY, configuration, fun() -> {error, closed} end)),

@@ -1,4 +1,4 @@
-%% How the library is found and loaded while a node boots, and what is said when it cannot be.
+%% How the library is found and loaded while a node boots, and what is printed if it cannot be.
 -module(caravan_nif_loading_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -10,7 +10,7 @@
 
 -define(NODES(Test), {atom_to_list(?FUNCTION_NAME), {timeout, 120, fun() -> Test end}}).
 
-%% Where it is found
+%% Location
 
 beside_the_modules_of_a_directory_of_any_name_test_() ->
     [?NODES(in_installation(Name, library(), fun(Ebin) -> node_works(#{code_path => [Ebin]}) end))
@@ -45,13 +45,13 @@ embedded_and_restarted_test_() ->
         works_before_and_after_restart(#{code_path => []}, ["-boot", Boot, "-mode", "embedded"])
     end)).
 
-%% As releases boot their helper nodes.
+%% Releases boot their helper nodes like this.
 release_boot_in_interactive_mode_test_() ->
     ?NODES(with_release(library(), fun(Boot) ->
         works_before_and_after_restart(#{code_path => []}, ["-boot", Boot, "-mode", "interactive"])
     end)).
 
-%% What is said
+%% Messages
 
 a_library_that_does_not_load_stops_the_boot_with_one_line_test_() ->
     [{Title ++ ", " ++ Mode, ?NODES(OneLine(Library, Reason))}
@@ -74,7 +74,7 @@ a_relative_directory_is_absolute_in_the_line_test_() ->
         expect_line(Options, [], File, {load_failed, "file too short"})
     end)).
 
-%% The file names the loader's libraries as text.
+%% The file contains the names of the libraries that the loader must find.
 library_without_cares() ->
     Library = library(),
     Changed = binary:replace(Library, <<"libcares.so.2">>, <<"libcares.so.Z">>),
@@ -99,7 +99,7 @@ a_library_without_cares_says_both_ways_out_test() ->
     ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")),
     ?assertEqual(nomatch, string:find(Line, "\n")).
 
-%% What it has of others
+%% Symbols
 
 versions_are_of_the_library_that_runs_and_of_its_headers_test() ->
     ok = caravan_nif:load(),
@@ -129,7 +129,7 @@ a_library_that_does_not_load_at_run_time_is_an_error_test_() ->
         end)
     end)).
 
-%% Each time the new instance gets the port rule, and the old one goes with its thread.
+%% Each time the new instance gets the port rule, and the old instance ends with its thread.
 code_is_replaced_in_a_running_node_test_() ->
     ?NODES(network(#{}, fun(Network) ->
         Port = free_port(),
@@ -148,7 +148,7 @@ code_is_replaced_in_a_running_node_test_() ->
         ?assertMatch({exited, 0, _}, stop(Node))
     end)).
 
-%% With the library unloaded as a whole, what was kept of it is nobody's any more.
+%% When the library has been unloaded, its resolvers do not exist any more.
 the_default_resolver_comes_back_test_() ->
     ?NODES(network(#{}, fun(Network) ->
         {_, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "nameservers", "[\"127.0.0.1:1\"]"]),
@@ -175,7 +175,7 @@ the_default_resolver_comes_back_test_() ->
         assert_threads(1, list_to_integer(call(Node, os, getpid, [])))
     end)).
 
-%% Where the machine tells the names of threads. Those of instances that are gone go with the last handle of theirs.
+%% If the machine shows the names of threads. The thread of a replaced instance ends with the last handle of that instance.
 assert_threads(Count, OsPid) ->
     case filelib:wildcard(lists:concat(["/proc/", OsPid, "/task/*/comm"])) of
         [] -> ok;
@@ -197,7 +197,7 @@ the_port_rule_survives_that_test_() ->
          || _ <- [first, second]]
     end)).
 
-%% As after an upgrade in the running VM.
+%% As after an upgrade in a running VM.
 a_port_rule_of_another_version_is_none_test_() ->
     ?NODES(network(#{}, fun(Network) ->
         {_, Node} = boot(Network, node_name(Network, "app", free_port()), ["-caravan", "default_port", "4371"]),
@@ -290,7 +290,7 @@ expect_line(NodeOptions, Flags, File, Reason) ->
         end)
     end).
 
-%% The line for an error of that kind, in whose text OTP and the loader say something of this.
+%% Returns the line for an error of that kind, which includes a message of OTP or of the loader.
 assert_line(Line, File, {Kind, Said}) ->
     [Before, After] = string:split(caravan_nif:format_error({File, {Kind, Said}}), File),
     Pattern = ["\\A\\Q", Before, "\\E/[^\n]*/caravan_nif\\.so", around(Said, After), "\\z"],
@@ -302,7 +302,7 @@ around(Said, Line) ->
     [Before, After] = string:split(Line, Said),
     ["\\Q", Before, "\\E[^\n]*\\Q", Said, "\\E[^\n]*\\Q", After, "\\E"].
 
-%% A boot file of a release with Caravan in it, without `.boot'.
+%% Makes a boot file of a release with Caravan; returns its name without `.boot'.
 with_release(Library, Test) ->
     in_installation("caravan-x", Library, fun(Ebin) ->
         Directory = filename:dirname(filename:dirname(Ebin)),
@@ -320,7 +320,7 @@ version(Application) ->
     {ok, Version} = application:get_key(Application, vsn),
     Version.
 
-%% The module of a later version, with the library of this one.
+%% The module of a later version, with the current library.
 compile_with_another_abi(Ebin) ->
     {ok, Source} = file:read_file(proplists:get_value(source, caravan_nif:module_info(compile))),
     Changed = re:replace(Source, "-define\\(ABI, [0-9]+\\)", "-define(ABI, 999)", [{return, binary}]),

@@ -1,7 +1,7 @@
-%% The search list and the hosts file, against what getaddrinfo(3) of the machine's libc makes of the same files: in a VM with
-%% a network, an /etc/hosts and an /etc/resolv.conf of its own, where a nameserver listens on port 53. Files and names are
-%% random; a failure has the seed in it. What the two do not share is not in the files: names that end in a dot, which libc
-%% does not look for in a hosts file, and IPv6 addresses, of which it makes IPv4 ones.
+%% Compares the search list and the hosts file with what getaddrinfo(3) of the machine's libc makes of the same files, in a
+%% VM with a network, an /etc/hosts and an /etc/resolv.conf of its own, and a nameserver on port 53. Files and names are
+%% random; a failure prints the seed. The files leave out what the two treat differently: names with a trailing dot, which
+%% libc does not look up in a hosts file, and IPv6 addresses, some of which it converts to IPv4.
 -module(caravan_system_resolver_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -15,8 +15,8 @@
 
 same_as_libc_test_() ->
     {timeout, 180, fun() ->
-        %% Docker's /etc/resolv.conf is a mount already, and others' a link. getent(1) asks for no IPv4 addresses where there
-        %% is none but that of loopback.
+        %% Docker's /etc/resolv.conf is a mount already, and that of other systems a link. getent(1) asks for no IPv4
+        %% addresses if only loopback has one.
         Mounts = ["for file in " ?HOSTS " " ?RESOLV_CONF " " ?NSSWITCH "; do copy=$(mktemp) && touch $file && "
                   "mount --bind $copy $(readlink -f $file) && rm $copy || exit; done && ip link set lo up && "
                   "ip address add 10.77.0.1/32 dev lo && command -v getent >/dev/null"],
@@ -48,7 +48,7 @@ same_as_libc(Server, Seed) ->
      end || Name <- names()],
     ok = caravan_dns:close(Resolver).
 
-%% What is known of a file may be a second old. Both of a seed have something in them that no other has.
+%% What is known of a file may be a second old. Both files of a seed contain something that no other has.
 await_files(Server, Resolver, Mark) ->
     Known = {ours(Resolver, "hosts." ++ Mark), ours(Resolver, "unknown"), lists:member("unknown." ++ Mark, questions(Server))},
     case Known of
@@ -86,7 +86,7 @@ ours(Resolver, Name) ->
         {error, Reason} when Reason =:= nxdomain; Reason =:= nodata -> []
     end.
 
-%% The names that were asked for, in their order.
+%% The names in the order in which they were asked for.
 questions(Server) ->
     Queries = caravan_dns_server:queries(Server),
     ok = caravan_dns_server:reset_queries(Server),

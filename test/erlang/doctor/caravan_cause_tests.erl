@@ -1,4 +1,4 @@
-%% Which of several faults the doctor names as the cause.
+%% Which of several faults the doctor reports as the cause.
 -module(caravan_cause_tests).
 
 -include_lib("eunit/include/eunit.hrl").

@@ -4,7 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 
 
-%% What it has printed, and its exit status.
+%% Returns what the command prints, and its exit status.
 run(Arguments) ->
     caravan_test_output:of_function(fun() -> caravan_command:run(Arguments) end).
 
@@ -93,7 +93,7 @@ the_nodes_of_another_machine_say_their_names_test_() ->
         end)
     end}.
 
-%% What others than nodes answer, each on a port of its own.
+%% What other servers than nodes answer, each on a port of its own.
 others_than_nodes_are_told_apart_test_() ->
     {timeout, 60, [{Expected, fun() ->
         ok = caravan_nif:load(),
@@ -178,7 +178,7 @@ a_cookie_file_that_cannot_be_read_is_said_test() ->
         [Check || #{step := cookie} = Check <- Checks]
     ).
 
-%% Nodes that accept and say nothing: each takes seconds, and there are more than are looked at at a time.
+%% Nodes that accept connections and do not answer: each takes seconds, and there are more than are asked at a time.
 the_doctor_is_over_when_its_time_is_test_() ->
     {timeout, 60, fun() ->
         with_server(fun(Server, Nameserver) ->

@@ -1,4 +1,4 @@
-%% Where the doctor has a cookie from, and what it says of it.
+%% Where the doctor finds a cookie, and what it reports about it.
 -module(caravan_doctor_cookie_tests).
 
 -include_lib("eunit/include/eunit.hrl").

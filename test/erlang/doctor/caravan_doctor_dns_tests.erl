@@ -1,4 +1,4 @@
-%% What the doctor says of nameservers and of answers.
+%% What the doctor reports about nameservers and answers.
 -module(caravan_doctor_dns_tests).
 
 -include_lib("eunit/include/eunit.hrl").

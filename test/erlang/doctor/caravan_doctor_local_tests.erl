@@ -1,4 +1,4 @@
-%% What the doctor says of the machine, of the configuration and of the port of a node.
+%% What the doctor reports about the machine, the configuration and the port of a node.
 -module(caravan_doctor_local_tests).
 
 -include_lib("eunit/include/eunit.hrl").

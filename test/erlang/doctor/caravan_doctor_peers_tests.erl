@@ -1,11 +1,11 @@
-%% What the doctor says of nodes that it cannot judge.
+%% What the doctor reports about nodes that it cannot judge.
 -module(caravan_doctor_peers_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
 -define(OWN, <<"own-4370@127.0.0.1">>).
 
-%% From outside nobody knows whether the node itself is among them.
+%% From outside it is unknown whether the node itself is allowed.
 a_node_that_allows_some_alone_may_allow_this_one_test_() ->
     {timeout, 60, fun() ->
         ok = caravan_nif:load(),
@@ -16,7 +16,7 @@ a_node_that_allows_some_alone_may_allow_this_one_test_() ->
         end)
     end}.
 
-%% A listener that takes its time to hang up is looked at, and what it is stays unknown.
+%% A listener that hangs up late is examined, and the result is unknown.
 who_has_not_answered_in_time_is_not_known_test_() ->
     {timeout, 60, fun() ->
         ok = caravan_nif:load(),

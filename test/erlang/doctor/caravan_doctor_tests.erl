@@ -1,4 +1,4 @@
-%% What the doctor says of set-ups that are broken in one way, and of healthy ones.
+%% What the doctor reports about set-ups that are broken in one way each, and about healthy ones.
 -module(caravan_doctor_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -25,7 +25,7 @@ a_node_looks_at_itself_alone_test_() ->
         end)
     end}.
 
-%% As erlexec reads them, and without what is none of a command's.
+%% As erlexec reads them, without the arguments that a command must not apply.
 vm_args_are_read_as_the_node_reads_them_test_() ->
     {timeout, 60, fun() ->
         Name = lists:concat(["app-", caravan_test_network:free_port(), "@127.0.0.1"]),
@@ -39,7 +39,7 @@ vm_args_are_read_as_the_node_reads_them_test_() ->
             File = caravan_test_directory:write(filename:join(Directory, "vm.args"), VmArgs),
             {1, Json} = caravan_test_setups:command(["doctor", "--json", "--vm-args", File], [{"HOME", Directory}, {"RELEASE_COOKIE", false}]),
             [?assertMatch({Expected, {match, _}}, {Expected, re:run(Json, Expected)}) || Expected <- ["\"name\":\"down\"", "\"node\":\"" ++ Name, Cookies]],
-            %% OTP takes neither of two cookies.
+            %% OTP ignores both of two cookies.
             [?assertMatch({Cookie, nomatch}, {Cookie, re:run(Json, Cookie)}) || Cookie <- ["setcookie", "one\"", "three"]]
         end)
     end}.

@@ -1,4 +1,4 @@
-%% What the doctor says of the topologies of a node that has none, or not those of its configuration.
+%% What the doctor reports about the topologies of a node that has none, or not those of its configuration.
 -module(caravan_doctor_topology_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -21,7 +21,7 @@ topologies_test_() ->
          end}
     ]}.
 
-%% It is started again after a moment, which is longer each time.
+%% It is restarted after a back-off that grows each time.
 said_of_crashing() ->
     _ = [exit(Pid, kill) || Pid <- [whereis(caravan_topology:registered_name(crashing))], is_pid(Pid)],
     case [Seen || #{cause := #{name := not_running}, seen := Seen} <- seen()] of

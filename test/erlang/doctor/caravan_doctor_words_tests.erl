@@ -1,4 +1,4 @@
-%% The report of the doctor in its forms, and the causes of what a node says.
+%% The forms of the doctor's report, and the causes of the reasons why a node cannot be connected.
 -module(caravan_doctor_words_tests).
 
 -include_lib("eunit/include/eunit.hrl").

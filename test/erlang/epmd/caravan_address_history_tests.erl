@@ -6,7 +6,7 @@
 -define(B, {10, 0, 0, 2}).
 -define(C, {10, 0, 0, 3}).
 
-%% The table belongs to the process that makes it, so each test is one.
+%% The table belongs to the process that creates it, so each test is one function.
 history_test_() ->
     [
         {atom_to_list(Name), {spawn, fun() -> ok = caravan_address_history:create(), Test() end}}

@@ -1,4 +1,4 @@
-%% The lines of what a node logs of its name and port.
+%% The lines that a node logs about its name and port.
 -module(caravan_announce_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -105,7 +105,7 @@ any_term_is_a_reason_test_() ->
      || Reason <- ["two\nlines", 'two\nlines', <<0, 255>>, "узел", {}, [improper | list], #{a => b}]
     ].
 
-%% As when a filter of a handler has taken keys out.
+%% A filter of a handler may have removed keys.
 a_report_without_its_facts_has_a_line_test_() ->
     [
         ?_assertMatch({"caravan" ++ _, [_]}, caravan_announce:format(Report))

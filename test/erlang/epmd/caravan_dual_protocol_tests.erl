@@ -1,4 +1,4 @@
-%% Nodes that speak IPv4 and IPv6 at once: `-proto_dist inet_tcp inet6_tcp'.
+%% Nodes that use IPv4 and IPv6 at the same time: `-proto_dist inet_tcp inet6_tcp'.
 -module(caravan_dual_protocol_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -39,7 +39,7 @@ connect_and_close(Ip, Port) ->
         {error, _} = Error -> Error
     end.
 
-%% net_kernel chooses the protocol before it can wait for an address, so the first attempt may only teach which one the
+%% net_kernel chooses the protocol before it can wait for an address, so the first attempt may only show which family the
 %% host lacks.
 a_node_reaches_hosts_that_have_one_protocol_only_test_() ->
     [?NODES(with_hosts([{"four.test", ?LOCALHOST}, {"six.test", ?LOCALHOST6}], fun(_Directory, Options) ->
@@ -74,7 +74,7 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
         end)
     end)).
 
-%% Calls a function with a directory, and with options of a network whose nodes know some hosts and listen everywhere.
+%% Calls a function with a directory, and with options of a network whose nodes know some hosts and listen on all interfaces.
 with_hosts(Hosts, Test) ->
     caravan_test_directory:with(fun(Directory) ->
         Test(Directory, #{interface => any, node => #{env => [caravan_test_network:hosts(Directory, Hosts)]}})

@@ -1,4 +1,4 @@
-%% Where caravan_epmd has the addresses of nodes from, and what happens when it cannot have them.
+%% Where caravan_epmd gets the addresses of nodes, and what happens if it gets none.
 -module(caravan_epmd_address_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -52,7 +52,7 @@ a_host_that_nobody_knows_is_an_error_test_() ->
         ?assertEqual({messages, []}, process_info(self(), messages))
     end)).
 
-%% The answers that come too late come indeed: the last lookup goes to the same sockets, after them.
+%% The answers do arrive, but too late: the last lookup goes to the same sockets after them.
 nameservers_that_hang_are_an_error_and_leave_no_message_test_() ->
     ?TEST(caravan_test_nameserver:with(#{}, fun(Server, System) ->
         [put(Each, Host, a, [{a, 30, ?LOCALHOST}])
@@ -92,8 +92,8 @@ nodes_connect_through_a_nameserver_over_ipv6_test_() ->
             io:format(user, "SKIP: this machine has no IPv6 loopback~n", [])
     end).
 
-%% OTP asks in net_kernel first, then in the process that sets the connection up. What this one waits for
-%% comes when net_kernel has answered, and within the budget: else there would be no connection.
+%% OTP asks in net_kernel first, then in the process that sets up the connection. The answer for which this process waits
+%% comes after net_kernel has been answered, and within the budget: otherwise there would be no connection.
 net_kernel_answers_while_a_nameserver_hangs_test_() ->
     ?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
         put(Server, "node.test", a, gate(self())),
@@ -114,7 +114,7 @@ gate(Test) ->
             receive open -> [{a, 0, ?LOCALHOST}] end
     end.
 
-%% net_kernel kills what takes longer than net_setuptime, and then nothing is returned.
+%% net_kernel kills a process that takes longer than net_setuptime, and then nothing is returned.
 a_host_without_address_is_an_error_before_net_kernel_loses_patience_test_() ->
     [?TEST(caravan_test_nameserver:with_network(#{host => "node.test"}, fun(Server, Network) ->
         put(Server, "node.test", a, Answer),
@@ -125,7 +125,7 @@ a_host_without_address_is_an_error_before_net_kernel_loses_patience_test_() ->
      end))
      || {Answer, Error} <- [{nxdomain, nxdomain}, {[], nxdomain}, {drop, etimedout}]].
 
-%% What address_please/3 returned outside of net_kernel; in it, it promises what nobody looks at.
+%% What address_please/3 returned outside of net_kernel. Inside it the address is ignored.
 traced_connect(Name) ->
     _ = erlang:trace(all, true, [call]),
     1 = erlang:trace_pattern({caravan_epmd, address_please, 3}, [{'_', [], [{return_trace}]}], []),
@@ -136,7 +136,7 @@ traced_connect(Name) ->
             {Connected, [Result]}
     end.
 
-%% A topology makes the attempts, and finds out which of them lead nowhere.
+%% A topology makes the attempts and finds out which of them fail.
 start_topology(Node, Server, B) ->
     ok = put(Server, "app.test", srv, [{srv, 600, 1, 1, caravan_epmd:dist_port(B), "node.test"}]),
     {ok, _} = call(Node, application, ensure_all_started, [caravan]),
@@ -149,7 +149,7 @@ of_two_addresses_of_a_target_the_dead_one_is_tried_once_test_() ->
         {B, _} = boot(Network, "b"),
         start_topology(NodeA, Server, B),
         ok = caravan_test_node:await_peer(NodeA, B),
-        %% The addresses that came along are enough.
+        %% The addresses in the answer suffice.
         ?assertEqual([srv], lists:usort(types(Server)))
     end)).
 
@@ -165,7 +165,7 @@ a_host_with_another_address_is_found_there_long_before_its_ttl_is_over_test_() -
         ?assertEqual(1, length([srv || srv <- types(Server)]))
     end)).
 
-%% Where it was looked for without success.
+%% The places where it was looked for without success.
 address(NodeA, B) ->
     case call(NodeA, caravan_cluster, status, [app]) of
         #{failing := #{B := #{reason := {unreachable, econnrefused, {Ip, _Port}}}}} -> Ip;

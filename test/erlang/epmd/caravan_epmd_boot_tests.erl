@@ -48,7 +48,7 @@ a_bad_flag_stops_the_boot_with_one_line_test_() ->
              {port_range, [1024, {0, 1}, {2, 1}, {1, 65536}, {1, 2, 3}, nonsense], caravan_option:port_range()}],
         Value <- Values].
 
-%% OTP reads the flag for us, logs that it is no term, and then knows no flag of ours.
+%% OTP reads the flag before Caravan, logs that it is not a term, and then ignores all flags of the application.
 a_flag_that_is_no_term_stops_the_boot_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         Node = start(Network, node_name(Network, "a", free_port()), ["-caravan", "default_port", "{"]),
@@ -63,7 +63,7 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
         Flags = ["-caravan", "default_port", integer_to_list(Port)],
         Own = list_to_atom(Name ++ "@127.0.0.1"),
         {_, Node} = boot(Network, Own, Flags),
-        %% While the system boots there is no handler, and what is logged appears twice.
+        %% While the system boots there is no handler, and each entry appears twice.
         ?assertEqual([], Log()),
         ok = call(Node, application, start, [caravan]),
         ?assertMatch({exited, 0, _}, stop(Node)),
@@ -72,8 +72,7 @@ digits_that_are_no_port_are_warned_of_once_test_() ->
      end))
      || {Name, Warned} <- [{"app-80", true}, {"app-99999", true}, {"app0", true}, {"app", false}, {"app-80-x", false}]].
 
-%% Scripts parse what a helper writes. Another node of such a name, which runs the application, may not know what it has
-%% let itself in for.
+%% Scripts parse the output of a helper. An ordinary node with such a name, which runs the application, logs it.
 a_node_with_the_name_of_a_helper_is_told_by_the_application_test_() ->
     [?NODES(with_log(fun(Network, Log) ->
         {Name, Port} = caravan_test_network:helper_name(Network, "rpc-1f3a-"),
@@ -95,11 +94,11 @@ a_helper_that_starts_distribution_at_run_time_logs_nothing_test_() ->
         ?assertEqual([], Log())
     end)).
 
-%% As from a runtime.exs that is read after distribution has started.
+%% As from a runtime.exs that is read after the distribution has started.
 a_port_that_changes_after_the_start_is_an_error_in_the_log_test_() ->
     ?NODES(with_log(fun(Network, Log) ->
         [Before, After] = [free_port() || _ <- [before, later]],
-        %% As sys.config, and unlike a flag, which nothing beats.
+        %% Like sys.config, and unlike a flag, which takes precedence over everything.
         Config = write_config(Before),
         {_, Node} = boot(Network, 'app@127.0.0.1', ["-config", Config]),
         ok = file:delete(Config),
@@ -121,16 +120,16 @@ a_port_in_the_name_is_nothing_to_speak_of_test_() ->
         ?assertEqual({exited, 0, <<>>}, stop(Node))
     end)).
 
-%% What is loaded
+%% Loaded modules
 
-%% Each module that an ordinary node does not need makes the boot longer: most by a millisecond, `unicode_util' by 25, which
-%% nothing but `string' asks for.
+%% Each module that an ordinary node does not need lengthens the boot: most of them by a millisecond, `unicode_util', which
+%% only `string' needs, by 25.
 a_boot_loads_little_more_than_that_of_an_ordinary_node_test_() ->
     Always = [
         caravan_ascii, caravan_boot, caravan_config, caravan_epmd, caravan_listen, caravan_nif, caravan_option, caravan_port,
         caravan_variable
     ],
-    %% crypto: net_kernel draws a creation. epp: the encoding of caravan.app; a VM that loads any application needs it.
+    %% crypto: net_kernel draws a creation. epp: reads the encoding of caravan.app, as for any application that a VM loads.
     OfOtp = [crypto, epp],
     [?NODES(with(#{node => #{env => Variables}}, fun(Network) ->
         Ordinary = caravan_test_epmd:with(Network, fun() -> loaded(Network#{epmd_module := "erl_epmd"}, []) end),
@@ -180,7 +179,7 @@ what_would_stop_a_boot_is_an_error_at_run_time_test_() ->
         ?assertMatch({ok, _}, start_distribution(Node, Name))
     end)).
 
-%% As escripts, `elixir' and `mix' do: their whole life is a part of the boot. They have to get the error too.
+%% Escripts, `elixir' and `mix' run during the boot. They must get the error, too.
 an_error_at_run_time_leaves_a_script_running_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         Start = "{error, _} = net_kernel:start('~s', #{name_domain => longnames}).",

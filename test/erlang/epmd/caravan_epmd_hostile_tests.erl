@@ -1,4 +1,4 @@
-%% No callback of caravan_epmd raises or leaves a message behind, whatever it is given and whatever has failed below it.
+%% No callback of caravan_epmd raises or leaves a message behind, no matter what its arguments are and what fails below it.
 -module(caravan_epmd_hostile_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -22,7 +22,7 @@ nameservers_that_are_gone_test_() ->
     [?TEST(with(Config, fun(Servers) -> [ok = caravan_dns_server:close_sockets(Server) || Server <- Servers] end))
      || Config <- configurations()].
 
-%% What nobody has checked, as it came after the start.
+%% Values that were set after the start and are not checked.
 configuration_that_is_wrong_test_() ->
     [?TEST(with(Config, fun(_Servers) -> ok end))
      || Config <- [[{Key, {nonsense}}]
@@ -38,7 +38,7 @@ fails(Server, Answer) ->
      || {Name, Type} <- [{"host.test", a}, {"host.test", aaaa}, {"app1.likes.test", srv},
                          {"app1.host.test.likes.test", srv}]].
 
-%% With `fallback', the process of erl_epmd that register_node/3 calls is missing here.
+%% With `fallback', the process of erl_epmd that register_node/3 calls does not exist here.
 with(Config, Break) ->
     #{level := Level} = logger:get_primary_config(),
     ok = logger:set_primary_config(level, none),
@@ -54,7 +54,7 @@ with(Config, Break) ->
 
 %% The library
 
-%% From OTP 26 on, the module loads it again by itself.
+%% Since OTP 26 the module loads it again by itself.
 a_library_that_has_been_unloaded_test_() ->
     [?TEST(caravan_test_nameserver:with_network(#{flags => Flags}, fun(_Server, Network) ->
         {_, Node} = boot(Network, node_name(Network, "a", free_port()), ["-kernel", "logger_level", "none" | Flags]),

@@ -1,4 +1,4 @@
-%% Real nodes that have no epmd and find each other through caravan_epmd.
+%% Real nodes without epmd that find each other through caravan_epmd.
 -module(caravan_epmd_nodes_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -37,7 +37,7 @@ a_node_that_speaks_no_tls_is_refused_test_() ->
         end)
     end)).
 
-%% IPv4 addresses in names, nodes that speak IPv6: reached by the mapped address.
+%% IPv4 addresses in names of nodes that use IPv6: they are reached by their mapped addresses.
 an_ipv4_address_is_reached_over_ipv6_test_() ->
     ?IPV6_NODES(two_nodes_connect(#{interface => inet:ipv4_mapped_ipv6_address(?LOCALHOST),
                                     flags => ["-proto_dist", "inet6_tcp"]})).
@@ -45,7 +45,7 @@ an_ipv4_address_is_reached_over_ipv6_test_() ->
 short_names_test_() ->
     ?NODES(two_nodes_connect(#{name_flag => "-sname", host => "localhost"})).
 
-%% The listener stands where an epmd would be, and its queue would keep whoever had come.
+%% The test listens on the port of epmd, and its queue would hold every connection.
 no_node_asks_an_epmd_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         #{epmd_port := Port} = Network,
@@ -85,7 +85,7 @@ a_restarted_node_has_another_creation_and_not_the_old_pids_test_() ->
         ?assertEqual(false, call(NodeB, rpc, call, [A, erlang, is_process_alive, [Pid]]))
     end)).
 
-%% Creations up to 3 are those of epmd's first protocol, and OTP 27 replaces each by 4.
+%% Creations up to 3 belong to the first protocol of epmd, and OTP 27 replaces each of them by 4.
 a_creation_has_32_bits_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         {_, Node} = boot(Network, "a"),
@@ -104,7 +104,7 @@ a_hidden_node_listens_on_its_own_port_test_() ->
         ?assertEqual([], call(NodeB, erlang, nodes, []))
     end)).
 
-%% net_kernel takes no such name for its own, but whoever dials may have it from anywhere.
+%% net_kernel accepts no such name as its own, but a caller may have it from anywhere.
 names_that_no_node_can_have_are_dialled_in_vain_test_() ->
     ?NODES(caravan_test_directory:with(fun(Directory) ->
         Hosts = caravan_test_network:hosts(Directory, "node.test", ?LOCALHOST),
@@ -119,7 +119,7 @@ names_that_no_node_can_have_are_dialled_in_vain_test_() ->
         end)
     end)).
 
-%% Nodes that come to a running one
+%% Nodes that join a running one
 
 helper_nodes_reach_the_node_whose_name_they_carry_test_() ->
     ?NODES(with(#{}, fun(Network) ->
@@ -192,7 +192,7 @@ with_ipv6(Test) ->
         false -> io:format(user, "SKIP: this machine has no IPv6 loopback~n", [])
     end.
 
-%% OTP 25 looks for the host of a node in the certificate as a DNS name only, so that it has to be one.
+%% OTP 25 looks for the host of a node in the certificate as a DNS name only, so it must be one.
 with_tls(Protocol, Ip, Test) ->
     caravan_test_directory:with(fun(Directory) ->
         Hosts = caravan_test_network:hosts(Directory, "node.test", Ip),
@@ -201,7 +201,7 @@ with_tls(Protocol, Ip, Test) ->
                flags => ["-proto_dist", Protocol, "-ssl_dist_optfile", Certificates]})
     end).
 
-%% Each way, since dialling and being dialled are different code.
+%% In both directions, since connecting and accepting are different code.
 two_nodes_connect(Options) ->
     with(Options, fun(Network) ->
         {A, NodeA} = boot(Network, "a"),

@@ -1,4 +1,4 @@
-%% The callbacks of caravan_epmd: what they give, and that no argument makes them fail.
+%% The callbacks of caravan_epmd: what they return, and that no argument makes them fail.
 -module(caravan_epmd_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -15,7 +15,7 @@ callbacks_test_() ->
       fun ports_of_names/0, fun a_node_without_a_name_knows_of_none/0, {timeout, 60, fun every_name_has_a_port/0},
       {timeout, 120, fun no_argument_makes_a_callback_fail/0}]}.
 
-%% Without DNS, as no test here is about it, and without the warnings of digits that are no port.
+%% Without DNS, which no test here needs, and without the warnings about digits that are not a port.
 load() ->
     ?assertEqual(nonode@nohost, node()),
     ignore = caravan_epmd:start_link(),
@@ -50,7 +50,7 @@ helpers_listen_at_the_hash_of_their_name() ->
                          {'remsh0a-app-4834', 62379}, {'longname1f-app-4834', 62203}, {'peer-12-34567', 61843}, {'rpc-gateway-4834', 4834}, {'peer-review-4834', 4834},
                          {'remsh-app-4834', 4834}, {'maint-app-4834', 4834}]].
 
-%% Whatever node that is, and whatever the default port.
+%% No matter which node and which default port.
 helpers_take_no_port_of_their_node() ->
     [begin
          Name = lists:flatten(io_lib:format("rpc-~4.16.0b-app-~b", [Port * 7 rem 65536, Port])),
@@ -111,8 +111,8 @@ is_name(Name) ->
 no_argument_makes_a_callback_fail() ->
     ?assertEqual([], caravan_test_hostile:failures(checks())).
 
-%% Each argument in turn, and the only two where a call is all of one kind. A node that is to listen finds out whether it can,
-%% so its port is one that no other test has.
+%% Each argument in turn, and both where a call has two of one kind. A node that is about to listen checks whether it can, so
+%% its port is one that no other test has.
 checks() ->
     Port = caravan_test_network:free_port(),
     Name = list_to_atom(lists:concat(["app-", Port])),

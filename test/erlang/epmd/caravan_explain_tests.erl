@@ -77,7 +77,7 @@ records_come_before_epmd() ->
         ?assertMatch(#{rule := port_srv}, caravan_epmd:explain(app))
     end).
 
-%% And the node says so in the log when it starts.
+%% The node also logs this when it starts.
 digits_are_ignored_where_nobody_says_the_port() ->
     Ignored = fun() -> [Name || Name <- ["app", "app-4834", "app-80", "rpc-1f3a-app-80"], caravan_port:ignores_digits(Name)] end,
     ?assertEqual(["app-80"], Ignored()),

@@ -1,4 +1,4 @@
-%% Clusters of nodes with an epmd and nodes of Caravan, with the key `fallback'.
+%% Clusters of nodes with an epmd and nodes of Caravan that have the key `fallback'.
 -module(caravan_fallback_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -12,9 +12,9 @@
 -define(HANG_GUARD, 60000).
 -define(FALLBACK, ["-caravan", "fallback", "epmd"]).
 
-%% Every pair, each way, as no connection is there. What is in no name is in epmd, for both kinds of nodes.
+%% Every pair, in both directions, without a connection. Ports that are in no name are in epmd, for both kinds of nodes.
 ordinary_nodes_and_nodes_of_caravan_connect_each_way_test_() ->
-    %% A message that is still under way when a connection ends, as one of global, would make another one.
+    %% A message that is still on its way when a connection ends, as one of `global', would connect the nodes again.
     Explicit = ["-connect_all", "false", "-kernel", "dist_auto_connect", "never"],
     ?TEST(with_epmd(#{flags => Explicit}, fun(Network) ->
         Nodes = [ordinary(Network, Name) || Name <- ['a1@127.0.0.1', 'a2@127.0.0.1']] ++
@@ -98,8 +98,8 @@ names_that_say_their_port_need_no_epmd_test_() ->
         end)
     end)).
 
-%% Who has accepted is being asked, and net_kernel has answered. Without a word of epmd the default port holds; it comes
-%% within the budget, or net_kernel would have given up.
+%% net_kernel has been answered, and the listener that has accepted is being asked. Without an answer of epmd the default
+%% port is used, within the budget: otherwise net_kernel would have given up.
 net_kernel_answers_while_an_epmd_hangs_test_() ->
     [?TEST(with(#{}, fun(Network) ->
         Default = ["-caravan", "default_port", integer_to_list(free_port())],
@@ -131,7 +131,7 @@ net_kernel_answers_while_a_nameserver_hangs_test_() ->
         ?assertEqual(true, receive {Connecting, Result} -> Result after ?HANG_GUARD -> error(no_answer) end)
     end)).
 
-%% An epmd that answers nobody; messages of its socket must not come to who asked.
+%% An epmd that never answers. Messages of its socket must not reach the caller.
 an_epmd_that_hangs_leaves_no_message_test_() ->
     ?TEST(with(#{}, fun(Network) ->
         {_, Node} = with_fallback(Network, node_name(Network, "a", free_port())),
@@ -156,8 +156,8 @@ ask_all() ->
     Names = caravan_epmd:names("127.0.0.1"),
     {Address, Names, process_info(self(), messages)}.
 
-%% The steps of docs/migration.md. Hosts with one node each, as otherwise plain names could not do without an epmd in
-%% the end; the mesh is the one that OTP makes.
+%% The steps of docs/migration.md, with one node on each host: several plain names on one host would need an epmd in the end.
+%% OTP itself makes the mesh.
 a_cluster_moves_to_caravan_node_by_node_test_() ->
     Names = [list_to_atom(lists:concat(["app", N, "@127.0.0.", N])) || N <- lists:seq(1, 5)],
     ?TEST(with_hosts([host(Name) || Name <- Names], fun(Hosts) -> with(#{}, fun(Network) ->
@@ -170,7 +170,7 @@ a_cluster_moves_to_caravan_node_by_node_test_() ->
         [?assertEqual(true, connect(element(2, First), Name)) || {Name, _} <- Others],
         is_mesh(Old),
         Mixed = lists:foldl(replace(Between), Old, Names),
-        %% One step back, and forth again.
+        %% One step back and forth again.
         Back = lists:foldl(replace(Ordinary), Mixed, [lists:last(Names)]),
         Forth = lists:foldl(replace(Between), Back, [lists:last(Names)]),
         New = lists:foldl(replace(Caravan), Forth, Names),
@@ -178,8 +178,7 @@ a_cluster_moves_to_caravan_node_by_node_test_() ->
         is_mesh(lists:foldl(replace(Caravan), New, Names))
     end) end)).
 
-%% The others stay connected to each other all the while, each by the connection that it had. The new node dials or is
-%% dialled, in turn.
+%% The others stay connected to each other by the same connections. The new node connects and accepts, in turn.
 replace(Boot) ->
     fun(Name, Cluster) ->
         {value, {Name, Node}, Others} = lists:keytake(Name, 1, Cluster),
@@ -234,7 +233,7 @@ with(Options, Test) ->
 with_epmd(Options, Test) ->
     with(Options, fun(Network) -> caravan_test_epmd:with(Network, fun() -> Test(Network) end) end).
 
-%% Something listens where an epmd would.
+%% The test listens on the port of epmd.
 with_silent_epmd(#{epmd_port := EpmdPort}, Test) ->
     {ok, Epmd} = gen_tcp:listen(EpmdPort, [{ip, ?LOCALHOST}, {reuseaddr, true}, {active, false}]),
     try

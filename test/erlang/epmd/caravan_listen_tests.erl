@@ -1,4 +1,4 @@
-%% Where a node listens, where others look for it, and what it says about both.
+%% Where a node listens, where others look for it, and what it logs about both.
 -module(caravan_listen_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -41,7 +41,7 @@ a_variable_in_sys_config_says_where_a_node_listens_test_() ->
         end)
     end)).
 
-%% Its digits are another node's, and so is what is set.
+%% Its digits, and the settings, belong to another node.
 a_helper_listens_at_the_hash_of_its_name_test_() ->
     [?NODES(with(#{}, fun(Network) ->
         Ports = ports([name, key, flag, environment]),
@@ -87,7 +87,7 @@ helpers(flag, Pattern, {First, Last}) ->
 helpers(variable, Pattern, {First, Last}) ->
     {[{"CARAVAN_HELPER_NAMES", Pattern}, {"CARAVAN_HELPER_PORTS", lists:concat([First, "-", Last])}], []}.
 
-%% Two nodes would otherwise have the same port.
+%% Otherwise two nodes would have the same port.
 a_node_whose_name_says_no_port_is_looked_for_where_all_such_nodes_listen_test_() ->
     [?NODES(with(#{}, fun(Network) ->
         #{name := Own, Setting := Common} = Ports = ports([name, flag, environment]),
@@ -132,7 +132,7 @@ a_busy_port_stops_the_boot_with_a_line_that_names_the_holder_test_() ->
         Pid = call(HolderNode, os, getpid, []),
         Node = start(Network, Name(Port), Flags(integer_to_list(Port))),
         {exited, 1, Line} = await_boot(Node),
-        %% The line is all that there is: no report of OTP's around it.
+        %% The line is the whole message, without a report of OTP around it.
         ?assertMatch({_, [_]}, {Line, string:lexemes(Line, "\n")}),
         [?assertNotEqual({Line, Part, nomatch}, {Line, Part, string:find(Line, Part)})
          || Part <- ["eaddrinuse", integer_to_list(Port), Rule, Pid, atom_to_list(Holder), Hint(Port)]]
@@ -156,7 +156,7 @@ a_program_that_holds_the_port_is_named_test_() ->
         ?assertNotEqual({Line, nomatch}, {Line, string:find(Line, "OS process " ++ os:getpid())})
     end)).
 
-%% Its interface is another one, so that OTP can listen.
+%% It has another interface, so OTP can listen.
 a_port_that_is_taken_at_another_address_is_free_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         Port = free_port(),
@@ -191,7 +191,7 @@ any_port_is_one_that_is_free_test_() ->
         ?assertEqual(ok, call(Node, application, start, [caravan]))
     end)).
 
-%% The variable is that of a node that listens.
+%% The variable concerns nodes that listen.
 a_node_that_does_not_listen_needs_no_variable_test_() ->
     [?NODES(with(#{}, fun(Network) ->
         Flags = ["-caravan", "listen_port", "{env,\"NOMAD_PORT_dist\"}"],
@@ -206,7 +206,7 @@ a_node_that_does_not_listen_needs_no_variable_test_() ->
 a_node_is_reached_where_its_name_says_though_it_listens_elsewhere_test_() ->
     ?NODES(with(#{}, fun(Network) ->
         #{name := Advertised, key := Inside} = Ports = ports([name, key]),
-        %% What maps one port to another, as a bridge network or a load balancer does.
+        %% A relay maps one port to the other, as a bridge network or a load balancer does.
         {ok, Relay} = caravan_test_relay:start_link(#{
             from => {{127, 0, 0, 1}, Advertised, []}, to => {{127, 0, 0, 1}, Inside, []},
             seed => 1, delay => {0, 0}, duplicate => 0
@@ -259,7 +259,7 @@ listening(Name, {Port, Rule}, {AdvertisedPort, NameRule}) ->
 source(Key) when Key =:= listen_port; Key =:= default_port -> flag;
 source(_Rule) -> default.
 
-%% Most applications are started by the boot script, before the boot is over.
+%% The boot script starts most applications before the boot is over.
 the_line_is_logged_once_where_the_application_starts_with_the_node_test_() ->
     ?NODES(with_log(fun(Network, Log) ->
         Start = ["-eval", "ok = application:start(caravan)."],
@@ -281,7 +281,7 @@ nothing_is_logged_of_a_node_that_nobody_looks_for_test_() ->
             {none, []}
         ]].
 
-%% As from a runtime.exs that is read after distribution has started.
+%% As from a runtime.exs that is read after the distribution has started.
 a_listen_port_that_is_set_too_late_is_an_error_in_the_log_test_() ->
     ?NODES(with_log(fun(Network, Log) ->
         #{name := Own, key := Late} = ports([name, key]),
@@ -320,7 +320,7 @@ an_application_that_starts_later_does_not_repeat_it_test_() ->
         ?assertMatch([_], Log())
     end)).
 
-%% Calls a function with a network, and with what gives the entries about Caravan in the log of its nodes.
+%% Calls a function with a network, and with a function that returns what its nodes have logged about Caravan.
 with_log(Test) ->
     with(#{}, fun(Network) -> caravan_test_log:with_file(Network, Test) end).
 

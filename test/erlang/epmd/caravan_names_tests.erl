@@ -33,7 +33,7 @@ nodes_that_a_topology_lists_are_known_before_they_are_connected_test_() ->
         ?assertEqual({ok, []}, call(Node, net_adm, names, ['127.0.0.98']))
     end)).
 
-%% With the port that epmd says, which is in no name.
+%% With the port from epmd, which is in no name.
 with_fallback_those_of_epmd_are_known_test_() ->
     ?TEST(with_epmd(fun(Network) ->
         [PortA, PortB] = [free_port(), free_port()],
@@ -53,7 +53,7 @@ with_fallback_those_of_epmd_are_known_test_() ->
         ?assertEqual({ok, []}, names(NodeB, "127.0.0.99"))
     end)).
 
-%% OTP reads the hosts from a file, asks names/1 of each and pings what that says.
+%% OTP reads the hosts from a file, calls names/1 for each and pings the result.
 world_connects_all_that_are_known_test_() ->
     ?TEST(caravan_test_directory:with(fun(Directory) -> with_epmd(fun(Network) ->
         _ = caravan_test_directory:write(filename:join(Directory, ".hosts.erlang"), "'127.0.0.1'.\n"),

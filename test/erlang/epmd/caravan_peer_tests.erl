@@ -18,7 +18,7 @@ a_peer_that_has_a_port_in_its_name_listens_there_test_() ->
         ?assertEqual({Expected, [Origin], [Port]}, run(Node, fun() -> ?MODULE:peer(Name, Flags, none) end))
     end)).
 
-%% Its name ends in the process id of the operating system, which is no port of anybody.
+%% Its name ends in the process id of the operating system, which is not its port.
 a_peer_of_a_random_name_listens_at_its_hash_test_() ->
     [?NODES(with_origin(fun(_Network, {Origin, Node}, Flags) ->
         {Peer, Peers, [Port]} = run(Node, fun() -> ?MODULE:peer(?MODULE:random_name(Prefix), Flags, none) end),
@@ -28,7 +28,7 @@ a_peer_of_a_random_name_listens_at_its_hash_test_() ->
     end))
      || Prefix <- ["peer", "pg_SUITE-two"]].
 
-%% As in a mesh that global makes: it has their names from a node that is connected to them.
+%% As in a mesh of `global': it gets their names from a node that is connected to them.
 two_peers_are_dialled_by_a_node_that_did_not_know_them_test_() ->
     ?NODES(with_origin(fun(Network, {Origin, Node}, Flags) ->
         {_, Third} = boot(Network, "third"),
@@ -46,8 +46,8 @@ a_peer_reaches_a_third_node_by_its_name_test_() ->
         ?assertEqual(lists:sort([Origin, Third]), Peers)
     end)).
 
-%% @doc Runs in the node: what a peer is called, whom it is connected to, perhaps after connecting to a third node, and
-%% where it listens.
+%% @doc Runs in the node: returns the name of a peer, the nodes that it is connected to, perhaps after connecting to a third
+%% node, and where it listens.
 -spec peer(string(), [string()], node() | none) -> {node(), [node()], [inet:port_number()]}.
 peer(Name, Flags, Third) ->
     Options = #{name => Name, host => "127.0.0.1", longnames => true, args => Flags},
@@ -58,7 +58,7 @@ peer(Name, Flags, Third) ->
     ok = peer:stop(Pid),
     {Peer, Peers, Ports}.
 
-%% @doc Runs in the node: starts peers that stay, and gives their names.
+%% @doc Runs in the node: starts peers that stay, and returns their names.
 -spec start_peers(pos_integer(), [string()]) -> [node()].
 start_peers(Count, Flags) ->
     [begin
@@ -68,7 +68,7 @@ start_peers(Count, Flags) ->
      end
      || _ <- lists:seq(1, Count)].
 
-%% @doc A name that peer makes up, whose port nobody listens on.
+%% @doc A name of peer, on whose port no process listens.
 -spec random_name(string()) -> string().
 random_name(Prefix) ->
     Name = peer:random_name(Prefix),

@@ -1,5 +1,5 @@
-%% The rule from a name to a port, as C++ has it, against the same rule in Erlang: built-in names of helpers and patterns as
-%% regular expressions, numbers as integers. Names and rules are random; a failure has the seed in it.
+%% Compares the port rule of C++ with the same rule in Erlang: built-in names of helpers and patterns as regular expressions,
+%% numbers as integers. Names and rules are random; a failure prints the seed.
 -module(caravan_port_rule_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -18,7 +18,7 @@ same_ports(Seed) ->
     [?assertEqual({{seed, Seed}, Rule, Name, expected(Name, Rule)}, {{seed, Seed}, Rule, Name, caravan_nif:port_choice(Name)})
      || Name <- names()].
 
-%% Both of a name's ways to a port are taken often.
+%% Both ways from a name to a port occur often.
 names_reach_every_rule_test() ->
     _ = rand:seed(exsss, 1),
     Rule = #{default_port => 4370, port_range => {1024, 65535}, port_in_name => dash, helper_ports => {61000, 65535},
@@ -82,7 +82,7 @@ helper(Name, #{helper_names := Patterns}) ->
 
 built_in_names() -> [Name || {Name, _} <- built_ins()].
 
-%% Behind the helper's own part comes a node's name, in which not all characters are digits.
+%% The helper's own part is followed by a node name, in which not all characters are digits.
 built_ins() ->
     Node = "-[0-9]*[^0-9].*",
     Random = "(?:[0-9a-f]{4}|[0-9]{1,5})",

@@ -28,7 +28,7 @@ one_lookup_gives_address_and_port_test_() ->
         ?assertEqual(0, count(System))
     end)).
 
-%% As dynamic-srv has it: each host is a service of its own.
+%% The way of dynamic-srv: each host is a service of its own.
 the_host_alone_may_be_the_service_test_() ->
     ?TEST(with(#{}, fun(Server, _System) ->
         ok = application:set_env(caravan, port_srv, "{host}"),
@@ -104,7 +104,7 @@ the_host_may_be_in_the_template_test_() ->
 
 where_there_are_no_records_the_default_port_holds_test_() ->
     ?TEST(with(#{config => [{port_srv, "{name}.{host}.likes.test"}, {default_port, 4712}]}, fun(Server, _System) ->
-        %% The rule for ports has been read when the epmd module started.
+        %% The port rule was read when the epmd module started.
         ignore = caravan_epmd:start_link(),
         put(Server, "host.test", a, [{a, 30, {127, 0, 0, 8}}]),
         [begin
@@ -112,7 +112,7 @@ where_there_are_no_records_the_default_port_holds_test_() ->
              ?assertEqual({Answer, {ok, {127, 0, 0, 8}, 4712, 6}}, {Answer, find("app1", inet)})
          end
          || Answer <- [nxdomain, [], [{srv, 30, 0, 0, 0, "n.test"}]]],
-        %% No DNS name comes of it.
+        %% The result is not a DNS name.
         ?assertEqual({ok, ?LOCALHOST6, 4712, 6}, caravan_epmd:address_please("app1", "::1", inet6))
     end)).
 
@@ -129,7 +129,7 @@ a_nameserver_that_fails_is_an_error_test_() ->
         ?assertEqual({messages, []}, process_info(self(), messages))
     end)).
 
-%% Of 2500 ms, 500 are gone when the first answer comes; of the others, the nameservers get three fifths.
+%% Of 2500 ms, 500 are over when the first answer comes; the nameservers get three fifths of the rest.
 all_lookups_share_one_budget_test_() ->
     ?TEST(with(#{}, fun(Server, _System) ->
         put(Server, "app1.likes.test", srv, {delay, 500, nxdomain}),
@@ -198,7 +198,7 @@ plain_names_and_dynamic_ports_on_one_host_test_() ->
      || {Template, Suffix} <- [{"{name}.likes.test", ".likes.test"},
                                {"{name}.{host}.likes.test", ".host.test.likes.test"}]].
 
-%% A TTL of an hour, and a resolver that believes it.
+%% A TTL of an hour, and a resolver with a cache.
 a_node_that_has_moved_is_found_test_() ->
     ?TEST(with_network(options("{name}.likes.test", ["resolver", "#{cache=>true}"]), fun(Server, Network) ->
         put(Server, "n.test", a, [{a, 3600, ?LOCALHOST}]),
@@ -221,7 +221,7 @@ cached_port() ->
     {ok, #{records := [#{port := Port}]}} = caravan_dns:lookup("app2.likes.test", srv),
     Port.
 
-%% What is waited for comes when net_kernel has answered, and within the budget: else there would be no connection.
+%% The answer comes after net_kernel has been answered, and within the budget: otherwise there would be no connection.
 net_kernel_answers_while_an_srv_lookup_hangs_test_() ->
     ?TEST(with_network(options("{name}.likes.test"), fun(Server, Network) ->
         [Here, There] = [free_port(), free_port()],
@@ -247,7 +247,7 @@ a_bad_template_stops_the_boot_with_one_line_test_() ->
      end))
      || Value <- [1, "likes.test", "{name}.{hots}.test", "{name}..test", "{name} .test", []]].
 
-%% The digits at the end of such a name are not meant as a port.
+%% The digits at the end of such a name are not a port.
 a_plain_name_is_nothing_to_speak_of_test_() ->
     ?TEST(caravan_test_network:with(#{}, fun(Network) ->
         {_, Node} = boot(Network, 'app1@127.0.0.1', listening_with_port_srv(free_port())),
@@ -289,7 +289,7 @@ listening(listen_port, Port) -> {["-caravan", "listen_port", Port], []};
 listening(variable, Port) -> {["-caravan", "listen_port", "{env,\"NODE_PORT\"}"], [{"NODE_PORT", Port}]};
 listening(erl_dist_port, Port) -> {[], [{"ERL_DIST_PORT", Port}]}.
 
-%% From the one to the other, as no connection is there.
+%% From one node to the other, without an existing connection.
 connects({_, Node}, {Other, OtherNode}) ->
     ?assertEqual(true, connect(Node, Other)),
     ?assertEqual(Other, call(Node, rpc, call, [Other, erlang, node, []])),

@@ -13,7 +13,7 @@ a_port_that_is_taken_is_said_test() ->
     ?assertEqual(ok, caravan_listen:try_port(Port, true)),
     ?assertEqual(ok, caravan_listen:try_port(0, true)).
 
-%% What OTP cannot take it complains of itself.
+%% OTP reports options that it cannot use itself.
 options_that_otp_cannot_take_are_no_reason_test() ->
     {ok, Socket} = gen_tcp:listen(0, [{ip, {0, 0, 0, 0}}]),
     {ok, Port} = inet:port(Socket),

@@ -224,7 +224,7 @@ overwritten(Bytes, Random0) ->
     <<Before:(Position - 1)/binary, _, After/binary>> = Bytes,
     {<<Before/binary, (Byte - 1), After/binary>>, Random2}.
 
-%% Sends damaged bytes and then a query; its answer tells that the server has dealt with both.
+%% Sends damaged bytes and then a query; its answer shows that the server has handled both.
 served_after(Damaged, Id, Socket) ->
     ok = send(Socket, Damaged),
     ok = send(Socket, query("n.test", a, #{id => Id})),

@@ -202,7 +202,7 @@ split_writes_the_reply_in_pieces_test() ->
         put(Server, "n.test", a, {split, ?SERVED}),
         ?assertMatch(#{answer := [_]}, ask(udp, Server, query("n.test", a))),
         ?assertMatch(#{answer := [_]}, ask(tcp, Server, query("n.test", a))),
-        %% TCP may join pieces again, and a reply of this size that is written at once never comes in two.
+        %% TCP may join pieces again, whereas a reply of this size that is written at once never arrives in two.
         ?assert(lists:any(fun(_) -> length(pieces(Server, query("n.test", a))) > 1 end, lists:seq(1, 10)))
     end).
 
@@ -294,7 +294,7 @@ inet_res(Server, Type, Options) ->
     Nameserver = {nameservers, [{?LOCALHOST, caravan_dns_server:port(Server)}]},
     inet_res:lookup("n.test", in, Type, [Nameserver | Options]).
 
-%% The TCP segments of a reply as this process gets to see them.
+%% The TCP segments of a reply as this process receives them.
 pieces(Server, Query) ->
     {tcp, Socket} = open(tcp, Server),
     ok = gen_tcp:send(Socket, Query),

@@ -1,4 +1,4 @@
-%% What the step coverage counts, and when it fails.
+%% What the step `coverage' counts, and when it fails.
 -module(caravan_test_coverage_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -8,7 +8,7 @@
 ranges_test() ->
     ?assertEqual(["", "3", "1-2", "1, 3-5, 9"], [ranges(Numbers) || Numbers <- [[], [3], [1, 2], [1, 3, 4, 5, 9]]]).
 
-%% Of a template, a line is there for each instance too.
+%% A line of a template also occurs once for each instance.
 gcov_test() ->
     Text =
         <<"        -:    0:Source:c_src/core/a.hpp\n"
@@ -49,7 +49,7 @@ lines(Ran, NotRan) ->
 is_named(Expected, Text) ->
     string:find(Text, Expected) =/= nomatch.
 
-%% Each line at which an expression of a body begins, whatever it is in.
+%% Each line at which an expression of a body begins, in any construct.
 lines_that_have_run_test() ->
     Source = [
         "-module(noted).", "-export([f/1]).",

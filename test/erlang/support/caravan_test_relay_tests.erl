@@ -1,11 +1,11 @@
-%% What the relay does to datagrams and connections.
+%% How the relay handles datagrams and connections.
 -module(caravan_test_relay_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
 -define(LOCALHOST, {127, 0, 0, 1}).
 -define(DATAGRAMS, 50).
-%% A socket whose process does not run for a while loses what does not fit.
+%% A socket loses datagrams that do not fit while its process is not scheduled.
 -define(UDP, [binary, {ip, ?LOCALHOST}, {recbuf, 1000000}]).
 -define(OCTETS, 300000).
 -define(HANG_GUARD, 10000).
@@ -42,7 +42,7 @@ the_octets_of_a_connection_keep_their_order_test() ->
         _ = spawn_link(fun() -> [ok = gen_tcp:send(Client, Piece) || Piece <- pieces(Sent)] end),
         ?assertEqual({ok, Sent}, gen_tcp:recv(Server, ?OCTETS, ?HANG_GUARD)),
         ok = gen_tcp:send(Server, <<"all of it">>),
-        %% What was sent before comes before the end.
+        %% Octets that were sent before arrive before the end.
         ok = gen_tcp:close(Server),
         ?assertEqual({ok, <<"all of it">>}, gen_tcp:recv(Client, 9, ?HANG_GUARD)),
         ?assertEqual({error, closed}, gen_tcp:recv(Client, 0, ?HANG_GUARD)),
@@ -60,7 +60,7 @@ connections_end_with_the_relay_test() ->
 pieces(<<Piece:10000/binary, Rest/binary>>) -> [Piece | pieces(Rest)];
 pieces(<<>>) -> [].
 
-%% Both transports of a server have one port, and so have those of a relay.
+%% Both transports of a server have the same port, and so have those of a relay.
 with_relay(Options, Test) ->
     [From, To] = [caravan_test_network:free_port() || _ <- [relay, server]],
     {ok, Udp} = gen_udp:open(To, ?UDP),

@@ -6,7 +6,7 @@
 
 new(Budget) -> caravan_atom_budget:new(Budget).
 
-%% What the names of an answer get at this time.
+%% Returns which names of an answer are admitted at this time.
 admit(Names, Now, State) -> caravan_atom_budget:admit(Names, q, Now, State).
 
 left(State) -> caravan_atom_budget:left(State).
@@ -50,7 +50,7 @@ a_node_that_was_connected_gives_its_atom_back_test() ->
     ?assertEqual(0, left(Spent)),
     ?assertEqual(Spent, caravan_atom_budget:proven(names("c"), Spent)).
 
-%% What the others cost was no deceit.
+%% The other names of the record give their atoms back.
 the_names_of_one_record_give_their_atoms_back_together_test() ->
     {[], State} = admit(names("abc"), 0, new(3)),
     ?assertEqual(2, left(caravan_atom_budget:proven(names("ab"), State))).
@@ -72,14 +72,14 @@ a_long_time_gives_many_back_and_no_more_than_were_spent_test() ->
     {_, All} = admit(names("z"), 100 * ?REFILL_MS, State),
     ?assertEqual(2, left(All)).
 
-%% A look between two of them delays none.
+%% A poll between two refills does not delay the second.
 every_ten_minutes_are_counted_from_the_ones_before_test() ->
     {[], State} = admit(names("ab"), 0, new(2)),
     {[_, _], One} = admit(names("cde"), ?REFILL_MS * 3 div 2, State),
     ?assertMatch({[_], _}, admit(names("de"), 2 * ?REFILL_MS, One)),
     ?assertMatch({[_, _], _}, admit(names("de"), 2 * ?REFILL_MS - 1, One)).
 
-%% The time in which nothing was spent refills nothing.
+%% Time in which nothing was spent refills nothing.
 the_ten_minutes_begin_when_an_atom_is_spent_test() ->
     {[], State} = admit(names("a"), 100 * ?REFILL_MS, new(1)),
     ?assertMatch({[_], _}, admit(names("b"), 101 * ?REFILL_MS - 1, State)),
@@ -89,11 +89,11 @@ the_oldest_is_given_back_first_test() ->
     {[], First} = admit(names("b"), 0, new(2)),
     {[], Both} = admit(names("a"), 1, First),
     {_, Refilled} = admit(names("c"), ?REFILL_MS, Both),
-    %% `a' is paid for still, and `b' is not.
+    %% `a' has still cost an atom, and `b' has not.
     ?assertMatch({[], Refilled}, admit(names("a"), ?REFILL_MS, Refilled)),
     ?assertMatch({[<<"b@x">>], _}, admit(names("b"), ?REFILL_MS, Refilled)).
 
-%% Whoever makes ever new names that sort before them does not keep them out.
+%% A source of new names that sort before these does not exclude them.
 who_was_refused_longest_comes_first_test() ->
     {[], Full} = admit(names("x"), 0, new(1)),
     {[<<"z@x">>], Refused} = admit(names("z"), 1, Full),
@@ -102,7 +102,7 @@ who_was_refused_longest_comes_first_test() ->
     {Last, _} = admit(names("abz"), 3, caravan_atom_budget:proven(names("x"), Waiting)),
     ?assertEqual(names("ab"), Last).
 
-%% Since it is listed no more it waits no more.
+%% It is not listed any more, so it does not wait any more.
 a_name_that_was_left_out_of_an_answer_begins_anew_test() ->
     [
         begin

@@ -26,13 +26,13 @@ start(Now, State) ->
 ended(Name, Result, Now, State) ->
     caravan_connector:ended(Name, Result, Now, ?RANDOM, State).
 
-%% A node that is tried at this time, and the attempt fails at once.
+%% The node is tried at this time, and the attempt fails at once.
 fail(Name, Reason, Now, State) ->
     {[Name], Started} = start(Now, State),
     {{failed, Name, Reason, Novelty}, Failed} = ended(Name, {failed, Reason}, Now, Started),
     {Novelty, Failed}.
 
-%% As the core does with a node that is connected, and with one that was lost.
+%% The calls of the core for a node that is connected, and for one that was lost.
 up(Name, Now, State) ->
     caravan_connector:withdraw(Name, caravan_connector:up(Name, Now, State)).
 
@@ -64,7 +64,7 @@ a_node_that_is_not_to_be_tried_is_not_test() ->
     State = caravan_connector:withdraw(?A, missing([?A, ?B], new(#{}))),
     ?assertMatch({[?B], _}, start(0, caravan_connector:withdraw(?C, State))).
 
-%% An attempt that is under way is none of a second one, and its failure counts.
+%% A running attempt prevents a second one, and its failure counts.
 a_node_that_is_withdrawn_and_comes_back_waits_for_its_attempt_test() ->
     {[?A], State} = start(0, missing([?A], new(#{}))),
     Withdrawn = caravan_connector:withdraw(?A, State),
@@ -112,7 +112,7 @@ a_node_that_fails_again_is_left_alone_longer_test() ->
         [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
     ).
 
-%% Nodes that failed together do not come back together.
+%% Nodes that failed at the same time are not tried at the same time.
 the_time_until_the_next_attempt_is_of_the_node_and_of_chance_test() ->
     RetryIn = fun(Name, Random) ->
         {[Name], Started} = start(0, missing([Name], new(#{}))),
@@ -142,13 +142,13 @@ a_reason_is_known_still_after_a_connection_that_did_not_last_test() ->
     {[{?A, 1, LeftAlone}], Lost} = down(?A, 59999, up(?A, 0, State)),
     ?assertMatch({known, _}, fail(?A, no, 59999 + LeftAlone, Lost)).
 
-%% Each time with another pid.
+%% Each time with a different pid.
 a_reason_with_a_pid_in_it_is_new_once_test() ->
     Reason = fun() -> {raised, {error, {gone, [self(), make_ref()], #{on => self()}}}} end,
     {new, State} = fail(?A, Reason(), 0, missing([?A], new(#{}))),
     ?assertMatch({known, _}, fail(?A, Reason(), 1000, State)).
 
-%% A function of the user's that never fails in the same way twice makes no state that grows without end.
+%% A user's function that fails in a different way each time does not make the state grow without bound.
 the_kinds_of_reasons_that_are_remembered_are_limited_test() ->
     Fail = fun(Reason, {Now, State}) ->
         {Novelty, Failed} = fail(?A, Reason, Now, State),
@@ -179,7 +179,7 @@ no_retry_is_due_while_no_attempt_can_start_test() ->
     ?assertEqual(none, caravan_connector:next_start(Full)),
     ?assertMatch({[], _}, start(2000, Full)).
 
-%% Both attempts begin before the first is given up.
+%% Both attempts begin before the first one ends.
 a_node_that_does_not_answer_is_given_up_and_delays_nobody_test() ->
     {[?A, ?B], State} = start(0, missing([?A, ?B], new(#{}))),
     {{failed, ?A, timeout, new}, Next} = ended(?A, {failed, timeout}, 10000, State),
@@ -208,7 +208,7 @@ a_connection_that_was_lost_soon_is_a_failure_of_its_own_test() ->
     ?assertEqual([1, 2, 3, 4, 5, 6], [Count || {Count, _} <- Flaps]),
     ?assertMatch({[?A], _}, start(At, State)).
 
-%% It fails, too: the node waits for the longer of both.
+%% It fails as well: the node waits for the longer of both times.
 a_node_that_flaps_and_fails_waits_for_both_test() ->
     {[{?A, 1, LeftAlone}], Lost} = down(?A, 1000, up(?A, 0, new(#{}))),
     {_, Failed} = fail(?A, no, 1000 + LeftAlone, Lost),
@@ -227,18 +227,18 @@ a_connection_that_has_lasted_ends_that_test() ->
     ?assertEqual(#{}, caravan_connector:failing(160000, Ended)),
     ?assertMatch({[{?A, 1, _}], _}, down(?A, 160002, up(?A, 160001, Ended))).
 
-%% As when a link is down, or the node was stopped for a while.
+%% A link is down, or the node was stopped for a while.
 a_connection_that_fell_silent_is_none_that_flaps_test() ->
     {Flaps, Lost} = down(?A, net_tick_timeout, 1000, up(?A, 0, new(#{}))),
     ?assertEqual({[], #{}}, {Flaps, caravan_connector:failing(1000, Lost)}),
     ?assertMatch({[?A], _}, start(1000, Lost)).
 
-%% It is connected for as long as it was when it is said so again, and lost once.
+%% A repeated notice changes nothing: the connection counts from its beginning and is lost once.
 a_node_is_up_once_test() ->
     {[], Lost} = down(?A, 60000, up(?A, 59000, up(?A, 0, new(#{})))),
     ?assertMatch({[], Lost}, down(?A, 60001, Lost)).
 
-%% `b' has been connected for long when `a' is. Who is lost now may be let go by `global' because of `a'.
+%% `b' has been connected for long when `a' connects. A node that is lost now may be let go by `global' because of `a'.
 after_a_newcomer() ->
     up(?A, 0, up(?B, -100000, new(#{}))).
 
@@ -248,7 +248,7 @@ who_is_lost_after_a_newcomer_has_not_lasted_test() ->
     ?assertMatch({[], _}, start(59999, Lost)),
     ?assertMatch({[?B], _}, start(59999 + LeftAlone, Lost)).
 
-%% Whose connection did not last is what the others were lost for. They are tried when `global' has come to rest.
+%% The node whose connection did not last is the cause. The others are tried when the reaction of `global' is over.
 who_was_lost_for_a_newcomer_is_tried_when_that_is_gone_test() ->
     {[{?B, 1, _}], Lost} = down(?B, 5000, after_a_newcomer()),
     {[{?A, 1, _}], Gone} = down(?A, 10000, Lost),
@@ -266,13 +266,13 @@ who_is_lost_a_moment_after_the_newcomer_is_no_less_innocent_test() ->
     {[], Later} = down(?B, 11000, Gone),
     ?assertMatch({[?B], _}, start(11000, Later)).
 
-%% It was lost for one that came before.
+%% It was lost because of a node that was connected before it.
 another_newcomer_clears_nobody_of_what_was_before_it_test() ->
     {[{?B, 1, LeftAlone}], Lost} = down(?B, 5000, after_a_newcomer()),
     {[{?C, 1, _}], Gone} = down(?C, 7000, up(?C, 6000, Lost)),
     ?assertEqual(5000 + LeftAlone, caravan_connector:next_start(Gone)).
 
-%% One of the two is tried now and then, whichever it is.
+%% One of the two is tried now and then, no matter which.
 who_is_lost_for_a_newcomer_takes_its_count_over_test() ->
     {[{?A, 1, LeftAlone}], Once} = down(?A, 1000, up(?A, 0, up(?B, -100000, new(#{})))),
     Back = 1000 + LeftAlone,
@@ -282,16 +282,16 @@ a_newcomer_of_a_minute_ago_is_none_test() ->
     {[], Lost} = down(?B, 60000, after_a_newcomer()),
     ?assertMatch({[?B], _}, start(60000, Lost)).
 
-%% There is no third node in that.
+%% No third node is involved.
 who_fell_silent_waits_for_nobody_test() ->
     {[], Lost} = down(?B, net_tick_timeout, 5000, after_a_newcomer()),
     ?assertMatch({[?B], _}, start(5000, Lost)).
 
-%% The others have let go of this node.
+%% The other nodes have let this node go.
 who_was_let_go_has_not_lasted_test() ->
     ?assertMatch({[{?A, 1, _}], _}, down(?A, disconnect, 1000000, up(?A, 0, new(#{})))).
 
-%% A broken pair is tried once in ten minutes, and what is tried lasts until then.
+%% A broken pair is tried once in ten minutes, and the connection lasts until then.
 connections_that_did_not_last_are_counted_for_twenty_minutes_after_their_wait_test() ->
     {[{?A, 1, LeftAlone}], Once} = down(?A, disconnect, 100000, up(?A, 0, new(#{}))),
     End = 100000 + LeftAlone,
@@ -313,14 +313,14 @@ an_operator_ends_the_wait_after_failures_test() ->
     {{failed, ?A, no, known}, Second} = ended(?A, {failed, no}, 0, Again),
     ?assertMatch(#{?A := #{count := 2}}, caravan_connector:failing(0, Second)).
 
-%% However many do not answer: both are behind this node by name.
+%% No matter how many nodes do not answer: both names come after that of this node.
 who_was_never_tried_has_its_turn_first_and_then_who_has_waited_longest_test() ->
     {_, First} = fail(<<"p@x">>, no, 0, missing([<<"p@x">>], new(#{max_connecting => 1}))),
     {[<<"z@x">>], Trying} = start(5000, missing([<<"z@x">>], First)),
     {_, Second} = ended(<<"z@x">>, {failed, no}, 5000, Trying),
     ?assertMatch({[<<"p@x">>], _}, start(10000, Second)).
 
-%% Nodes that start together do not all begin with the same one.
+%% Nodes that start at the same time do not all try the same node first.
 the_first_turns_begin_behind_the_own_name_test() ->
     Names = [?A, ?B, ?C, <<"d@x">>],
     First = fun(State) -> element(1, start(0, missing(Names, State))) end,
@@ -346,7 +346,7 @@ flaps_of_nodes_that_are_not_wanted_count_for_ten_minutes_test() ->
     ?assertMatch([{?A, 2, _}], Flap(caravan_connector:keep(#{}, LeftAlone + 599999, Withdrawn))),
     ?assertMatch([{?A, 1, _}], Flap(caravan_connector:keep(#{}, LeftAlone + 600000, Withdrawn))).
 
-%% A hostile zone lists ever new names.
+%% A hostile zone may list new names each time.
 failures_of_more_nodes_than_max_nodes_count_until_the_next_attempt_test() ->
     Failed = lists:foldl(
         fun(Name, State) -> caravan_connector:withdraw(Name, element(2, fail(Name, no, 0, missing([Name], State)))) end,
@@ -360,7 +360,7 @@ failures_of_more_nodes_than_max_nodes_count_until_the_next_attempt_test() ->
     ?assertEqual([?A, ?B, ?C], Failing(#{?A => []})),
     ?assertEqual([], Failing(#{})).
 
-%% A connection that fell silent has lasted all the same.
+%% A connection that became silent still has lasted.
 a_reason_is_new_after_a_connection_that_lasted_and_fell_silent_test() ->
     {new, State} = fail(?A, no, 0, missing([?A], new(#{}))),
     {[], Lost} = down(?A, net_tick_timeout, 60000, up(?A, 0, State)),
@@ -372,7 +372,7 @@ a_connection_that_has_lasted_and_fell_silent_ends_that_test() ->
     ?assertEqual(#{}, caravan_connector:failing(160000, Silent)),
     ?assertMatch({[{?A, 1, _}], _}, down(?A, 160002, up(?A, 160001, Silent))).
 
-%% Neither has lasted, and the one that was not the cause has been cleared a moment ago.
+%% Neither has lasted, and the node that was not the cause has been cleared a moment ago.
 of_two_that_are_let_go_again_one_is_back_before_the_other_test() ->
     Both = fun(At, State) ->
         {[{?B, _, _}], Lost} = down(?B, At + 200, up(?A, At + 100, up(?B, At, State))),
@@ -385,7 +385,7 @@ of_two_that_are_let_go_again_one_is_back_before_the_other_test() ->
     Next = caravan_connector:next_start(Again),
     ?assert(Next > At + 2300 andalso Next < AgainAt - 40000).
 
-%% Its turn was at an earlier time when it was offered.
+%% Its turn was earlier when it was offered.
 a_node_waits_when_another_one_has_let_go_of_this_one_test() ->
     {[{?B, 1, _}], Lost} = down(?B, 1000, up(?B, 0, up(?A, 0, new(#{})))),
     Due = caravan_connector:next_start(Lost),

@@ -16,7 +16,7 @@ facts(Overrides) ->
 %% A name for each letter.
 names(Letters) -> [<<C, "@x">> || C <- Letters].
 
-%% An answer of a record for each name.
+%% An answer with one record for each name.
 answer(Names) -> answer(Names, #{}).
 
 answer(Names, Overrides) ->
@@ -75,7 +75,7 @@ an_incomplete_answer_adds_for_a_time_test() ->
     State = next(incomplete(names("b")), 0, next(answer(names("a")), 0, new())),
     ?assertEqual(names("ab"), wanted(State)),
     ?assertEqual(incomplete, caravan_discovery:certainty(State)),
-    %% What is known has a complete answer in it still.
+    %% The known nodes still include those of a complete answer.
     ?assert(status(complete, State)),
     ?assertEqual(names("abc"), wanted(next(incomplete(names("c")), ?EXPIRY - 1, State))),
     Expired = next(incomplete(names("c")), ?EXPIRY, State),
@@ -99,7 +99,7 @@ samples_are_joined_and_expire_test() ->
     ?assertEqual(names("bcd"), wanted(Sample("d", ?EXPIRY, Second))),
     ?assertEqual(names("d"), wanted(Sample("d", 2 * ?EXPIRY - 1, Second))).
 
-%% Nobody knew meanwhile.
+%% DNS gave no answer meanwhile.
 an_outage_is_no_time_in_which_a_name_was_not_listed_test() ->
     Sample = fun(Letters, Now, State) -> next(answer(names(Letters)), Now, #{}, #{answers => sampled}, State) end,
     Out = next({error, servfail}, ?EXPIRY, Sample("ab", 0, new())),
@@ -108,7 +108,7 @@ an_outage_is_no_time_in_which_a_name_was_not_listed_test() ->
     ?assertEqual(names("abc"), wanted(Sample("c", 11 * ?EXPIRY - 1, Back))),
     ?assertEqual(names("c"), wanted(Sample("c", 11 * ?EXPIRY, Back))).
 
-%% Equal samples say that their nodes are still there.
+%% Equal samples show that their nodes are still there.
 equal_samples_prolong_test() ->
     Sample = fun(Now, State) -> next(answer(names("a")), Now, #{}, #{answers => sampled}, State) end,
     State = Sample(?EXPIRY - 1, Sample(0, new())),
@@ -204,7 +204,7 @@ a_cut_leaves_this_node_listed_test() ->
     State = next(answer([?OWN | names("ab")]), 0, #{}, #{max_nodes => 1}, new()),
     ?assertEqual({[], true}, {wanted(State), status(self_listed, State)}).
 
-%% Of 4 records, all of the basename that sorts last.
+%% Of 4 records, all with the basename that sorts last.
 several_basenames_do_not_halve_the_limit_test() ->
     Records = [[<<"blue", C>>, <<"green", C>>] || C <- "abcd"],
     Options = #{max_nodes => 4, names_per_record => 2},
@@ -214,7 +214,7 @@ several_basenames_do_not_halve_the_limit_test() ->
     Incomplete = next(answer([], #{records => Records, complete => false}), 0, #{}, Options, new()),
     ?assertEqual(8, length(wanted(Incomplete))).
 
-%% Answers that add to what is known do so within bounds.
+%% Answers that add to the known nodes do so within bounds.
 those_that_are_connected_stay_first_and_then_those_that_were_listed_last_test() ->
     Sampled = #{answers => sampled, max_nodes => 3},
     First = next(answer(names("abc")), 0, #{}, Sampled, new()),
@@ -234,7 +234,7 @@ names_that_are_no_atoms_cost_of_the_budget_test() ->
     ),
     ?assertEqual({found, names("ab")}, lists:nth(2, Reports)).
 
-%% Of names that a cut leaves out no atom is made.
+%% Names beyond the limit become no atoms.
 a_cut_comes_before_the_budget_test() ->
     {_, Budget, State} = caravan_discovery:polled(
         answer(names("abc"), #{unknown => names("abc")}), 0, facts(#{}), options(#{max_nodes => 1}), new()
@@ -245,7 +245,7 @@ known_atoms_cost_nothing_test() ->
     {_, Budget, State} = caravan_discovery:polled(answer(names("a")), 0, facts(#{}), options(#{}), new()),
     ?assertEqual({names("a"), 500, 0}, {wanted(State), caravan_atom_budget:left(Budget), status(names_refused, State)}).
 
-%% Whichever name of it came first.
+%% No matter which of its names came first.
 other_names_of_a_record_that_is_a_nodes_cost_nothing_test() ->
     Records = [[<<"a@x">>, <<"b@x">>], [<<"c@x">>, <<"d@x">>], [<<"e@x">>, ?OWN]],
     {_, Budget, State} = caravan_discovery:polled(
@@ -281,7 +281,7 @@ this_node_under_another_spelling_is_this_node_test() ->
     {[_, _, {own_alias, Told}], State} = polled(answer([?OWN, <<"a@x">> | Aliases]), 0, new()),
     ?assertEqual(lists:sort(Aliases), lists:sort(Told)),
     ?assertEqual({names("a"), true}, {wanted(State), status(self_listed, State)}),
-    %% It is told once.
+    %% It is reported once.
     {[{looked_up, _, _, _}, {found, _}], Again} = polled(answer([<<"OWN@x">>, <<"b@x">>]), 1, State),
     ?assert(status(self_listed, Again)),
     ?assertMatch({[_, _, {own_alias, [<<"oWn@x">>]}], _}, polled(answer([<<"oWn@x">>, <<"OWN@x">>]), 2, Again)).
@@ -289,7 +289,7 @@ this_node_under_another_spelling_is_this_node_test() ->
 names_are_told_apart_by_everything_but_case_and_the_last_dot_test() ->
     [?assert(caravan_discovery:is_own_name(Name, ?OWN)) || Name <- [?OWN, <<"OwN@X">>, <<"own@x.">>, <<"OWN@X.">>]],
     ?assert(caravan_discovery:is_own_name(?OWN, <<"own@x.">>)),
-    %% An octet that differs in the bit of the case and is no letter is another one.
+    %% Octets that differ in the bit of the case but are not letters are different.
     [
         ?assertNot(caravan_discovery:is_own_name(Name, Own))
      || {Name, Own} <- [
@@ -299,7 +299,7 @@ names_are_told_apart_by_everything_but_case_and_the_last_dot_test() ->
         ]
     ].
 
-%% As AWS Cloud Map does it: 2 of 4.
+%% AWS Cloud Map returns answers like this: 2 of 4.
 names_that_come_back_in_answers_of_one_length_are_samples_test() ->
     {Told, _} = lists:mapfoldl(
         fun({Now, Letters}, State) ->
@@ -311,12 +311,12 @@ names_that_come_back_in_answers_of_one_length_are_samples_test() ->
     ),
     ?assertEqual([[], [], [], [], [2], [], [], []], Told).
 
-%% However many answers are between.
+%% No matter how many answers are between.
 names_may_come_back_late_test() ->
     ?assertEqual([], [Report || {samples, _} = Report <- reports(["ab", "cd", "ef", "ab", "cd"])]),
     ?assertEqual([{samples, 2}], [Report || {samples, _} = Report <- reports(["ab", "cd", "ef", "ab", "cd", "ef"])]).
 
-%% New names each time, or other lengths: a cluster that replaces its nodes, or that is scaled down and up.
+%% With new names each time, or answers of other lengths, it is a cluster that replaces its nodes or is scaled.
 what_comes_and_goes_otherwise_is_no_sample_test() ->
     [
         ?assertEqual({Answers, []}, {Answers, [Report || {samples, _} = Report <- reports(Answers)]})
@@ -341,14 +341,14 @@ incomplete_answers_are_no_samples_test() ->
     ),
     ?assertEqual([], [Report || {samples, _} = Report <- lists:append(Reports)]).
 
-%% What was seen before one says nothing of those after it.
+%% What was seen before such an answer says nothing about later ones.
 an_incomplete_answer_begins_the_search_for_samples_anew_test() ->
     Outcomes = [answer(names(Letters)) || Letters <- ["ab", "cd", "ab", "cd"]] ++ [incomplete(names("ab"))]
         ++ [answer(names(Letters)) || Letters <- ["cd", "ab"]],
     {Reports, _} = lists:mapfoldl(fun(Outcome, State) -> polled(Outcome, 0, State) end, new(), Outcomes),
     ?assertEqual([], [Report || {samples, _} = Report <- lists:append(Reports)]).
 
-%% Which is what most answers are.
+%% Most answers are like this.
 an_equal_answer_says_nothing_new_test() ->
     Answer = answer([?OWN, <<"OWN@x">> | names("ab")], #{invalid => 1}),
     First = next(Answer, 0, new()),
@@ -387,13 +387,13 @@ other_options_may_take_another_part_of_an_equal_answer_test() ->
     ?assertEqual(names("abc"), wanted(Changed)),
     ?assertEqual(incomplete, caravan_discovery:certainty(next(answer(names("abc")), 1, #{}, #{max_nodes => 1}, Changed))).
 
-%% What was told by complete answers is told no more by samples.
+%% Reports for complete answers are not repeated for samples.
 names_of_former_options_expire_among_samples_test() ->
     Before = caravan_discovery:change(next(answer(names("a")), 0, new())),
     Sample = fun(Now, State) -> next(answer(names("b")), Now, #{}, #{answers => sampled}, State) end,
     ?assertEqual(names("b"), wanted(Sample(?EXPIRY + 1, Sample(0, Before)))).
 
-%% The node has become distributed since, and is one of those that the answer lists.
+%% This node has become distributed since, and the answer lists it.
 an_equal_answer_of_a_node_of_another_name_is_taken_anew_test() ->
     First = next(answer(names("ab")), 0, #{own => <<"nonode@nohost">>}, #{}, new()),
     Second = next(answer(names("ab")), 1, #{own => <<"a@x">>}, #{}, First),

@@ -12,7 +12,7 @@
 up(Ups) ->
     lists:foldl(fun({Name, At}, State) -> caravan_flaps:up(Name, At, State) end, caravan_flaps:new(), Ups).
 
-%% They are lost one millisecond after the other.
+%% They are lost one millisecond after another.
 down(Names, Now, State) ->
     {_, Lost} = lists:foldl(
         fun(Name, {At, Next}) ->
@@ -24,12 +24,12 @@ down(Names, Now, State) ->
     ),
     Lost.
 
-%% Those that may be tried within two seconds.
+%% The nodes that may be tried within two seconds.
 soon(Now, State) ->
     [Name || Name <- [?A, ?B, ?C, ?D], caravan_flaps:until(Name, State) =< Now + 2010].
 
-%% `a' and `b' have been connected for long, `c' and `d' have come: `a' does not reach `c', and `b' does not reach `d'. Each node
-%% loses all four, in whatever order.
+%% `a' and `b' have been connected for long, and `c' and `d' have just connected. `a' cannot reach `c', and `b' cannot reach
+%% `d'. Each node loses all four, in any order.
 where_two_that_had_lasted_are_lost_no_newcomer_is_innocent_test_() ->
     Up = up([{?A, 0}, {?B, 0}, {?C, 100000}, {?D, 100001}]),
     [
@@ -40,7 +40,7 @@ where_two_that_had_lasted_are_lost_no_newcomer_is_innocent_test_() ->
 permutations([]) -> [[]];
 permutations(List) -> [[Head | Tail] || Head <- List, Tail <- permutations(List -- [Head])].
 
-%% All four have come. Which of them cannot reach each other does not show, and not all of them come back at once.
+%% All four have just connected. It is unknown which of them cannot reach each other, and not all of them are tried at once.
 of_newcomers_that_are_lost_in_a_moment_one_is_innocent_test_() ->
     Up = up([{?A, 0}, {?B, 1}, {?C, 2}, {?D, 3}]),
     [
@@ -48,7 +48,7 @@ of_newcomers_that_are_lost_in_a_moment_one_is_innocent_test_() ->
      || Order <- permutations([?A, ?B, ?C, ?D])
     ].
 
-%% What is lost later has a cause of its own.
+%% A later loss has a cause of its own.
 a_moment_ends_test() ->
     Up = up([{?A, 0}, {?B, 1}, {?C, 2}, {?D, 3}]),
     First = down([?B, ?A], 30000, Up),
@@ -56,7 +56,7 @@ a_moment_ends_test() ->
     Second = down([?D, ?C], 32000, First),
     ?assertMatch([_], soon(32000, Second)).
 
-%% Others have let go of this node. It comes back by way of none of those that it has lost before.
+%% The others have let this node go. It comes back by way of none of those that it has lost before.
 who_was_let_go_waits_for_all_test() ->
     Once = down([?B], 1000, up([{?A, 0}, {?B, 0}])),
     Before = caravan_flaps:until(?B, Once),

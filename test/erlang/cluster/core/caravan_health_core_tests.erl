@@ -1,4 +1,4 @@
-%% Whether a topology is ready, degraded or neither, with given times.
+%% Whether a topology is ready, degraded or not ready, at given times.
 -module(caravan_health_core_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -24,7 +24,7 @@ is_ready(Now, State) ->
         _ -> true
     end.
 
-%% `self' is listed by all answers of these tests that are not about that.
+%% All answers of these tests list `self', except in tests about that.
 all_of(Names) -> [?OWN | Names].
 
 whole(Overrides) -> connected(all_of([?A, ?B]), Overrides).
@@ -43,7 +43,7 @@ nobody_is_ready_before_the_first_answer_test() ->
     ?assertEqual([ready], becomes_ready(Answered)),
     ?assertEqual(ok, health(Ready)).
 
-%% Its DNS lists it when it is ready, and not before.
+%% This node is listed only when it is ready.
 an_empty_answer_makes_the_first_node_ready_test_() ->
     [
         {atom_to_list(Reason), fun() ->
@@ -75,7 +75,7 @@ a_node_that_is_not_distributed_is_not_ready_test() ->
     ?assertMatch({not_ready, [not_distributed | _]}, health(State)),
     {_, Named} = step(check, 1, facts(), State),
     ?assert(is_ready(1, Named)),
-    %% Also later.
+    %% Also at a later time.
     {_, Stopped} = step(check, 2, not_distributed(?OWN), Named),
     ?assertMatch({not_ready, [not_distributed | _]}, health(2, Stopped)).
 
@@ -84,7 +84,7 @@ as_many_other_nodes_must_be_connected_as_are_expected_test() ->
     ?assertEqual({not_ready, [{too_few_nodes, #{expected => 2, connected => 1}}]}, health(State)),
     ?assertEqual(ok, health(next({nodeup, ?B}, 0, State))).
 
-%% As `await' counts.
+%% Counts as `await' does.
 a_member_that_is_not_listed_any_more_counts_as_expected_test() ->
     State = looked(answered(all_of([?A])), 5000, whole(#{expect => 2})),
     ?assertEqual(ok, health(5000, State)).
@@ -96,7 +96,7 @@ a_fraction_is_of_the_wanted_nodes_and_rounded_up_test() ->
     ?assertEqual({not_ready, [{too_few_nodes, #{expected => 2, connected => 1}}]}, health(One)),
     ?assertEqual(ok, health(next({nodeup, ?B}, 0, One))).
 
-%% As 0.07 * 100 is a little more than 7.
+%% 0.07 * 100 is slightly more than 7 as a float.
 a_fraction_of_a_float_is_no_node_more_test() ->
     Names = [<<"n", (integer_to_binary(Number))/binary, "@x">> || Number <- lists:seq(1, 100)],
     State = all([{nodeup, Name} || Name <- lists:sublist(Names, 7)], 0, listing(all_of(Names), #{expect => {fraction, 0.07}})),
@@ -105,14 +105,14 @@ a_fraction_of_a_float_is_no_node_more_test() ->
 a_fraction_of_nobody_is_nobody_test() ->
     ?assertEqual(ok, health(listing(all_of([]), #{expect => {fraction, 1}}))).
 
-%% `b' is on no node's way, `c' for a while.
+%% `b' is excluded by the options, `c' for a while.
 nodes_that_are_kept_out_are_no_part_of_the_fraction_test() ->
     Listing = listing(all_of([?A, ?B, ?C]), #{expect => {fraction, 1}, exclude => [?B]}),
     State = all([{nodeup, ?A}, {exclude, ?C, 1000}], 0, Listing),
     ?assertEqual(ok, health(State)),
     ?assertEqual({not_ready, [{too_few_nodes, #{expected => 2, connected => 1}}]}, health(1000, next(wake, 1000, State))).
 
-%% A record gives a name for each of two basenames, and at most one of them is right.
+%% A record gives a name for each of two basenames, of which at most one is right.
 names_of_one_listener_are_one_node_of_the_fraction_test() ->
     Listener = fun(Name) -> lists:last(binary:split(Name, <<"-">>)) end,
     Names = [<<Basename/binary, "-", Host/binary>> || Host <- [<<"1@x">>, <<"2@x">>, <<"3@x">>], Basename <- [<<"a">>, <<"b">>]],
@@ -131,14 +131,14 @@ names_of_one_listener_are_one_node_of_the_fraction_test() ->
 nothing_may_have_changed_for_so_long_test() ->
     Up = next({nodeup, ?A}, 1000, listing(all_of([?A]), #{stable_for => 3000})),
     ?assertEqual({not_ready, [{unstable, #{stable_for => 3000, left => 2000}}]}, health(2000, Up)),
-    %% The log has its line.
+    %% The line of the log has been written.
     State = next(wake, 2000, Up),
     ?assertEqual(4000, wake_at(State)),
     {Actions, Ready} = step(wake, 4000, State),
     ?assertEqual([ready], becomes_ready(Actions)),
     ?assertEqual(ok, health(4000, Ready)).
 
-%% An answer that says the same is no change, nor is an attempt that fails.
+%% Neither an equal answer nor a failed attempt is a change.
 what_changes_begins_the_time_again_test_() ->
     [
         {lists:flatten(io_lib:format("~0p", [Event])), fun() ->
@@ -160,7 +160,7 @@ the_first_answer_is_a_change_test() ->
     State = next(polled({error, nxdomain}), 9000, started(#{stable_for => 3000})),
     ?assertMatch({not_ready, [{unstable, #{left := 3000}} | _]}, health(9000, State)).
 
-%% Something else is in the way: a time to wake at that has passed would wake it again and again.
+%% Something else prevents readiness: a wake-up time in the past would wake the topology repeatedly.
 nobody_is_woken_while_something_else_is_in_the_way_test() ->
     State = listing(all_of([?A]), #{stable_for => 100, expect => 1}),
     ?assert(wake_at(State) > 100),
@@ -170,7 +170,7 @@ nobody_is_woken_while_something_else_is_in_the_way_test() ->
 
 %% Ready
 
-%% As in a deploy.
+%% During a deployment.
 changes_take_no_readiness_away_test() ->
     State = next(wake, 3000, whole(#{stable_for => 3000})),
     ?assertEqual(ok, health(3000, State)),
@@ -189,13 +189,13 @@ no_failure_of_dns_takes_readiness_away_test_() ->
      || Outcome <- [{error, timeout}, {error, {client, down}}, {error, nxdomain}, {error, nodata}, answer([], #{complete => false})]
     ].
 
-%% A node that is cut off.
+%% The node is cut off.
 fewer_nodes_than_expected_take_readiness_away_test() ->
     State = all([{nodedown, ?A, closed}, {nodedown, ?B, closed}], 1000, whole(#{expect => 1})),
     ?assertMatch({not_ready, [{too_few_nodes, #{expected := 1, connected := 0}} | _]}, health(1000, State)),
     ?assert(is_ready(1000, next({nodeup, ?A}, 1000, State))).
 
-%% In an outage of DNS.
+%% During an outage of DNS.
 who_was_ready_is_so_after_a_crash_test() ->
     Overrides = options(#{stable_for => 1000}),
     Again = fun(WasReady) -> element(2, caravan_topology_core:new(Overrides, [?A], [?A], 0, facts(#{was_ready => WasReady}))) end,
@@ -218,14 +218,14 @@ a_whole_cluster_is_not_degraded_test() ->
 
 a_node_that_dns_does_not_list_is_degraded_test() ->
     ?assertEqual({degraded, [not_listed]}, health(connected([?A], #{}))),
-    %% A part of the records says nothing of what it leaves out.
+    %% An answer with a part of the records says nothing about the others.
     ?assertEqual(ok, health(next(incomplete([]), 0, started(#{answers => sampled})))),
     ?assertEqual({degraded, [incomplete_answer]}, health(next(incomplete([]), 0, started(#{})))).
 
 a_lookup_that_fails_degrades_test() ->
     ?assertEqual({degraded, [{lookup_failed, timeout}]}, health(5000, looked(failed(), 5000, whole(#{})))).
 
-%% A minute, and three polls.
+%% A minute and three polls.
 an_old_answer_degrades_test_() ->
     [
         {integer_to_list(Interval), fun() ->
@@ -237,7 +237,7 @@ an_old_answer_degrades_test_() ->
      || {Interval, Limit} <- [{5000, ?MINUTE}, {30000, 90000}]
     ].
 
-%% An hour, perhaps.
+%% The TTL may be an hour.
 an_answer_is_not_old_while_its_ttl_runs_test() ->
     State = next(polled(answer(all_of([]), #{ttl => 3600})), 0, started(#{})),
     ?assertEqual(ok, health(59 * ?MINUTE, State)).
@@ -259,7 +259,7 @@ nodes_that_fail_degrade_test() ->
 a_node_that_is_being_tried_degrades_nobody_test() ->
     ?assertEqual(ok, health(listing(all_of([?A]), #{}))).
 
-%% A node that is restarted soon after its start has one connection that is short.
+%% A node that is restarted soon after its start has one short connection.
 connections_that_do_not_last_are_said_from_the_second_one_on_test() ->
     Once = next({nodedown, ?A, closed}, 1000, whole(#{})),
     ?assertEqual({degraded, [{partly_connected, #{wanted => 2, connected => 1}}]}, health(1000, Once)),
@@ -269,7 +269,7 @@ connections_that_do_not_last_are_said_from_the_second_one_on_test() ->
         health(2000, Twice)
     ).
 
-%% `c' has left and comes back when its time is over.
+%% `c' has left, and counts again when its time is over.
 nodes_that_have_left_are_no_part_of_the_fraction_test() ->
     Listing = listing(all_of([?A, ?B, ?C]), #{expect => {fraction, 1}}),
     State = all([{nodeup, ?A}, {nodeup, ?B}, {nodeup, ?C}, {leaving, ?C, 60000}, {nodedown, ?C, disconnect}], 0, Listing),
@@ -278,7 +278,7 @@ nodes_that_have_left_are_no_part_of_the_fraction_test() ->
     ?assertMatch(#{missing := 1, left := 0}, caravan_topology_core:gauges(60000, next(wake, 60000, State))),
     ?assertMatch({not_ready, [{too_few_nodes, #{expected := 3, connected := 2}} | _]}, health(60000, next(wake, 60000, State))).
 
-%% It takes no traffic while it has left, and takes it again when it is back.
+%% It takes no traffic while it has left, and takes it again after its return.
 who_leaves_is_not_ready_until_it_is_back_test() ->
     Away = all([{leave, 60000}, {nodedown, ?A, disconnect}, {nodedown, ?B, disconnect}], 1000, whole(#{})),
     ?assertMatch({not_ready, [{leaving, #{left := 60000}} | _]}, health(1000, Away)),

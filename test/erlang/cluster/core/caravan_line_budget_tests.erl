@@ -7,7 +7,7 @@
 spend(Count, Now, State) ->
     lists:mapfoldl(fun(_, Next) -> caravan_line_budget:spend(kind, Now, Next) end, State, lists:seq(1, Count)).
 
-%% All lines of the beginning are spent.
+%% The initial lines are spent.
 spent() ->
     {_, State} = spend(20, 0, caravan_line_budget:new(0)),
     State.
@@ -26,7 +26,7 @@ what_had_no_line_is_counted_by_kind_test() ->
     ?assertMatch({none, _}, caravan_line_budget:summary(2 * ?REFILL_MS, Told)),
     ?assertEqual(none, caravan_line_budget:due_at(Told)).
 
-%% The summary comes first: whoever reads the log sees that there was more.
+%% The summary comes first, so that readers of the log see that events were not logged.
 no_event_has_a_line_before_the_summary_test() ->
     {[false], State} = spend(1, 0, spent()),
     {[false], Later} = spend(1, ?REFILL_MS, State),
@@ -44,7 +44,7 @@ without_an_event_nothing_is_due_test() ->
     ?assertEqual(none, caravan_line_budget:due_at(caravan_line_budget:new(0))),
     ?assertMatch({none, _}, caravan_line_budget:summary(?REFILL_MS, spent())).
 
-%% It is overdue when nobody has asked for it while the lines came back.
+%% It is overdue if it was not asked for while the budget was refilled.
 a_summary_that_has_a_line_is_due_at_once_test() ->
     {[false], State} = spend(1, 0, spent()),
     {false, Filled} = caravan_line_budget:spend(kind, 3 * ?REFILL_MS, State),

@@ -4,7 +4,7 @@
 
 -define(OWN, <<"blue-1@own">>).
 
-%% Names of one host and port, and other basenames.
+%% Names with the same host and port and different basenames.
 new() -> caravan_listeners:new(fun listener/1).
 
 listener(Name) ->
@@ -39,7 +39,7 @@ a_listener_is_taken_while_a_node_is_connected_there_test() ->
     ?assertNot(is_taken(<<"blue-2@x">>, Up)),
     ?assertNot(is_taken(<<"green-1@x">>, down(<<"blue-1@x">>, Up))).
 
-%% As when a node is started anew under another name before the end of the former one is known.
+%% A node is restarted under another name before the end of the former one is noticed.
 a_listener_is_taken_until_the_last_of_its_nodes_has_gone_test() ->
     Both = up(<<"green-1@x">>, up(<<"blue-1@x">>, new())),
     One = down(<<"blue-1@x">>, Both),

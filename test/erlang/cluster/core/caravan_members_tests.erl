@@ -42,7 +42,7 @@ a_node_goes_once_test() ->
     ?assertNot(caravan_members:is_member(?A, State)),
     ?assertEqual({same, State}, caravan_members:down(?A, true, 1000, State)).
 
-%% As a node behind a server that shows a part of the nodes does.
+%% A nameserver that returns samples lists a node like this.
 one_that_comes_back_by_itself_is_a_member_until_its_time_is_over_test() ->
     [
         begin
@@ -55,7 +55,7 @@ one_that_comes_back_by_itself_is_a_member_until_its_time_is_over_test() ->
         ]
     ].
 
-%% It is remembered from when DNS lists it no more, and not from when it went.
+%% The time counts from when it is not listed any more, and not from when it was lost.
 one_that_goes_while_it_is_listed_is_not_remembered_test() ->
     {went, State} = caravan_members:down(?A, true, 1000, member(?A, new())),
     ?assertMatch({same, _}, caravan_members:up(?A, false, 0, State)).

@@ -63,7 +63,7 @@ no_doubtful_answer_disconnects_anybody_test() ->
      || Outcome <- [incomplete, empty, failed]
     ].
 
-%% The answer after it says that the node is absent, and not that it has been all the time.
+%% The next answer shows that the node is absent, but not that it was absent all the time.
 the_clock_stands_while_nobody_knows_test() ->
     [
         begin
@@ -93,7 +93,7 @@ no_more_than_a_fraction_goes_within_the_time_test() ->
     Left = Names -- First,
     ?assertEqual(maps:from_keys(Left, max_fraction), maps:get(suppressed, Stats)),
     ?assertMatch({[], #{pruned := 5, suppressions := 8}, _}, due(fresh, Left, ?AFTER + 1, Next)),
-    %% Four others and this node now: a half is two.
+    %% Now there are four others and this node: a half is two.
     {Second, _, _} = due(fresh, Left, 2 * ?AFTER, Next),
     ?assertEqual(2, length(Second)).
 
@@ -115,7 +115,7 @@ what_another_topology_lists_stays_test() ->
     ?assertMatch(#{suppressed := #{<<"a@x">> := listed_elsewhere}, suppressions := 1}, Stats),
     ?assertMatch({[<<"a@x">>], #{pruned := 1}, _}, due(fresh, [<<"a@x">>], ?AFTER, Kept)).
 
-%% It takes none of the fraction from those that can be disconnected.
+%% It does not count against the fraction for the others.
 what_another_topology_lists_is_not_counted_test() ->
     State = absent_since_0([<<"a@x">>, <<"b@x">>], #{}),
     ?assertMatch(
@@ -123,7 +123,7 @@ what_another_topology_lists_is_not_counted_test() ->
         due(fresh, [<<"a@x">>, <<"b@x">>], [<<"a@x">>], ?AFTER, State)
     ).
 
-%% It is as if it had not been due: the fraction has room for it, and the time of its absence goes on.
+%% As if it had not been due: the fraction has room for it, and its absence continues.
 a_node_that_could_not_be_removed_is_due_again_test() ->
     {[<<"a@x">>], #{pruned := 1}, Due} = due(fresh, [<<"a@x">>], ?AFTER, absent_since_0([<<"a@x">>], #{})),
     Failed = caravan_prune:not_removed(<<"a@x">>, true, Due),

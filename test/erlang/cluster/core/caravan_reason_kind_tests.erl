@@ -2,7 +2,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% Two reasons of the same origin: what is of one VM differs each time.
+%% Two reasons with the same cause; pids and the like differ each time.
 reason() ->
     Reference = make_ref(),
     {raised, {error, {gone, [self(), Reference | spawn(fun() -> ok end)], #{Reference => {port(), fun() -> Reference end}}}}}.

@@ -8,11 +8,11 @@
 -define(HOUR, 3600000).
 -define(START, -576460751234).
 
-%% The clock of a VM begins below zero.
+%% The monotonic clock of a VM starts below zero.
 a_condition_is_said_after_a_minute_ten_and_each_hour_test() ->
     ?assertEqual([?MINUTE, 11 * ?MINUTE, ?HOUR + 11 * ?MINUTE, 2 * ?HOUR + 11 * ?MINUTE], said(holds(alone, ?START, new()), 4)).
 
-%% Looks only when it is time.
+%% Calls due/2 only at the times that due_at/1 gives.
 said(_State, 0) ->
     [];
 said(State, Times) ->
@@ -39,7 +39,7 @@ nodes_that_fail_one_after_the_other_are_said_together_test() ->
     ?assert(length(Lines) =< 3),
     [?assert(HeldMs >= ?MINUTE) || {_, HeldMs} <- lists:append(Lines)].
 
-%% None of them is said twice within ten minutes.
+%% None of them is logged twice within ten minutes.
 second(_Said, Lines) ->
     Names = [Subject || {Subject, HeldMs} <- lists:append(Lines), HeldMs < 10 * ?MINUTE],
     [Due || {_, HeldMs} = Due <- lists:append(Lines), HeldMs >= 10 * ?MINUTE] ++ (Names -- lists:usort(Names)).
@@ -50,7 +50,7 @@ lines(State, Lines, Times) ->
     {Due, Next} = due(due_at(State), State),
     lines(Next, Lines ++ [Due], Times - 1).
 
-%% A node that is meant to be in no service has this once.
+%% A node that is intentionally not in the service logs this once.
 that_this_node_is_not_listed_is_said_once_test() ->
     {[{not_self_listed, ?MINUTE}], Said} = due(?MINUTE, holds(not_self_listed, 0, new())),
     ?assertEqual({none, true}, {due_at(Said), is_held(not_self_listed, Said)}),

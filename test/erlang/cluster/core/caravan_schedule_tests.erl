@@ -8,7 +8,7 @@ draws(Draw) ->
     Waits = lists:map(Draw, lists:seq(1, ?DRAWS)),
     {lists:min(Waits), lists:max(Waits), length(lists:usort(Waits))}.
 
-%% Draws lie within the limits, and are not all alike.
+%% Random values lie within the limits and differ.
 assert_within(Least, Most, Draw) ->
     {Min, Max, Different} = draws(Draw),
     ?assert(Min >= Least andalso Max =< Most),
@@ -48,7 +48,7 @@ a_long_interval_is_kept_test() ->
      || Pace <- [{steady, 0}, {failed, 1}, {failed, 100}]
     ].
 
-%% The spread of the tenth poll after a common start, of 500 nodes.
+%% The spread of the tenth poll of 500 nodes that started at the same time.
 nodes_that_start_together_do_not_poll_in_step_test() ->
     Tenth = fun(Node) ->
         lists:sum([caravan_schedule:next_poll(5000, {steady, 0}, Node * 10 + Poll) || Poll <- lists:seq(1, 10)])
@@ -76,7 +76,7 @@ a_node_is_left_alone_longer_each_time_test() ->
      || {Count, Wait} <- [{1, 1000}, {2, 2000}, {6, 32000}, {7, 60000}, {8, 60000}, {1 bsl 70, 60000}]
     ].
 
-%% No wait is none: whoever waits for it would be woken again and again.
+%% No wait is zero, which would wake the topology repeatedly.
 every_wait_is_longer_than_nothing_test() ->
     [
         ?assert(Wait > 0)

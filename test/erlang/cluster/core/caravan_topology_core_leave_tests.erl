@@ -1,4 +1,4 @@
-%% Nodes that say that they leave, and this node when it does.
+%% Nodes that leave, and the departure of this node.
 -module(caravan_topology_core_leave_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -11,7 +11,7 @@
 -define(B, <<"b@x">>).
 -define(C, <<"c@x">>).
 
-%% Beyond the time in which a connection counts as one that has not lasted.
+%% Longer than the time in which a connection counts as one that did not last.
 -define(LATER, 100000).
 
 who_has_left_is_not_tried_until_the_time_is_over_test() ->
@@ -23,7 +23,7 @@ who_has_left_is_not_tried_until_the_time_is_over_test() ->
     ?assertEqual(?LATER + 60000, wake_at(Later)),
     {Over, Trying} = step(wake, ?LATER + 60000, Later),
     ?assertEqual({[?A], #{}}, {connects(Over), status(left, 0, Trying)}),
-    %% It is missing like any other from then on.
+    %% From then on it is missing like any other node.
     ?assertMatch([{attempt, {failed, ?A, no, new}, _}], reports(element(1, step(no(?A), ?LATER + 60001, Trying)))).
 
 who_comes_back_is_as_if_it_had_never_left_test() ->
@@ -34,12 +34,12 @@ who_comes_back_is_as_if_it_had_never_left_test() ->
     ?assertMatch({[?A], [{down, ?A, connection_closed, 1}]}, {connects(Actions), reports(Actions)}),
     ?assertMatch([{lost, [{?A, connection_closed, true, none}], [], 1}], lines(2 * ?LATER, Lost)).
 
-%% A nodeup that came before the nodedown of the departure, as of a list that is late, is no return.
+%% A nodeup from before the nodedown of the departure, as from a late list, is no return.
 a_connection_that_stays_is_no_return_test() ->
     Same = next({nodeup, ?A}, ?LATER, leaving(?A, 60000, ?LATER)),
     ?assertMatch([{down, ?A, left, 1}], reports(element(1, step({nodedown, ?A, connection_closed}, ?LATER, Same)))).
 
-%% A node that does not know of departures, or that gets messages of this one, comes again and again.
+%% A node that does not understand departures, or gets messages of this one, connects again and again.
 who_connects_to_a_node_that_is_away_is_disconnected_a_few_times_test() ->
     Away = all([{leave, 60000}, {nodedown, ?A, connection_closed}], ?LATER, connected([?A], #{})),
     {Counts, Last} = lists:mapfoldl(
@@ -55,7 +55,7 @@ who_connects_to_a_node_that_is_away_is_disconnected_a_few_times_test() ->
     DisconnectsAgain = fun(At, State) -> [again || {disconnect_again, _} <- element(1, step({nodeup, ?C}, At, State))] end,
     ?assertEqual({[again], []}, {DisconnectsAgain(?LATER + 1000, Last), DisconnectsAgain(?LATER + 59000, Last)}).
 
-%% Each time within a minute of having come.
+%% Each time within a minute after it connected.
 a_rolling_restart_is_no_flap_test() ->
     State = lists:foldl(
         fun(Round, Before) ->
@@ -68,7 +68,7 @@ a_rolling_restart_is_no_flap_test() ->
     {Actions, Lost} = step({nodedown, ?A, connection_closed}, ?LATER + 90000, State),
     ?assertEqual({[?A], #{}}, {connects(Actions), status(failing, 0, Lost)}).
 
-%% Who comes last, and is lost, is taken for the cause of what is lost then.
+%% A node that connected last and is lost would be taken for the cause of the other losses.
 who_leaves_is_the_cause_of_no_other_loss_test() ->
     Gone = all([{nodedown, ?C, connection_closed}, {nodeup, ?C}, {leaving, ?C, 60000}, {nodedown, ?C, connection_closed}], ?LATER, connected([?A, ?B, ?C], #{})),
     {Actions, _} = step({nodedown, ?A, connection_closed}, ?LATER + 100, Gone),
@@ -82,10 +82,10 @@ one_line_says_who_has_left_test() ->
     ),
     ?assertMatch([{lost, [{?C, connection_closed, true, none}], [], 0}, {left, [?A, ?B], 0} | _], lines(?LATER, Both)).
 
-%% The process that passes the announcement on may be late.
+%% The announcement may be handled late.
 an_announcement_after_the_loss_counts_test() ->
     {Actions, Lost} = step({nodedown, ?A, connection_closed}, 1000, connected([?A, ?B], #{})),
-    %% It is left alone, for its connection has not lasted.
+    %% It is left alone, since its connection did not last.
     ?assertEqual([], connects(Actions)),
     ?assertMatch(#{?A := #{reason := lost_soon}}, status(failing, 1000, Lost)),
     Left = next({leaving, ?A, 20000}, 1100, Lost),
@@ -99,7 +99,7 @@ an_attempt_that_is_under_way_fails_without_a_word_test() ->
     ?assertMatch([{emit, {attempt, {failed, ?A, no, known}, _}}], Actions),
     ?assertEqual([], connects(element(1, step(wake, ?LATER + 50000, Left)))),
     {[?A], Again} = tried(wake, ?LATER + 60000, Left),
-    %% The log has not told of it.
+    %% The loss has not been logged.
     ?assertMatch([{emit, {attempt, {failed, ?A, no, new}, _}}], element(1, step(no(?A), ?LATER + 60000, Again))).
 
 nobody_is_remembered_that_is_of_no_concern_test() ->
@@ -111,20 +111,20 @@ no_more_are_remembered_than_may_be_wanted_test() ->
     Left = all([{leaving, Name, 60000} || Name <- [?A, ?B, ?C, ?A]], ?LATER, State),
     ?assertEqual([?A, ?B], lists:sort(maps:keys(status(left, ?LATER, Left)))).
 
-%% The last word counts.
+%% The last announcement counts.
 an_announcement_replaces_the_one_before_test() ->
     State = all([{leaving, ?A, 90000}, {leaving, ?A, 1000}, {nodedown, ?A, x}], ?LATER, connected([?A], #{})),
     ?assertEqual([?A], connects(element(1, step(wake, ?LATER + 1000, State)))).
 
-%% Names of one listener are one node.
+%% Names of one listener belong to one node.
 other_names_of_the_listener_are_left_alone_test() ->
     {Actions, Gone} = step({nodedown, <<"a@y">>, x}, ?LATER, next({leaving, <<"a@y">>, 60000}, ?LATER, blue_and_green())),
     ?assertEqual([], connects(Actions)),
     ?assertEqual([<<"a@y">>, <<"b@y">>], lists:sort(connects(element(1, step(wake, ?LATER + 60000, Gone))))),
-    %% Green comes in the place of blue.
+    %% Green replaces blue.
     ?assertEqual(#{}, status(left, ?LATER, next({nodeup, <<"b@y">>}, ?LATER, Gone))).
 
-%% It has failed before, and is no node's: that is told once.
+%% The name has failed before and belongs to no node, which is reported once.
 what_is_known_of_another_name_of_the_listener_stays_known_test() ->
     {[_, _], Trying} = tried({nodedown, <<"a@y">>, x}, ?LATER, blue_and_green()),
     Failed = all([no(<<"b@y">>), wake], ?LATER, Trying),
@@ -137,7 +137,7 @@ blue_and_green() ->
     State = connected([<<"a@y">>], #{listener => fun(Name) -> binary:last(Name) end}),
     looked({polled, [{q, caravan_test_core:answer([<<"a@y">>, <<"b@y">>])}], 0}, ?LATER, State).
 
-%% The last one of a cluster, too.
+%% Also for the last node of a cluster.
 nobody_is_alone_for_those_that_have_left_test() ->
     Gone = all([{leaving, ?A, 100000}, {leaving, ?B, 100000}] ++ [{nodedown, Name, closed} || Name <- [?A, ?B]], ?LATER, connected([?A, ?B], #{})),
     ?assertEqual([], alone(?LATER + 90000, Gone)),
@@ -156,7 +156,7 @@ gauges_tell_who_has_left_and_who_is_missing_test() ->
     ?assertEqual(#{wanted => 3, connected => 0, missing => 0, left => 0, leaving => 1}, gauges(?LATER, Away)),
     ?assertMatch(#{missing := 3, leaving := 0}, gauges(?LATER + 60000, next(wake, ?LATER + 60000, Away))).
 
-%% Two names of which one node at most has one.
+%% Two names, of which at most one belongs to a node.
 names_of_one_listener_have_left_once_test() ->
     Left = next({leaving, <<"a@y">>, 60000}, ?LATER, blue_and_green()),
     Gone = next({nodedown, <<"a@y">>, connection_closed}, ?LATER, Left),
@@ -164,7 +164,7 @@ names_of_one_listener_have_left_once_test() ->
 
 gauges(Now, State) -> maps:with([wanted, connected, missing, left, leaving], caravan_topology_core:gauges(Now, State)).
 
-%% As a node that is drained is taken out of the service.
+%% A node that drains is taken out of the service.
 a_node_that_has_left_need_not_be_listed_test() ->
     Own = <<"m@x">>,
     Said = fun(State) -> [Own || {report, {not_self_listed, _, _}} <- element(1, step(wake, ?LATER + 70000, State))] end,
@@ -180,7 +180,7 @@ who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
     ?assertEqual([{report, {leaving, 60000}}], Actions),
     {Down, Alone} = step({nodedown, ?A, disconnect}, ?LATER, Away),
     ?assertEqual({[], [{down, ?A}], [{down, ?A, disconnect, 1}]}, {connects(Down), told(Down), reports(Down)}),
-    %% That is no news to warn of, and no connection that has not lasted.
+    %% These losses are no warnings and no flaps.
     ?assertMatch([{lost, [{?A, disconnect, false, none}], [], 1} | _], lines(?LATER, Alone)),
     Later = all([wake, answered([?A, ?B, ?C])], ?LATER + 59999, Alone),
     ?assertEqual({1, [], #{}}, {status(leaving, ?LATER + 59999, Later), status(connecting, 0, Later), status(failing, 0, Later)}),
@@ -188,7 +188,7 @@ who_leaves_connects_to_nobody_until_the_time_is_over_test() ->
     {Over, Back} = step(wake, ?LATER + 60000, Later),
     ?assertEqual({[?A, ?C], none}, {lists:sort(connects(Over)), status(leaving, 0, Back)}).
 
-%% With another topology of this node they stay connected, and are told that it stays.
+%% The nodes that another topology of this node wants stay connected, and are told that it stays.
 who_is_connected_hears_that_it_stays_test() ->
     Away = next({leave, 60000}, ?LATER, connected([?A, ?B], #{})),
     {Actions, Back} = step(reconnect, ?LATER + 1, Away),
@@ -202,7 +202,7 @@ reconnect_brings_it_back_test() ->
     {Actions, Back} = step(reconnect, ?LATER + 1, Away),
     ?assertEqual({[?A], none}, {connects(Actions), status(leaving, ?LATER + 1, Back)}).
 
-%% Whoever sends a message to this node connects it.
+%% A process that sends a message to this node connects it.
 who_is_connected_to_a_node_that_has_left_hears_of_it_test() ->
     Away = all([{leave, 60000}, {nodedown, ?A, disconnect}], ?LATER, connected([?A], #{})),
     ?assertMatch([{announce, ?A, 50000} | _], element(1, step({nodeup, ?A}, ?LATER + 10000, Away))),
@@ -220,7 +220,7 @@ tried(Event, Now, State) ->
     {Actions, Next} = step(Event, Now, State),
     {connects(Actions), Next}.
 
-%% What the log is told half a second later of those that went.
+%% What the log reports half a second later about the lost nodes.
 lines(Now, State) ->
     {Actions, _} = step(wake, Now + 500, State),
     [Report || {report, Report} <- Actions, element(1, Report) =/= connected].

@@ -1,4 +1,4 @@
-%% Whom a topology leaves alone or lets go, and by whose word a node is connected.
+%% Which nodes a topology leaves alone or disconnects, and what tells it that a node is connected.
 -module(caravan_topology_core_nodes_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -51,7 +51,7 @@ nobody_is_tried_while_the_node_is_not_distributed_test() ->
     ?assertEqual([not_distributed], reports(Actions)),
     {Answered, Known} = step(answered([?A, ?B]), 1, Alone, State),
     ?assertEqual({[], [?A, ?B]}, {connects(Answered), wanted(Known)}),
-    %% Nothing but a look is to come.
+    %% Only a poll is due.
     ?assertEqual(1 + status(next_poll, 1, Known), wake_at(Known)),
     {Again, _} = step(wake, wake_at(Known), Alone, Known),
     ?assertEqual([poll], Again).
@@ -65,11 +65,11 @@ it_is_distributed_since_under_another_name_test() ->
     ?assertEqual([distributed], [distributed || distributed <- reports(Actions)]),
     ?assertEqual({[?B, ?C], [?B, ?C]}, {connects(Actions), wanted(Distributed)}),
     ?assert(lists:member({publish, [?B, ?C]}, Actions)),
-    %% The turns from now on are those behind that name.
+    %% From now on the turns begin after that name.
     {Next, _} = step(answered([<<"d@x">>, <<"o@x">>]), 10000, facts(#{own => ?A}), Distributed),
     ?assertEqual([<<"d@x">>, <<"o@x">>], connects(Next)).
 
-%% The names of others are made with this node's.
+%% The names of other nodes contain this node's basename.
 names_made_of_no_name_are_nobodys_test() ->
     Alone = not_distributed(<<"nonode@nohost">>),
     Own = {<<"q">>, own},
@@ -81,12 +81,12 @@ names_made_of_no_name_are_nobodys_test() ->
     ?assertEqual({[?B], [?B], 2}, {connects(Actions), wanted(Named), wake_at(Named)}),
     {Looking, Waiting} = step(wake, 2, facts(#{own => ?A}), Named),
     ?assert(lists:member(poll, Looking)),
-    %% A distribution that is started again is no first name.
+    %% A distribution that is started again does not give the node its first name.
     {_, Stopped} = step({polled, [{Own, answer([<<"a@y">>])}, {{<<"r">>, [<<"a">>]}, answer([?B])}], 0}, 3, Alone, Waiting),
     {_, Again} = step(refresh, 4, facts(#{own => ?A}), Stopped),
     ?assertEqual([<<"a@y">>, ?B], wanted(Again)).
 
-%% A time that is over would wake the topology again and again.
+%% A time in the past would wake the topology repeatedly.
 a_first_name_during_a_poll_is_looked_for_after_it_test() ->
     Own = {<<"q">>, own},
     {_, Polling} = caravan_topology_core:new(
@@ -113,7 +113,7 @@ fixed_nodes_are_looked_after_until_the_node_is_distributed_test() ->
     ?assertEqual(2 * ?INTERVAL, wake_at(Still)),
     {Actions, Distributed} = step(wake, 2 * ?INTERVAL, facts(), Still),
     ?assertEqual({[distributed], [?A]}, {reports(Actions), connects(Actions)}),
-    %% That nobody is connected is said in a minute.
+    %% That no node is connected is logged after a minute.
     ?assertEqual(2 * ?INTERVAL + 60000, wake_at(Distributed)).
 
 the_own_name_of_now_is_not_wanted_of_an_equal_answer_test() ->
@@ -127,7 +127,7 @@ the_own_name_of_now_is_not_wanted_of_an_equal_answer_test() ->
     ?assertEqual([?B], wanted(Last)),
     ?assertMatch(#{self_listed := true}, caravan_topology_core:status(10000, Last)).
 
-%% As by a poll before the distribution starts, and by one while it is started again.
+%% As by a poll before the distribution starts, and by one while it restarts.
 who_was_looked_up_without_a_name_is_not_wanted_and_looked_up_again_test() ->
     Alone = not_distributed(<<"nonode@nohost">>),
     {_, New} = caravan_topology_core:new(options(#{}), [], [], 0, Alone),
@@ -151,7 +151,7 @@ fixed_nodes_are_looked_after_when_the_node_is_distributed_no_more_test() ->
     ?assertNotEqual(none, wake_at(Alone)),
     ?assertEqual([?A], connects(element(1, step(wake, wake_at(Alone), Alone)))).
 
-%% A list_nodes function of the user's
+%% A user's list_nodes function
 
 nobody_is_tried_before_it_is_known_who_is_connected_test() ->
     {Actions, State} = new(function(#{}), [], [?A]),
@@ -175,7 +175,7 @@ what_otp_says_is_a_reason_to_ask_test() ->
         begin
             {Actions, Next} = step(Event, 60000, State),
             ?assertEqual({Event, true}, {Event, lists:member(list_nodes, Actions)}),
-            %% A node that went is known to have gone.
+            %% A node that was lost is known to be lost.
             ?assertEqual({Event, Members}, {Event, members(Next)})
         end
      || {Event, Members} <- [{{nodeup, ?B}, [?A]}, {{nodedown, ?A, connection_closed}, []}, {refresh, [?A]}]
@@ -189,7 +189,7 @@ a_poll_ends_with_a_list_test() ->
     {Actions, Settling} = look(answered([?B]), 6000, Absent),
     ?assertEqual({true, []}, {lists:member(list_nodes, Actions), disconnects(Actions)}),
     ?assertEqual([?A], disconnects(element(1, step({listed, [?A]}, 6000, Settling)))),
-    %% It has gone by itself.
+    %% The node was lost without the disconnect.
     ?assertEqual([], disconnects(element(1, step({listed, []}, 6000, Settling)))).
 
 a_node_that_the_list_never_has_is_told_of_once_test() ->
@@ -202,7 +202,7 @@ a_node_that_the_list_never_has_is_told_of_once_test() ->
     Again = next({attempted, ?A, connected, 0}, 2001, next(wake, 2000, Once)),
     {Silent, _} = step({listed, []}, 2002, Again),
     ?assertEqual([], reports(Silent)),
-    %% It is told of anew once it was seen.
+    %% It is reported again once it has been seen.
     Seen = all([{listed, [?A]}, {nodedown, ?A, net_tick_timeout}, {listed, []}, {attempted, ?A, connected, 0}], 3000, Again),
     ?assertEqual([{attempt, {failed, ?A, not_listed, new}, 0}], reports(element(1, step({listed, []}, 3001, Seen)))).
 
@@ -211,7 +211,7 @@ a_node_that_the_list_has_is_not_told_of_test() ->
     {Actions, _} = step({listed, [?A]}, 2, State),
     ?assertEqual([{up, ?A, 1}], reports(Actions)).
 
-%% It may have been made before the node was connected.
+%% The list may have been made before the node connected.
 a_list_that_was_on_its_way_says_nothing_of_a_connection_test() ->
     Asked = next(refresh, 1, idle_function([?A])),
     State = next({attempted, ?A, connected, 0}, 2, Asked),
@@ -250,10 +250,10 @@ one_that_could_not_be_disconnected_and_went_is_not_due_test() ->
     Gone = all([{nodedown, ?A, connection_closed}, {disconnected, ?A, failed}], 6001, Due),
     ?assertMatch(#{pruned := 0, absent := Absent} when Absent =:= #{}, caravan_topology_core:status(6001, Gone)),
     ?assertEqual([], disconnects(element(1, look(answered([?B]), 9000, Gone)))),
-    %% Its time begins anew when it comes back.
+    %% Its time starts again when it comes back.
     ?assertEqual([], disconnects(element(1, look(answered([?B]), 6600, next({nodeup, ?A}, 6500, Gone))))).
 
-%% The end of its disconnect function comes between the answer that lists it and the list of nodes that is pruned by.
+%% The disconnect function ends between the answer that lists the node and the list of connected nodes that pruning uses.
 one_that_could_not_be_disconnected_and_is_listed_again_stays_test() ->
     Up = all([{listed, [?A, ?B]}, {listed, [?A, ?B]}], 0, listing([?A, ?B], function(pruning(#{})))),
     Absent = next({listed, [?A, ?B]}, 5000, looked(answered([?B]), 5000, Up)),

@@ -1,4 +1,4 @@
-%% What a topology wants: of several queries, of fixed nodes, after a crash and with other options.
+%% The wanted nodes: with several queries, with fixed nodes, after a crash and after a change of options.
 -module(caravan_topology_core_options_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -60,7 +60,7 @@ the_first_answer_is_that_of_all_queries_test() ->
     ?assertEqual([?A, ?B], wanted(Half)),
     ?assertEqual([?B, ?C], wanted(looked({polled, [{one, answer([?B])}, {two, answer([?C])}], 0}, 3, Half))).
 
-%% The answer of a query that stays is no carried one, and what was an addition to it is asked for anew.
+%% The answer of a query that stays is not carried over, and incomplete additions to it are looked up again.
 a_query_that_stays_keeps_its_names_test() ->
     State = next({change, options(#{queries => [q, two]})}, 1, listing([?A], #{})),
     Both = next({polled, [{q, {error, timeout}}, {two, answer([?B])}], 0}, 2, State),
@@ -106,7 +106,7 @@ the_lists_of_a_former_function_are_not_awaited_test() ->
     {Actions, _} = step({listed, []}, 4, Connected),
     ?assertEqual([{attempt, {failed, ?A, not_listed, new}, 0}], reports(Actions)).
 
-%% One is on its way, and one more comes after it for all who asked meanwhile.
+%% One list is under way, and one more follows it for all requests made meanwhile.
 two_lists_are_to_come_at_most_test() ->
     Asked = all([refresh, refresh, refresh, {listed, []}, {listed, []}], 1, idle_function([?A])),
     {Actions, _} = step({listed, []}, 3, next({attempted, ?A, connected, 0}, 2, Asked)),
@@ -136,7 +136,7 @@ the_shortest_ttl_counts_test() ->
     ?assert(Next(30, 3600) =< 30100),
     ?assert(Next(0, 3600) =< 5500).
 
-%% As long as one of them is answered, looking is of use.
+%% As long as one query is answered, polls go on at the normal interval.
 looks_become_rarer_when_all_queries_fail_test() ->
     Next = fun(One, Two) -> status(next_poll, 0, next(both(One, Two), 0, started(several()))) end,
     ?assert(Next({error, timeout}, {error, timeout}) >= 9000),
@@ -169,7 +169,7 @@ what_is_refused_is_the_sum_test() ->
         caravan_topology_core:status(0, State)
     ).
 
-%% The queries have one budget: what one spends another has not.
+%% The queries share one budget.
 queries_share_the_budget_of_atoms_test() ->
     New = fun(Name) -> answer([Name], #{unknown => [Name]}) end,
     State = next(both(New(?A), New(?B)), 0, started((several())#{atom_budget => 1})),
@@ -180,7 +180,7 @@ a_node_that_is_connected_gives_its_atom_back_test() ->
     ?assertEqual(0, status(atoms_left, 0, State)),
     ?assertEqual(1, status(atoms_left, 0, next({nodeup, ?A}, 0, State))).
 
-%% Of several basenames, each but one is nobody's.
+%% Of several basenames, all but one give names that belong to no node.
 so_do_the_other_names_of_its_record_test() ->
     Options = #{atom_budget => 2, listener => fun(<<_, Listener/binary>>) -> Listener end},
     Names = [<<"a1@x">>, <<"b1@x">>],
@@ -188,7 +188,7 @@ so_do_the_other_names_of_its_record_test() ->
     ?assertEqual(0, status(atoms_left, 0, State)),
     ?assertEqual(2, status(atoms_left, 0, next({nodeup, <<"b1@x">>}, 0, State))).
 
-%% Whoever makes ever new names that sort before it does not keep it out, however many queries there are.
+%% A source of new names that sort before it does not exclude it, however many queries there are.
 who_was_refused_longest_comes_first_with_several_queries_test() ->
     New = fun(Names) -> answer(Names, #{unknown => Names}) end,
     Full = next(both(New([<<"x@x">>]), answer([])), 0, started((several())#{atom_budget => 1})),

@@ -1,5 +1,5 @@
-%% A topology that lives through random events: of the nodes around it, of DNS, of an operator. Seeds are fixed, so that a
-%% failure repeats itself. What holds after each step holds whatever has happened.
+%% A topology under random events of nodes, of DNS and of an operator. Seeds are fixed, so that failures can be reproduced.
+%% The invariants are checked after each step.
 -module(caravan_topology_core_property_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -7,7 +7,7 @@
 -define(OWN, <<"f@x">>).
 -define(EVENTS, 1000).
 
-%% What the process of a topology would have under way, and what the world is like. `up' is who is connected.
+%% What the process of a topology would be doing, and the state of the world. `up' are the connected nodes.
 -record(world, {
     core :: caravan_topology_core:state(),
     now = 0 :: integer(),
@@ -19,7 +19,7 @@
     attempts = [] :: [binary()],
     disconnects = [] :: [binary()],
     lists = 0 :: non_neg_integer(),
-    %% By what was published and told.
+    %% According to what was published and told.
     wanted = [] :: [binary()],
     members = [] :: [binary()],
     was_ready = false :: boolean()
@@ -62,10 +62,10 @@ options(ListNodes, Random0) ->
         Random7
     }.
 
-%% Three names have one.
+%% Three names share one listener.
 listener(<<C, _/binary>>) -> C div 3.
 
-%% Some time passes, in which the wakes come at their times; then there is an event.
+%% Some time passes, with `wake' events at their times; then an event happens.
 happens(#world{now = Now} = World) ->
     {Passed, Next} = draw([0, 1, 50, 700, 3000, 30000], World),
     event(woken(Now + Passed, Next)).
@@ -113,7 +113,7 @@ event(exclude, World) ->
     {Name, Named} = draw(names(), World),
     {Milliseconds, Next} = draw([0, 1, 10000], Named),
     step({exclude, Name, Milliseconds}, Next);
-%% The process drops what it has of a cancelled poll, and of lists.
+%% The process drops the results of a cancelled poll, and of lists.
 event(change, #world{options = #{list_nodes := ListNodes}, random = Random} = World) ->
     {Options, Drawn} = options(ListNodes, Random),
     step({change, Options}, World#world{options = Options, random = Drawn, lists = 0});
@@ -125,7 +125,7 @@ event(Kind, World) when Kind =:= poll; Kind =:= refresh; Kind =:= reconnect ->
 event(_Impossible, World) ->
     World.
 
-%% `nodeup' comes before the end of the attempt most times.
+%% `nodeup' usually comes before the end of the attempt.
 attempted(Name, connected, World) ->
     {Order, Next} = draw([before, behind, never], World),
     case Order of
@@ -181,7 +181,7 @@ some(Names, Random) ->
         Names
     ).
 
-%% Steps, and what holds after each of them
+%% Steps, and the invariants that are checked after each
 
 step(Event, #world{core = Core, now = Now, can_connect = CanConnect, random = Random} = World) ->
     {Number, Drawn} = rand:uniform_s(16#7FFFFFF, Random),
@@ -225,7 +225,7 @@ checked(#world{core = Core, now = Now, options = Options} = World) ->
     #{max_connecting := MaxConnecting, list_nodes := ListNodes, queries := Queries} = Options,
     WakeAt = caravan_topology_core:wake_at(Core),
     ?assert(WakeAt =:= none orelse WakeAt > Now),
-    %% Where DNS is asked, a poll is under way or to come.
+    %% With queries, a poll is running or due.
     ?assert(Queries =:= [] orelse World#world.is_polling orelse is_integer(WakeAt)),
     ?assertEqual(World#world.wanted, caravan_topology_core:wanted(Core)),
     ?assertNot(lists:member(?OWN, World#world.wanted)),
@@ -241,7 +241,7 @@ checked(#world{core = Core, now = Now, options = Options} = World) ->
     ok = nobody_waits_without_a_reason(length(Connecting) < MaxConnecting, Status, World),
     World.
 
-%% While it is distributed, a topology that was ready once is so, and no other.
+%% While this node is distributed, a topology is ready if and only if it has been ready before.
 stays_ready(#world{can_connect = true, was_ready = WasReady}, Health) ->
     ?assertEqual(WasReady, Health =:= ok orelse element(1, Health) =:= degraded),
     ok;
@@ -254,7 +254,7 @@ up_is_known(otp, #world{core = Core, up = Up}) ->
 up_is_known(function, _World) ->
     ok.
 
-%% Who is wanted and missing is being tried, has failed or is excluded, while there is room.
+%% A wanted and missing node is being tried, has failed or is excluded, unless the maximal number of attempts is running.
 nobody_waits_without_a_reason(true, Status, #world{can_connect = true, options = #{listener := none, list_nodes := otp}} = World) ->
     #{connecting := Connecting, failing := Failing, wanted := Wanted, excluded := Excluded} = Status,
     ?assertEqual([], Wanted -- (Connecting ++ maps:keys(Failing) ++ maps:keys(Excluded) ++ World#world.up)),

@@ -1,4 +1,4 @@
-%% What the log is told of failures, and of faults that go on.
+%% What is logged about failures, and about faults that persist.
 -module(caravan_topology_core_reminders_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -14,7 +14,7 @@
 -define(C, <<"c@y">>).
 -define(MINUTE, 60000).
 
-%% Lines of the log, of these kinds.
+%% Returns the lines of the log of these kinds.
 lines(Kinds, Actions) -> [Report || {report, Report} <- Actions, lists:member(element(1, Report), Kinds)].
 
 lines(Actions) -> lines([lost, connect_failed, connected, alone, failing, never_answered, not_self_listed], Actions).
@@ -62,20 +62,20 @@ a_node_that_fails_on_is_named_again_test() ->
     ?assertEqual([{failing, [{?A, no, 119000}]}], lines(Actions)),
     ?assertEqual([], lines(element(1, step(wake, 12 * ?MINUTE - 1, Told)))),
     ?assertMatch([{failing, [{?A, no, _}]}], lines(element(1, step(wake, 12 * ?MINUTE, Told)))),
-    %% Silent at once when it is over, however that ends.
+    %% It is silent as soon as the condition ends, no matter how.
     Ends = [{nodeup, ?A}, {exclude, ?A, 10000000}],
     [?assertEqual([], lines([failing], element(1, step(wake, 12 * ?MINUTE, next(End, 3 * ?MINUTE, Told))))) || End <- Ends],
     Unlisted = next(answered([?B, ?OWN]), 3 * ?MINUTE, Told),
     ?assertEqual([], lines([failing], element(1, step(wake, 12 * ?MINUTE, Unlisted)))).
 
-%% Its failures before are over.
+%% Its earlier failures are over.
 a_node_that_was_up_meanwhile_fails_anew_test() ->
     State = all([{nodeup, ?B}, no(?A), {nodeup, ?A}], 0, listing([?A, ?B, ?OWN], #{})),
     Down = all([{nodedown, ?A, net_tick_timeout}, no(?A)], 100000, State),
     ?assertEqual([], lines([failing], element(1, step(wake, 159000, Down)))),
     ?assertMatch([{failing, [{?A, no, 80000}]}], lines([failing], element(1, step(wake, 180000, Down)))).
 
-%% The second, the fourth, the eighth; and that one lasts.
+%% The second, the fourth and the eighth are logged, and then that a connection lasts.
 connections_that_do_not_last_are_said_at_a_growing_interval_test() ->
     {Lines, State} = lists:mapfoldl(
         fun(Round, Before) ->
@@ -96,7 +96,7 @@ connections_that_do_not_last_are_said_at_a_growing_interval_test() ->
     ?assertEqual([{connected, [?A, 2]}], [{connected, Names ++ [Count]} || {connected, Names, Count} <- lines([connected], Lasting)]),
     ?assertEqual([], lines([connected], element(1, step(wake, 10000000, Said)))).
 
-%% Each loss of one is a line already.
+%% Each of these losses has been logged already.
 connections_that_do_not_last_are_no_failures_that_go_on_test() ->
     State = all([{nodeup, ?B}, no(?A), {nodeup, ?A}, {nodedown, ?A, connection_closed}], 0, listing([?A, ?B, ?OWN], #{})),
     ?assertEqual([], lines([failing], element(1, step(wake, 2 * ?MINUTE, State)))).
@@ -108,7 +108,7 @@ a_query_without_any_answer_is_said_after_a_minute_test_() ->
         ?_assertEqual([{never_answered, [{q, {failed, timeout}}], 69000}], Said(Failed)),
         ?_assertEqual([{never_answered, [{q, {empty, nxdomain}}], 70000}], Said(next(polled({error, nxdomain}), 0, started(#{})))),
         ?_assertEqual([], Said(looked(answered([]), 5000, Failed))),
-        %% Of two queries, the one.
+        %% One of two queries.
         ?_assertEqual(
             [{never_answered, [{two, {failed, servfail}}], 70000}],
             Said(next(both(caravan_test_core:answer([?A]), {error, servfail}), 0, started(several())))
@@ -150,11 +150,11 @@ a_node_that_dns_does_not_list_is_told_once_test() ->
     {Actions, Told} = step(wake, ?MINUTE, Steady),
     ?assertEqual([{not_self_listed, ?OWN, [?A, <<"n@X">>]}], lines([not_self_listed], Actions)),
     ?assertEqual([], lines([not_self_listed], element(1, step(wake, 100 * ?MINUTE, Told)))),
-    %% Listed, and not any more.
+    %% Listed at first, and not any more.
     Again = looked(answered([?A]), 300000, next(answered([?A, ?OWN]), 200000, Told)),
     ?assertEqual([{not_self_listed, ?OWN, [?A]}], lines([not_self_listed], element(1, step(wake, 360000, Again)))).
 
-%% One that boots is not yet registered.
+%% A node that boots is not registered yet.
 a_node_that_is_listed_within_a_minute_is_not_told_test() ->
     State = looked(answered([?A, ?OWN]), 50000, listing([?A], #{})),
     ?assertEqual([], lines([not_self_listed], element(1, step(wake, 2 * ?MINUTE, State)))).
@@ -171,7 +171,7 @@ only_a_complete_answer_says_that_this_node_is_not_listed_test_() ->
         ?_assertEqual([], lines([not_self_listed], element(1, step(wake, 2 * ?MINUTE, Alone, Nameless))))
     ].
 
-%% Under another name, and with other options, it is another question.
+%% With another name or other options it is another condition.
 another_name_begins_again_test() ->
     State = listing([?A], #{}),
     {_, Renamed} = step(answered([?A]), 50000, facts(#{own => <<"z@x">>}), next(poll, 50000, State)),
@@ -183,7 +183,7 @@ other_options_begin_again_test() ->
     State = next({change, options(#{queries => [other]})}, 1000, next(failed(), 0, started(#{}))),
     ?assertEqual([], lines([never_answered], element(1, step(wake, 2 * ?MINUTE, State)))).
 
-%% Whatever else is said.
+%% No matter what else is logged.
 what_is_said_rarely_needs_no_line_of_the_budget_test() ->
     Names = [<<"n", C, "@x">> || C <- lists:seq($a, $z)],
     Failed = all([{attempted, Name, {failed, {no, Name}}, 0} || Name <- Names], 0, listing(Names, #{max_connecting => 100})),

@@ -13,7 +13,7 @@
 -define(B, <<"b@x">>).
 -define(C, <<"c@x">>).
 
-%% Looking
+%% Polls
 
 a_topology_begins_with_a_look_test() ->
     {Actions, State} = new(#{}),
@@ -39,7 +39,7 @@ there_is_one_poll_at_a_time_test() ->
     {[poll], Again} = step(poll, 2, Idle),
     ?assertMatch({[], _}, step(poll, 3, Again)).
 
-%% The answer that is on its way may be older, and hold for long.
+%% The answer of the running poll may be older than the loss, and have a long TTL.
 a_node_that_goes_down_during_a_poll_is_looked_for_after_it_test() ->
     State = connected([?A], #{}),
     At = 120000,
@@ -87,7 +87,7 @@ while_polls_fail_what_is_known_stands_test() ->
         [{error, timeout}, {error, nxdomain}, {error, nodata}]
     ).
 
-%% What has not changed holds still, which counts after a crash.
+%% Unchanged nodes are published again, which renews the time for which they count after a crash.
 what_is_wanted_is_published_with_each_poll_test() ->
     {First, State} = step(answered([?B, ?A]), 0, started(#{})),
     ?assertEqual([{publish, [?A, ?B]}], [Action || {publish, _} = Action <- First]),
@@ -98,7 +98,7 @@ what_is_wanted_is_published_with_each_poll_test() ->
     ?assertEqual([{change, 2, [?C], [?A]}], [Report || {change, _, _, _} = Report <- reports(Change)]),
     ?assertEqual([?B, ?C], wanted(Last)).
 
-%% Connecting
+%% Attempts
 
 missing_nodes_are_tried_in_turn_and_so_many_at_a_time_test() ->
     Names = [?A, ?B, <<"n@x">>, <<"z@x">>],
@@ -152,7 +152,7 @@ other_nodes_are_none_test() ->
     ?assertEqual([?B], members(Joined)),
     ?assertMatch({[], _}, step({nodedown, ?C, connection_closed}, 5000, Joined)).
 
-%% Helpers of an operator's come and go.
+%% An operator's helpers connect and disconnect.
 a_node_that_is_no_member_does_not_flap_test() ->
     State = all([{nodeup, ?B}, {nodedown, ?B, connection_closed}], 0, listing([?A], #{})),
     {Actions, _} = look(answered([?A, ?B]), 5000, State),
@@ -208,14 +208,14 @@ a_connection_that_did_not_last_is_reported_and_left_alone_test() ->
     ?assertEqual([], connects(element(1, step(wake, 999 + LeftAlone, Down)))),
     ?assertEqual([?A], connects(element(1, step(wake, 1000 + LeftAlone, Down)))),
     ?assertEqual([?A], connects(element(1, step(reconnect, 1001, Down)))),
-    %% Once it may have been restarted.
+    %% The first time the node may have been restarted.
     {Once, Told} = step(wake, 1500, Down),
     ?assertEqual([{lost, [{?A, connection_closed, true, none}], [], 0}], reports(Once)),
     Again = all([{nodeup, ?A}, {nodedown, ?A, connection_closed}], 2000, Told),
     {Twice, _} = step(wake, 2500, Again),
     ?assertMatch([{lost, [{?A, connection_closed, true, {?A, 2, _}}], [], 0}], reports(Twice)).
 
-%% As when a link is down.
+%% A link is down.
 a_connection_that_fell_silent_is_tried_again_at_once_test() ->
     {Actions, _} = step({nodedown, ?A, net_tick_timeout}, 1000, connected([?A], #{})),
     ?assertEqual([?A], connects(Actions)).
@@ -228,11 +228,11 @@ a_node_that_is_listed_no_more_stays_a_member_while_it_is_connected_test() ->
     {Down, Gone} = step({nodedown, ?A, connection_closed}, 40000, next(wake, 500, State)),
     ?assertEqual([{lost, [{?A, connection_closed, false, none}], [], 1}], lost(40500, Gone)),
     ?assertEqual({[], #{}}, {connects(Down), status(absent, 40000, Gone)}),
-    %% It comes back by itself, within an hour.
+    %% It comes back by itself within an hour.
     ?assertEqual([{up, ?A}], told(element(1, step({nodeup, ?A}, 3639999, Gone)))),
     ?assertEqual([], told(element(1, step({nodeup, ?A}, 3640000, Gone)))).
 
-%% OTP's `global' has the others let go of the node that has closed a connection, too.
+%% OTP's `global' makes the other nodes close their connections to the node that has closed one.
 what_is_lost_because_of_a_prune_is_tried_again_at_once_test() ->
     {_, Absent} = look(answered([?B]), 5000, connected([?A, ?B], #{prune => true, prune_max_fraction => 1})),
     {Pruning, Pruned} = look(answered([?B]), 500000, Absent),
@@ -298,7 +298,7 @@ what_repeats_itself_is_no_line_test() ->
         ]
     ].
 
-%% Twenty at once: what comes after them is for telemetry alone, and one line counts it.
+%% Twenty lines at once. Further events go to telemetry only, and one line counts them.
 lines_are_limited_test() ->
     Names = [<<"n", C, "@x">> || C <- lists:seq($a, $z)],
     Failed = all([{attempted, Name, {failed, {no, Name}}, 0} || Name <- Names], 0, listing(Names, #{max_connecting => 100})),
@@ -306,21 +306,21 @@ lines_are_limited_test() ->
     ?assertEqual(lists:duplicate(20, report) ++ lists:duplicate(6, emit), [Kind || {Kind, {connect_failed, _, _}} <- Told]),
     ?assertEqual([{left_out, #{connect_failed => 6}}], [Report || {report, {left_out, _} = Report} <- element(1, step(wake, 60500, State))]).
 
-%% What is remembered
+%% Memory
 
-%% A cluster replaces its nodes for years, and each time they have new names.
+%% A cluster replaces its nodes for years, with new names each time.
 nothing_is_remembered_for_ever_test() ->
     Size = fun(State) -> erts_debug:flat_size(State) end,
     {Fiftieth, Names} = lists:foldl(fun replaced/2, {started(#{}), []}, lists:seq(1, 50)),
     {Hundredth, _} = lists:foldl(fun replaced/2, {Fiftieth, Names}, lists:seq(51, 100)),
     ?assertEqual(Size(Fiftieth), Size(Hundredth)).
 
-%% The answers are all equally long.
+%% All answers have the same length.
 nothing_of_equally_long_answers_is_remembered_for_ever_test() ->
     Same = fun(Round, State) -> replaced(Round, 2, State) end,
     {Half, Names} = lists:foldl(Same, {started(#{max_nodes => 10}), []}, lists:seq(1, 600)),
     {Whole, _} = lists:foldl(Same, {Half, Names}, lists:seq(601, 1200)),
-    %% Less than a word for each of the names since.
+    %% Less than one word for each of the names since.
     ?assert(erts_debug:flat_size(Whole) - erts_debug:flat_size(Half) < 1200).
 
 replaced(Round, {State, Before}) -> replaced(Round, 2 + Round rem 2, {State, Before}).
@@ -349,7 +349,7 @@ what_is_listed_in_the_status_is_counted_test() ->
     #{failing := Failing} = caravan_topology_core:status(70000, Up),
     ?assertEqual(map_size(Failing), maps:get(failing, Gauges)).
 
-%% One alert is enough for DNS that has never answered and for DNS that answers no more.
+%% One alert covers DNS that has never answered and DNS that stops answering.
 the_age_of_an_answer_that_never_was_is_that_of_the_topology_test_() ->
     Age = fun(Now, State) -> maps:with([answer_age, answered], caravan_topology_core:gauges(Now, State)) end,
     [
