@@ -54,9 +54,9 @@ format(#{event := value_overridden, key := Key, source := Winner, overridden := 
 format(#{event := bad_value, error := Error}) ->
     {"~ts; the value is ignored", [caravan_option:format_error(Error)]};
 format(#{event := unknown_key, key := Key, near := none}) ->
-    {"caravan: ignoring ~tp, which is no key of the application", [Key]};
+    {"caravan: ignoring the unknown key ~tp of the application", [Key]};
 format(#{event := unknown_key, key := Key, near := Near}) ->
-    {"caravan: ignoring ~tp, which is no key of the application; did you mean ~ts?", [Key, Near]};
+    {"caravan: ignoring the unknown key ~tp of the application; did you mean ~ts?", [Key, Near]};
 format(Report) ->
     {"caravan: ~0tp", [Report]}.
 
