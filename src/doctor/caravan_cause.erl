@@ -26,7 +26,7 @@ advice(port_taken) -> "stop that process, or give the node another port at the e
 advice(spelling) -> "start the node under its name as DNS spells it: in lower case, without a dot at the end";
 advice(dns_down) -> "check that the nameserver runs and that this machine can reach it, over UDP and over TCP";
 advice(dns_udp_only) -> "open TCP to the nameserver's port: answers over UDP are not known to be complete";
-advice(dns_error) -> "look up the name with caravan dig, and ask whoever runs the nameserver";
+advice(dns_error) -> "look up the name with caravan dig, and ask the operator of the nameserver";
 advice(no_records) -> "check that the instances are registered and healthy, and that the query has the right name";
 advice(names) -> "check that node_name and node_basename give node names for these records";
 advice(node_name) -> "set node_name of the topology to that, or start the nodes under the names that it gives now";

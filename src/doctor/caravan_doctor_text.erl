@@ -91,7 +91,7 @@ not_known(Count, _NotLookedAt, _HasAnswer) -> ["no fault found, but ", caravan_c
 
 nothing(0, false) -> "nothing to look at: name a query (--query NAME, the option query), or give the sys.config of the node";
 nothing(0, true) -> "no node to look at: give --node NAME, or the vm.args of the node";
-nothing(_Some, _HasAnswer) -> "could not look: there was no time; --timeout MS gives more".
+nothing(_Some, _HasAnswer) -> "nothing was examined for lack of time; --timeout MS gives more".
 
 %% The cookie is the most frequent cause, so the report says if it was not compared.
 uncompared(Checks) ->

@@ -56,7 +56,7 @@ the_last_line_of_a_report_without_a_fault_test_() ->
             {"no fault found, but 2 nodes could not be judged",
              report(none, unknown, none, [Unknown, Unknown, NotLookedAt])},
             {"nothing to look at: name a query (--query NAME, the option query), or give the sys.config of the node", report(none, unknown, none, [])},
-            {"could not look: there was no time; --timeout MS gives more", report(none, unknown, none, [NotLookedAt])}
+            {"nothing was examined for lack of time; --timeout MS gives more", report(none, unknown, none, [NotLookedAt])}
         ]].
 
 many_nodes_that_are_alike_are_one_line_test() ->
