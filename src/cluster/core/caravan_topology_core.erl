@@ -225,7 +225,7 @@ first_connected(#{list_nodes := function}, _Connected, _Now, State) ->
 -spec step(event(), Now :: integer(), facts(), state()) -> {[action()], state()}.
 step(Event, Now, #{own := Own} = Facts, #state{own = Own} = State) ->
     done(Now, connect(Now, Facts, event(Event, Now, Facts, State)));
-%% The node has another name, since it was or stopped being distributed.
+%% This node has another name, because its distribution has started or stopped.
 step(Event, Now, #{own := Own} = Facts, #state{connector = Connector} = State) ->
     Renamed = ends(not_self_listed, State#state{own = Own, connector = caravan_connector:rename(Own, Connector)}),
     step(Event, Now, Facts, reconsider_all(want(Now, named(Own, Now, Renamed)))).
@@ -268,7 +268,7 @@ is_alone(_Now, #state{connected = unknown}) ->
     false;
 is_alone(_Now, #state{distributed = false}) ->
     false;
-%% Nodes that have left or are excluded are not missing for the connector.
+%% The connector does not count nodes that have left or are excluded as missing.
 is_alone(Now, #state{connector = Connector, members = Members, leavers = Leavers}) ->
     caravan_members:count(Members) =:= 0 andalso caravan_connector:has_missing(Connector) andalso not caravan_leavers:is_away(Now, Leavers).
 
@@ -343,7 +343,7 @@ event(reconnect, Now, _Facts, #state{connector = Connector} = State) ->
 event({change, Options}, Now, Facts, #state{options = Before} = State) ->
     look(Now, Facts, refresh_from(Before, change(Options, Now, State))).
 
-%% If OTP says which nodes are connected from now on, its list is needed once, whatever was known.
+%% When OTP replaces a user's function as the source, its list is needed once to replace what the function returned.
 refresh_from(#{list_nodes := function}, #state{options = #{list_nodes := otp}} = State) -> act(list_nodes, State);
 refresh_from(_Before, State) -> refresh(State).
 
