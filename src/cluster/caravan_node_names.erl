@@ -26,7 +26,7 @@ of_outcome({ok, #{endpoints := Endpoints} = Finding}, {_Query, Basenames}, #{nod
     #{ttl := Ttl, complete := Complete} = Finding,
     Own = basenames(Basenames, maps:get(own, Options, node())),
     Rendered = [[name(Endpoint, Basename, Template) || Basename <- Own] || Endpoint <- Endpoints],
-    Records = [Names || Results <- Rendered, (Names = [Name || {ok, Name} <- Results]) =/= []],
+    Records = [Names || Results <- Rendered, Names <- [[Name || {ok, Name} <- Results]], Names =/= []],
     {ok, #{
         records => Records,
         unknown => lists:foldl(fun add_unknown/2, [], lists:append(Records)),

@@ -59,11 +59,8 @@ renew() ->
 %% no atom is made of them.
 -spec tell(all | [atom()], renew | {leaving, node(), pos_integer()} | {leave, pos_integer(), all | [atom()]}) -> ok.
 tell(Topologies, What) ->
-    Told = [Name || Name <- registered(), (Topology = topology(atom_to_list(Name))) =/= none, is_one_of(Topology, Topologies)],
+    Told = [Name || Name <- registered(), ?PREFIX ++ Topology <- [atom_to_list(Name)], is_one_of(Topology, Topologies)],
     lists:foreach(fun(Name) -> ok = gen_server:cast(Name, What) end, Told).
-
-topology(?PREFIX ++ Topology) -> Topology;
-topology(_Other) -> none.
 
 is_one_of(_Topology, all) -> true;
 is_one_of(Topology, Names) -> lists:any(fun(Name) -> atom_to_list(Name) =:= Topology end, Names).

@@ -52,7 +52,7 @@ read(Keys) ->
     {maps:merge(Given, topologies(OfTopology)), OwnPassedOver ++ TopologyPassedOver}.
 
 texts(Named) ->
-    Set = [{Key, Name, Text, Value} || {Key, Name, Text} <- Named, (Value = value(Name)) =/= ""],
+    Set = [{Key, Name, Text, Value} || {Key, Name, Text} <- Named, Value <- [value(Name)], Value =/= ""],
     {ByAccident, Ours} = lists:partition(fun({_, _, _, Value}) -> lists:prefix("tcp://", Value) end, Set),
     {Ours, [{Name, Value} || {_, Name, _, Value} <- ByAccident]}.
 
