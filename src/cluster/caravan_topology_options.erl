@@ -175,16 +175,16 @@ basename(Text) ->
     Parse(Text).
 
 node_names() ->
-    {fun nodes/1, {"a list of up to ~b names of nodes, each as name@host", [?MAX_FIXED_NODES]}}.
+    {fun fixed_nodes/1, {"a list of up to ~b names of nodes, each as name@host", [?MAX_FIXED_NODES]}}.
 
 %% Names are kept as they are written, since OTP compares node names letter by letter.
-nodes(Names) when is_list(Names), length(Names) =< ?MAX_FIXED_NODES ->
+fixed_nodes(Names) when is_list(Names), length(Names) =< ?MAX_FIXED_NODES ->
     Texts = [node_text(Name) || Name <- Names],
     case lists:member(error, Texts) of
         true -> error;
         false -> {ok, lists:usort([binary_to_atom(Text) || Text <- Texts])}
     end;
-nodes(_) ->
+fixed_nodes(_) ->
     error.
 
 node_text(Name) when is_atom(Name) -> node_text(atom_to_binary(Name));

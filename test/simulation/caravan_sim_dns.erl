@@ -9,7 +9,7 @@
 -type name() :: binary().
 -type asker() :: term().
 %% Of one listener: a name, or one for each basename.
--type record() :: [name(), ...].
+-type names() :: [name(), ...].
 
 -type settings() :: #{
     ttl := Seconds :: non_neg_integer(),
@@ -38,11 +38,11 @@
 
 -record(dns, {
     settings :: settings(),
-    zone = #{} :: #{Key :: term() => record()},
+    zone = #{} :: #{Key :: term() => names()},
     %% Of the zone, sorted.
-    records = [] :: [record()],
-    faults = #{} :: #{asker() | all => fault() | {frozen, [record()]}},
-    caches = #{} :: #{asker() => {[record()], Until :: integer()}}
+    records = [] :: [names()],
+    faults = #{} :: #{asker() | all => fault() | {frozen, [names()]}},
+    caches = #{} :: #{asker() => {[names()], Until :: integer()}}
 }).
 
 -opaque dns() :: #dns{}.
@@ -55,7 +55,7 @@
 new(Settings) ->
     #dns{settings = Settings}.
 
--spec register(Key :: term(), record(), dns()) -> dns().
+-spec register(Key :: term(), names(), dns()) -> dns().
 register(Key, Record, #dns{zone = Zone} = Dns) ->
     changed(Zone#{Key => Record}, Dns).
 
@@ -67,7 +67,7 @@ changed(Zone, #dns{zone = Zone} = Dns) -> Dns;
 changed(Zone, Dns) -> Dns#dns{zone = Zone, records = lists:usort(maps:values(Zone))}.
 
 %% All there are.
--spec records(dns()) -> [record()].
+-spec records(dns()) -> [names()].
 records(#dns{records = Records}) ->
     Records.
 
