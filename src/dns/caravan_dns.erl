@@ -47,7 +47,7 @@
 
 -export([lookup/2, lookup/3, lookup_async/2, lookup_async/3, cancel/1]).
 -export([open/1, close/1, stats/0, stats/1, format_error/1]).
--export([lookup_options/0, check_default/0, drop_default/0, lookup_afresh/3]).
+-export([resolver_options/0, lookup_options/0, check_default/0, drop_default/0, lookup_afresh/3]).
 
 -export_type([name/0, type/0, options/0, resolver/0, resolver_options/0, cache_options/0]).
 -export_type([answer/0, srv_record/0, address_record/0, reason/0, error/0, stats/0]).
@@ -414,6 +414,8 @@ with_nameservers({ok, #{nameservers := default} = Options}) ->
 with_nameservers(Checked) ->
     Checked.
 
+%% @private
+-spec resolver_options() -> [caravan_option:option()].
 resolver_options() ->
     [
         {nameservers, {default, default}, caravan_option:or_default(caravan_option:nameservers())},
