@@ -98,7 +98,7 @@ the_quick_start_with_mix_and_names_by_target() {
   shell_node=shop-4370@127.0.0.1
   run_section ../caravan/docs/development.md '## Tools without Caravan'
   stop_all
-  run_section ../caravan/docs/consul.md '## What Consul has where'
+  run_section ../caravan/docs/consul.md '## SRV records of a registration'
   shell_node=shop-4370@7f000001.addr.dc1.consul
   run_section ../caravan/docs/consul.md '## Names by the targets of Consul'
   stop_all
