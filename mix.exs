@@ -20,7 +20,8 @@ defmodule Caravan.MixProject do
       erlc_paths: erlc_paths(Mix.env()),
       test_paths: ["test/caravan"],
       deps: deps(Mix.env()),
-      package: package()
+      package: package(),
+      docs: docs()
     ]
   end
 
@@ -49,6 +50,40 @@ defmodule Caravan.MixProject do
       files:
         ~w(CMakeLists.txt cmake c_src src lib scripts/caravan priv/.gitkeep mix.exs rebar.config
                 README* CHANGELOG* SECURITY* LICENSE* NOTICE)
+    ]
+  end
+
+  # The pages of hexdocs.
+  defp docs do
+    groups = [
+      Start: ~w(getting-started how-it-works why-no-epmd development faq),
+      "Set up": ~w(names-and-ports clusters options releases tls building),
+      Platforms: ~w(consul nomad kubernetes ecs fly docker servers),
+      "Come from": ~w(migration upgrading),
+      Operate: ~w(doctor troubleshooting health telemetry logs netsplits leaving helpers),
+      Know: ~w(lookups performance scale reliability),
+      Contribute: ~w(architecture simulation glossary)
+    ]
+
+    pages = for {group, names} <- groups, do: {group, Enum.map(names, &"docs/#{&1}.md")}
+
+    [
+      main: "readme",
+      extras:
+        ["README.md"] ++
+          Enum.flat_map(pages, &elem(&1, 1)) ++
+          ~w(SECURITY.md CONTRIBUTING.md CHANGELOG.md LICENSE NOTICE),
+      groups_for_extras: pages,
+      groups_for_modules: [
+        Erlang: ~r/^:?caravan/,
+        "For libcluster": [Caravan.Cluster.DnsStrategy, Caravan.Cluster.Config],
+        "From Caravan 1.0": [
+          Caravan.Epmd.Dist,
+          Caravan.DnsClient,
+          Caravan.DnsClient.Cares,
+          Caravan.DnsClient.InetRes
+        ]
+      ]
     ]
   end
 

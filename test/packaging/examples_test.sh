@@ -94,7 +94,7 @@ stop_all() {
 the_quick_start_with_mix_and_names_by_target() {
   copy_tree caravan
   commit_tree caravan
-  run_section caravan/README.md '### Mix'
+  run_section caravan/docs/getting-started.md '## Mix'
   shell_node=shop-4370@127.0.0.1
   run_section ../caravan/docs/development.md '## Tools without Caravan'
   stop_all
@@ -107,7 +107,7 @@ the_quick_start_with_mix_and_names_by_target() {
 the_quick_start_with_rebar3() {
   copy_tree caravan
   commit_tree caravan
-  run_section caravan/README.md '### rebar3'
+  run_section caravan/docs/getting-started.md '## rebar3'
   expect_no_epmd
 }
 
