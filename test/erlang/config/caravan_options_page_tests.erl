@@ -37,7 +37,7 @@ each_option_of_a_resolver_has_a_row() ->
     ?assertEqual([atom_to_list(Option) || {Option, _, _} <- caravan_dns:resolver_options()], [Option || {resolver, [Option | _]} <- options()]).
 
 known({error, {bad_option, no_option, 1, Allowed}}) ->
-    [_, Known] = string:split(Allowed, "known are "),
+    [_, Known] = string:split(Allowed, "only the options "),
     string:lexemes(Known, ", ").
 
 the_default_changes_nothing(_Kind, [_Option, "required" ++ _ | _]) -> ok;
