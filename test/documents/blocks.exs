@@ -4,6 +4,7 @@
 #
 #   <!-- run: FILE -->      the test FILE runs the block, or compares it with what it runs; FILE names the document
 #   <!-- outside: WHY -->   the block needs what no test here has; WHY is printed
+#   <!-- status: N -->      the commands end with this exit status
 #   <!-- output -->         the block shows what something prints; so does each block of language `text`, unless its first line
 #                           names a file (`# vm.args`)
 #
@@ -93,7 +94,7 @@ defmodule Caravan.Documents.Blocks do
   defp level(heading), do: heading |> String.split(" ") |> hd() |> String.length()
 
   defp mark(line) do
-    case Regex.run(~r/^\s*<!-- (run|outside|output)(?:: (.*))? -->$/, line) do
+    case Regex.run(~r/^\s*<!-- (run|outside|status|output)(?:: (.*))? -->$/, line) do
       [_, kind] -> {String.to_atom(kind), ""}
       [_, kind, text] -> {String.to_atom(kind), text}
       nil -> nil
@@ -133,7 +134,7 @@ defmodule Caravan.Documents.Blocks do
 
   defp try_block(%{how: :here} = block) do
     IO.puts("         #{place(block)}")
-    Snippets.try(block.language, block.lines)
+    expect_status(block.mark, Snippets.try(block.language, block.lines))
   rescue
     error -> {:error, Exception.format(:error, error, __STACKTRACE__)}
   catch
@@ -142,6 +143,13 @@ defmodule Caravan.Documents.Blocks do
 
   defp try_block(%{how: {:wrong, why}}), do: {:error, why}
   defp try_block(_block), do: :ok
+
+  defp expect_status({:status, status}, {:error, "status " <> text} = error) do
+    if String.starts_with?(text, status <> ":"), do: :ok, else: error
+  end
+
+  defp expect_status({:status, status}, :ok), do: {:error, "the exit status is not #{status}"}
+  defp expect_status(_mark, result), do: result
 
   defp report(blocks, results) do
     outside = for %{how: {:outside, why}} = block <- blocks, do: {block, why}

@@ -1,5 +1,6 @@
-# Tries snippets of documents, by their language, in a node that is called app-4370@127.0.0.1 and asks a DNS server at
-# 127.0.0.1:8600, where the documents have Consul. It needs a network namespace of its own: the ports are those of the documents.
+# Tries snippets of documents, by their language, in a node that asks a DNS server at 127.0.0.1:8600, where the documents have
+# Consul. It needs a network namespace of its own, since the ports are those of the documents, with the addresses 10.0.0.1 and
+# 10.0.0.2. DNS lists two other nodes, which run, and app-4370@10.0.0.2 runs with another cookie.
 defmodule Caravan.Documents.Snippets do
   @localhost {127, 0, 0, 1}
   @target ~c"7f000001.addr.dc1.consul"
@@ -8,7 +9,7 @@ defmodule Caravan.Documents.Snippets do
   # Milliseconds.
   @time_limit 30_000
 
-  @doc "Starts what snippets find: the DNS server, and two other nodes that it lists."
+  @doc "Starts what snippets find: the DNS server and the other nodes."
   def start do
     {:ok, server} = :caravan_dns_server.start_link(%{ip: @localhost, port: 8600})
     srv = for port <- [4370 | @others], do: {:srv, 0, 1, 1, port, @target}
@@ -16,16 +17,18 @@ defmodule Caravan.Documents.Snippets do
     :ok = :caravan_dns_server.put(server, @target, :a, [{:a, 0, @localhost}])
     Application.put_env(:caravan, :nameservers, ["127.0.0.1:8600"])
     {:ok, _} = Application.ensure_all_started(:caravan)
-    Enum.each(@others, &start_node/1)
+    for port <- @others, do: start_node("app-#{port}@#{@target}", "documents", "127.0.0.1")
+    start_node("app-4370@10.0.0.2", "another", "10.0.0.2")
   end
 
   # It ends with its standard input, which this VM holds.
-  defp start_node(port) do
+  defp start_node(name, cookie, address) do
     ebin = Application.app_dir(:caravan, "ebin")
 
     arguments =
-      ~w(-noshell -pa #{ebin} -start_epmd false -epmd_module caravan_epmd -setcookie documents) ++
-        ["-name", "app-#{port}@#{@target}", "-caravan", "nameservers", ~s(["127.0.0.1:8600"])] ++
+      ~w(-noshell -pa #{ebin} -start_epmd false -epmd_module caravan_epmd -setcookie #{cookie} -name #{name}) ++
+        listening_at(address) ++
+        ["-caravan", "nameservers", ~s(["127.0.0.1:8600"])] ++
         ["-eval", "io:put_chars(\"up\"), spawn(fun() -> eof = io:get_line([]), halt() end)."]
 
     node =
@@ -34,6 +37,10 @@ defmodule Caravan.Documents.Snippets do
     receive do
       {^node, {:data, "up"}} -> :ok
     end
+  end
+
+  defp listening_at(address) do
+    ["-kernel", "inet_dist_use_interface", "{" <> String.replace(address, ".", ",") <> "}"]
   end
 
   @doc "Tries one snippet. Returns `:ok`, or `{:error, reason}`; it may raise as well."
@@ -49,6 +56,7 @@ defmodule Caravan.Documents.Snippets do
     cond do
       text =~ ~r/^\s*(import Config|config :)/m -> elixir_config(text)
       text =~ ~r/^# mix.exs/ -> dependencies(text)
+      text =~ ~r/\A\w+: / -> evaluate_elixir("[" <> text <> "]")
       true -> evaluate_elixir(text)
     end
   end
@@ -164,7 +172,7 @@ defmodule Caravan.Documents.Snippets do
     [_, module] = Regex.run(~r/^-module\((\w+)\)/m, text)
     file = Path.join(Path.dirname(file), module <> ".erl")
     File.write!(file, text)
-    {:ok, _, _} = :compile.file(String.to_charlist(file), [:binary, :return])
+    {:ok, _, _, _} = :compile.file(String.to_charlist(file), [:binary, :return])
     :ok
   end
 
@@ -218,7 +226,7 @@ defmodule Caravan.Documents.Snippets do
     end
   end
 
-  # A node starts with these arguments. Variables are those of the shell, and have a port of their own.
+  # A node starts with these arguments. Variables are those of the shell. It listens where no other node does.
   defp vm_args(lines) do
     file = Path.join(System.tmp_dir!(), "caravan_document.args")
     environment = [{"ERL_DIST_PORT", "4399"}]
@@ -233,15 +241,9 @@ defmodule Caravan.Documents.Snippets do
 
     arguments =
       name ++
-        [
-          "-noshell",
-          "-pa",
-          ebin,
-          "-args_file",
-          file,
-          "-eval",
-          "true = is_alive(), io:put_chars(\"up\"), halt()."
-        ]
+        ["-noshell", "-pa", ebin, "-args_file", file] ++
+        listening_at("127.0.0.9") ++
+        ["-eval", "true = is_alive(), io:put_chars(\"up\"), halt()."]
 
     File.write!(file, text)
 

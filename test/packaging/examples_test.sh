@@ -166,5 +166,21 @@ development_with_rebar3() {
   expect_two_shells ../caravan/docs/development.md '^ERL_FLAGS='
 }
 
+# A shell with the document's commands, and one with the other name in place of the first.
+development_from_a_checkout() {
+  local commands
+  copy_tree caravan
+  cd caravan
+  rebar3 compile
+  commands=$(section docs/development.md '## Two nodes from a checkout' | sed -n '/^```sh/,/^```$/p' | sed '1d;$d')
+  start_shell "$commands" "$work/a.log"
+  await_in "$work/a.log" 'a-24371 listens on 24371'
+  start_shell "${commands/-name a-24371/-name b-24372}" "$work/b.log"
+  await_in "$work/a.log" 'connected to .*b-24372@127.0.0.1'
+  await_in "$work/b.log" 'connected to .*a-24371@127.0.0.1'
+  expect_no_epmd
+}
+
 test_development_with_mix() { with_consul development_with_mix; }
+test_development_from_a_checkout() { with_consul development_from_a_checkout; }
 test_development_with_rebar3() { with_consul development_with_rebar3; }

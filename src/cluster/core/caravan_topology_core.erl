@@ -170,6 +170,8 @@
     settles = false :: boolean(),
     %% Whether this node can connect to others now, and what was last reported of that.
     can_connect = false :: boolean(),
+    %% Whether the last step could connect, and this node was not away.
+    connects = false :: boolean(),
     distributed = unknown :: unknown | boolean(),
     news :: caravan_news:state(),
     health :: caravan_health_core:state(),
@@ -755,15 +757,15 @@ connect(Now, #{can_connect := true}, #state{leavers = Leavers} = State) ->
     connect_unless(caravan_leavers:is_away(Now, Leavers), Now, State);
 %% Without queries there are no polls that would notice when the node is distributed again.
 connect(Now, #{can_connect := false}, #state{look_at = none, options = #{queries := [], poll_interval := Interval}} = State) ->
-    State#state{can_connect = false, look_at = Now + Interval};
+    State#state{can_connect = false, connects = false, look_at = Now + Interval};
 connect(_Now, #{can_connect := false}, State) ->
-    State#state{can_connect = false}.
+    State#state{can_connect = false, connects = false}.
 
 connect_unless(true, _Now, State) ->
-    State#state{can_connect = false};
+    State#state{can_connect = true, connects = false};
 connect_unless(false, Now, #state{connector = Connector} = State) ->
     {Names, Next} = caravan_connector:start(Now, Connector),
-    Connecting = State#state{connector = Next, can_connect = true},
+    Connecting = State#state{connector = Next, can_connect = true, connects = true},
     lists:foldl(fun(Name, Started) -> act({connect, Name}, Started) end, Connecting, Names).
 
 attempted(Name, Result, Duration, Now, #{random := Random}, #state{connector = Connector} = State) ->
@@ -857,9 +859,9 @@ wake_at(#state{look_at = LookAt, news = News, health = Health, reminders = Remin
     ],
     lists:foldl(fun caravan_schedule:earlier/2, none, Times ++ maps:values(Excluded)).
 
-%% Nodes whose turn has come are tried at the end of each step, provided that this node can connect.
-next_start(#state{can_connect = true, connector = Connector}) -> caravan_connector:next_start(Connector);
-next_start(#state{can_connect = false}) -> none.
+%% Nodes whose turn has come are tried at the end of each step, provided that this node can connect and is not away.
+next_start(#state{connects = true, connector = Connector}) -> caravan_connector:next_start(Connector);
+next_start(#state{connects = false}) -> none.
 
 %% Returns the keys of caravan_cluster:status/1 that the core knows.
 -spec status(Now :: integer(), state()) -> map().

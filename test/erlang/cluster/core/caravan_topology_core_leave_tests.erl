@@ -55,6 +55,13 @@ who_connects_to_a_node_that_is_away_is_disconnected_a_few_times_test() ->
     DisconnectsAgain = fun(At, State) -> [again || {disconnect_again, _} <- element(1, step({nodeup, ?C}, At, State))] end,
     ?assertEqual({[again], []}, {DisconnectsAgain(?LATER + 1000, Last), DisconnectsAgain(?LATER + 59000, Last)}).
 
+%% Health may be asked in the millisecond in which the time is over, before the topology has woken.
+a_node_is_distributed_when_its_departure_ends_test() ->
+    Away = all([{leave, 60000}, {nodedown, ?A, connection_closed}], ?LATER, connected([?A], #{})),
+    Health = fun(At) -> caravan_topology_core:health(At, Away) end,
+    ?assertMatch({not_ready, [{leaving, #{left := 1}} | _]}, Health(?LATER + 59999)),
+    ?assertMatch({degraded, _}, Health(?LATER + 60000)).
+
 %% Each time within a minute after it connected.
 a_rolling_restart_is_no_flap_test() ->
     State = lists:foldl(
