@@ -1,6 +1,6 @@
 %% @private
-%% The functions of priv/caravan_nif.so, one to one, and how the library is found and loaded. No logic: that is in C++
-%% below, or in the modules above.
+%% The functions of priv/caravan_nif.so, one to one, and how the library is found, checked and loaded. What the functions
+%% do is in C++ below, and what it is used for in the modules above.
 -module(caravan_nif).
 
 -export([load/0, library_file/0, abi/0, format_error/1, versions/0]).
@@ -8,6 +8,8 @@
 -export([dist_port/1, port_choice/1, set_port_rule/1, node_name/1]).
 -export([is_basename/1, is_dns_name/1, is_nameserver/1, is_helper_pattern/1]).
 -export([open/1, close/1, stats/1, lookup/8, cancel/1]).
+
+-include_lib("kernel/include/file.hrl").
 
 -export_type([load_error/0, port_rule/0, port_origin/0]).
 
@@ -48,6 +50,12 @@ on_load() ->
 -endif.
 
 load_library(File) ->
+    case file_fault(File) of
+        none -> load_nif(File);
+        Fault -> {error, {File, {bad_file, Fault}}}
+    end.
+
+load_nif(File) ->
     case erlang:load_nif(filename:rootname(File, ".so"), load_info(persistent_term:get(?MODULE, none))) of
         ok -> ok;
         {error, {reload, _}} -> ok;
@@ -55,7 +63,7 @@ load_library(File) ->
     end.
 
 %% Sets the rule by which names become ports. It is kept for the next instance of this module, which loads the library
-%% anew.
+%% again.
 -spec use_port_rule(port_rule()) -> ok.
 use_port_rule(Rule) ->
     ok = persistent_term:put(?MODULE, {?ABI, Rule}),
@@ -99,21 +107,89 @@ absolute(File) ->
 exists(File) ->
     element(1, prim_file:read_file_info(File)) =:= ok.
 
+%% What is wrong with the file itself, in words. The loader maps an ELF file without a look at its length, so that the first access to
+%% a page behind the end of a truncated one ends the VM (SIGBUS, measured with glibc 2.36); of another machine's file it says that there
+%% is no such file. A missing file and other formats than ELF are the loader's to explain.
+-spec file_fault(file:filename()) -> none | string().
+file_fault(File) ->
+    case prim_file:read_file_info(File) of
+        {ok, #file_info{type = regular, size = 0}} -> "the file is empty";
+        {ok, #file_info{type = regular, size = Size}} -> header_fault(read_header(File), Size);
+        {ok, #file_info{type = Type}} -> io_lib:format("it is no regular file but a ~ts", [Type]);
+        {error, _} -> none
+    end.
+
+read_header(File) ->
+    case prim_file:open(File, [read, binary]) of
+        {ok, Handle} ->
+            Read = prim_file:read(Handle, 64),
+            ok = prim_file:close(Handle),
+            Read;
+        Error ->
+            Error
+    end.
+
+%% The fields are those of the header in the ELF specification, "Object Files", for 64 and for 32 bits. The table of sections is what
+%% linkers write last.
+header_fault({ok, <<16#7f, "ELF", 2, 1, _:12/binary, Machine:16/little, _:20/binary, Table:64/little, _:10/binary, Entry:16/little,
+    Entries:16/little, _/binary>>}, Size) ->
+    elf_fault(Machine, Table + Entry * Entries, Size);
+header_fault({ok, <<16#7f, "ELF", 1, 1, _:12/binary, Machine:16/little, _:12/binary, Table:32/little, _:10/binary, Entry:16/little,
+    Entries:16/little, _/binary>>}, Size) ->
+    elf_fault(Machine, Table + Entry * Entries, Size);
+header_fault({ok, <<16#7f, "ELF", _:60/binary>>}, _Size) ->
+    none;
+header_fault({ok, <<16#7f, "ELF", _/binary>>}, Size) ->
+    io_lib:format("the file is truncated: it has ~b bytes", [Size]);
+header_fault({ok, <<Magic:32, _/binary>>}, _Size) when Magic =:= 16#cffaedfe; Magic =:= 16#cafebabe ->
+    none;
+header_fault({ok, _}, _Size) ->
+    "it is no shared library";
+header_fault(_Unreadable, _Size) ->
+    none.
+
+elf_fault(_Machine, End, Size) when End > Size ->
+    io_lib:format("the file is truncated: it has ~b of ~b bytes", [Size, End]);
+elf_fault(Machine, _End, _Size) ->
+    Architecture = erlang:system_info(system_architecture),
+    case {machine_name(Machine), [Name || {_, Name, Prefixes} <- machines(), lists:any(has_prefix(Architecture), Prefixes)]} of
+        {Name, [Own]} when Name =/= unknown, Name =/= Own ->
+            io_lib:format("it is a library for ~ts, and this VM is for ~ts", [Name, Architecture]);
+        _ ->
+            none
+    end.
+
+machine_name(Machine) ->
+    case lists:keyfind(Machine, 1, machines()) of
+        {_, Name, _} -> Name;
+        false -> unknown
+    end.
+
+has_prefix(Text) ->
+    fun(Prefix) -> lists:prefix(Prefix, Text) end.
+
+%% The number of e_machine, the name, and how OTP's name of such a machine begins.
+machines() ->
+    [
+        {3, "x86", ["i386", "i486", "i586", "i686"]},
+        {40, "arm", ["arm"]},
+        {62, "x86_64", ["x86_64", "amd64"]},
+        {183, "aarch64", ["aarch64", "arm64"]},
+        {243, "riscv64", ["riscv64"]}
+    ].
+
 %% One line that says what to do.
 -spec format_error(load_error()) -> string().
 format_error({File, {Kind, Text}}) ->
     Explanation = explain(Kind, lists:flatten(Text), exists(File)),
     lists:flatten(io_lib:format("caravan: cannot load ~ts: ~ts", [File, Explanation])).
 
+explain(bad_file, Text, _Exists) ->
+    Text ++ "; " ++ compile_again();
 explain(load_failed, _Text, false) ->
-    "there is no such file; " ++ compile_anew() ++ ", or set CARAVAN_NIF_DIR to its directory";
+    "there is no such file; " ++ compile_again() ++ ", or set CARAVAN_NIF_DIR to its directory";
 explain(load_failed, Text, true) ->
-    case string:find(Text, "libcares") of
-        nomatch -> Text;
-        _ ->
-            Text ++ "; install c-ares (Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares), or build"
-            " caravan with CARAVAN_CARES=static in the environment, which makes c-ares a part of the library"
-    end;
+    Text ++ "; " ++ advice(Text, loader_advice());
 %% 1: kOtherAbi in c_src/nif/nif.cpp.
 explain(load, "Library load-call unsuccessful (1)" ++ _ = Text, _Exists) ->
     of_another_version(Text);
@@ -122,11 +198,38 @@ explain(bad_lib, Text, _Exists) ->
 explain(_Kind, Text, _Exists) ->
     Text.
 
-of_another_version(Text) ->
-    Text ++ " It was built from another version of caravan; " ++ compile_anew().
+advice(_Text, []) ->
+    compile_again();
+advice(Text, [{Pattern, Advice} | Rest]) ->
+    case re:run(Text, Pattern, [{capture, none}]) of
+        match -> Advice;
+        nomatch -> advice(Text, Rest)
+    end.
 
-compile_anew() ->
-    "compile the dependency anew (mix deps.compile caravan --force, rebar3 compile)".
+%% What to do, by the words of the loaders of glibc, of musl and of macOS. The first pattern that matches counts: the versions of
+%% libstdc++ begin as those of glibc do.
+loader_advice() ->
+    Cares = "(Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares)",
+    Static = "or build caravan with CARAVAN_CARES=static in the environment, which makes c-ares a part of the library",
+    Runtime = "(Debian: libstdc++6, Alpine: libstdc++ and libgcc, Fedora: libstdc++)",
+    [
+        {"libcares", ["install c-ares ", Cares, ", ", Static]},
+        {"symbol.*[ '_]ares_|ares_[a-z0-9_]+: symbol not found",
+            ["the c-ares of this machine is older than the one that the library was built with: update c-ares ", Cares, ", ", Static]},
+        {"symbol.*[ '_]enif_|enif_[a-z0-9_]+: symbol not found",
+            ["the library was built for a later Erlang/OTP: ", compile_again(), " with the OTP that runs"]},
+        {"libstdc\\+\\+|libgcc_s|GLIBCXX_|CXXABI_",
+            ["install or update the C++ runtime ", Runtime, ", ", Static, ", and the C++ runtime too"]},
+        {"GLIBC_", ["the C library of this machine is older than that of the machine that built caravan: build it on a system as old as this one"]},
+        {"libc\\.musl|libc\\.so|libm\\.so|ld-linux|ld-musl",
+            ["the library was built for another C library (glibc or musl): build it on the system that runs it"]}
+    ].
+
+of_another_version(Text) ->
+    Text ++ " It was built from another version of caravan; " ++ compile_again().
+
+compile_again() ->
+    "compile the dependency again (mix deps.compile caravan --force, rebar3 compile)".
 
 -spec dist_port(atom() | string() | binary()) -> inet:port_number().
 dist_port(_NodeName) -> erlang:nif_error(not_loaded).

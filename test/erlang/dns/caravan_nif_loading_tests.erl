@@ -61,17 +61,45 @@ a_library_that_does_not_load_stops_the_boot_with_one_line_test_() ->
 
 broken_libraries() ->
     [{"missing", fun() -> none end, {load_failed, ""}},
-     {"no library at all", fun() -> <<"nonsense">> end, {load_failed, "file too short"}},
-     {"another kind of file", fun() -> binary:copy(<<"nonsense">>, 1000) end, {load_failed, "invalid ELF header"}},
+     {"empty", fun() -> <<>> end, {bad_file, "the file is empty"}},
+     {"no library at all", fun() -> <<"nonsense">> end, {bad_file, "it is no shared library"}},
+     {"zeros", fun() -> <<0:80000>> end, {bad_file, "it is no shared library"}},
+     {"truncated in its header", fun() -> binary:part(library(), 0, 20) end, {bad_file, "the file is truncated: it has 20 bytes"}},
+     {"truncated in its code", fun half_a_library/0, {bad_file, "the file is truncated: it has "}},
+     {"for another machine", fun library_of_another_machine/0, {bad_file, "it is a library for "}},
+     {"with a symbol that c-ares lacks", fun() -> with_symbol(<<"ares_destroy">>, <<"ares_deztroy">>) end,
+      {load_failed, "undefined symbol: ares_deztroy"}},
+     {"with a symbol that the VM lacks", fun() -> with_symbol(<<"enif_make_uint">>, <<"enif_make_uinz">>) end,
+      {load_failed, "undefined symbol: enif_make_uinz"}},
      {"without c-ares", fun library_without_cares/0, {load_failed, "libcares.so"}},
      {"of another module", fun crypto_library/0, {bad_lib, "crypto"}}].
+
+half_a_library() ->
+    Library = library(),
+    binary:part(Library, 0, byte_size(Library) div 2).
+
+%% AArch64, or x86-64 where the tests run on that.
+library_of_another_machine() ->
+    <<Ident:18/binary, Machine:16/little, Rest/binary>> = library(),
+    Other =
+        case Machine of
+            183 -> 62;
+            _ -> 183
+        end,
+    <<Ident/binary, Other:16/little, Rest/binary>>.
+
+with_symbol(Symbol, Another) ->
+    Library = library(),
+    Changed = binary:replace(Library, <<0, Symbol/binary, 0>>, <<0, Another/binary, 0>>),
+    ?assertNotEqual(Library, Changed),
+    Changed.
 
 a_relative_directory_is_absolute_in_the_line_test_() ->
     ?NODES(in_installation("checkout", none, fun(Ebin) ->
         Directory = filename:dirname(Ebin),
         File = write(filename:join([Directory, "elsewhere", "caravan_nif.so"]), "nonsense"),
         Options = #{code_path => ["ebin"], cd => Directory, env => [{"CARAVAN_NIF_DIR", "elsewhere"}]},
-        expect_line(Options, [], File, {load_failed, "file too short"})
+        expect_line(Options, [], File, {bad_file, "it is no shared library"})
     end)).
 
 %% The file contains the names of the libraries that the loader must find.
@@ -93,11 +121,54 @@ a_library_of_another_version_stops_the_boot_with_one_line_test_() ->
         expect_line(#{code_path => [Ebin]}, [], library_file(Ebin), Reason)
     end)).
 
+a_directory_is_no_library_test() ->
+    caravan_test_directory:with(fun(Directory) ->
+        Priv = filename:dirname(write(filename:join([Directory, "caravan_nif.so", "file"]), "")),
+        ?assertMatch({match, _}, re:run(line_of_another_vm(Directory), ["\\A\\Qcaravan: cannot load ", Priv, ": it is no regular file but a directory; "]))
+    end).
+
+%% The modules lie alone, so that the library of the environment counts.
+line_of_another_vm(Directory) ->
+    Module = filename:join(Directory, "caravan_nif.beam"),
+    {ok, _} = file:copy(code:where_is_file("caravan_nif.beam"), Module),
+    Command = ["cd ", Directory, " && CARAVAN_NIF_DIR=", Directory, " erl -noshell -pa . -eval '{error, Error} = caravan_nif:load(),"
+        " io:put_chars(caravan_nif:format_error(Error)), halt().'"],
+    os:cmd(lists:flatten(Command)).
+
+%% The words of the loaders, of glibc, of musl and of macOS, and how the advice begins.
+each_text_of_a_loader_has_its_advice_test_() ->
+    Texts = [
+        {"libcares.so.2: cannot open shared object file: No such file or directory", "install c-ares (Debian: libc-ares2, "},
+        {"Error loading shared library libcares.so.2: No such file or directory (needed by F)", "install c-ares (Debian: libc-ares2, "},
+        {"Library not loaded: /opt/homebrew/opt/c-ares/lib/libcares.2.dylib", "install c-ares (Debian: libc-ares2, "},
+        {"F: undefined symbol: ares_query_dnsrec", "the c-ares of this machine is older"},
+        {"Error relocating F: ares_query_dnsrec: symbol not found", "the c-ares of this machine is older"},
+        {"symbol not found in flat namespace '_ares_query_dnsrec'", "the c-ares of this machine is older"},
+        {"F: undefined symbol: enif_set_option", "the library was built for a later Erlang/OTP"},
+        {"Error relocating F: enif_set_option: symbol not found", "the library was built for a later Erlang/OTP"},
+        {"symbol not found in flat namespace '_enif_set_option'", "the library was built for a later Erlang/OTP"},
+        {"libstdc++.so.6: cannot open shared object file: No such file or directory", "install or update the C++ runtime (Debian: libstdc++6, "},
+        {"version `GLIBCXX_3.4.32' not found (required by F)", "install or update the C++ runtime (Debian: libstdc++6, "},
+        {"Error loading shared library libgcc_s.so.1: No such file or directory", "install or update the C++ runtime (Debian: libstdc++6, "},
+        {"/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by F)", "the C library of this machine is older"},
+        {"libc.musl-x86_64.so.1: cannot open shared object file: No such file or directory", "the library was built for another C library"},
+        {"Error loading shared library ld-linux-x86-64.so.2: No such file or directory", "the library was built for another C library"},
+        {"F: undefined symbol: another_one", "compile the dependency again"},
+        {"Exec format error", "compile the dependency again"}
+    ],
+    File = filename:join(code:priv_dir(caravan), "caravan_nif.so"),
+    [{Text, ?_assertEqual(lists:concat(["caravan: cannot load ", File, ": ", Text, "; ", Advice]), beginning(File, Text, Advice))}
+     || {Text, Advice} <- Texts].
+
+beginning(File, Text, Advice) ->
+    Line = caravan_nif:format_error({File, {load_failed, Text}}),
+    ?assertEqual(nomatch, string:find(Line, "\n")),
+    lists:sublist(Line, length(lists:concat(["caravan: cannot load ", File, ": ", Text, "; ", Advice]))).
+
 a_library_without_cares_says_both_ways_out_test() ->
     Line = caravan_nif:format_error({library_file(filename:join(code:lib_dir(caravan), "ebin")), {load_failed, "no libcares.so.2"}}),
-    ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian: libc-ares2, ")),
-    ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")),
-    ?assertEqual(nomatch, string:find(Line, "\n")).
+    ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares\\)")),
+    ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")).
 
 %% Symbols
 
@@ -119,7 +190,7 @@ a_library_that_does_not_load_at_run_time_is_an_error_test_() ->
             Start = fun() -> call(Node, net_kernel, start, [Name, #{name_domain => longnames}]) end,
             {error, Reason} = Start(),
             File = library_file(Ebin),
-            assert_line(caravan_test_log:find_line(Reason), File, {load_failed, "file too short"}),
+            assert_line(caravan_test_log:find_line(Reason), File, {bad_file, "it is no shared library"}),
             ?assertEqual(nonode@nohost, call(Node, erlang, node, [])),
             %% Repaired without a restart of the VM.
             ok = file:delete(File),
