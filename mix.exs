@@ -46,10 +46,9 @@ defmodule Caravan.MixProject do
   defp package do
     [
       licenses: @properties[:licenses] |> Enum.map(&to_string/1),
-      links: %{},
-      files:
-        ~w(CMakeLists.txt cmake c_src src lib scripts/caravan priv/.gitkeep mix.exs rebar.config
-                README* CHANGELOG* SECURITY* LICENSE* NOTICE)
+      links:
+        Map.new(@properties[:links], fn {name, url} -> {to_string(name), to_string(url)} end),
+      files: Enum.map(@properties[:files], &to_string/1)
     ]
   end
 

@@ -7,7 +7,7 @@ defmodule MixApp.MixProject do
       version: "0.1.0",
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
-      # In your own project: {:caravan, "~> 2.0"}
+      # In your own project: {:caravan, "~> 2.1"}
       deps: [{:caravan, path: "../.."}],
       releases: [mix_app: [include_executables_for: [:unix]]]
     ]

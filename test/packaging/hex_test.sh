@@ -30,7 +30,7 @@ test_hex_package_in_a_rebar3_project() {
   expect_rebar3_project_works taker
 }
 
-# What it has, and no more: the tests, the documents and the build of a checkout are not for users.
+# What it has, and no more: the tests, the examples and the build of a checkout are not for users.
 test_hex_package_has_the_files_of_the_package() {
   unpack_hex_package caravan
   copy_package expected

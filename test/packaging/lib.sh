@@ -62,12 +62,11 @@ copy_package() {
   ) | tar -C "$1" -xf -
 }
 
-# A file pattern that matches nothing is an error, unless it is one of those for files of prose.
 package_files() {
   mix run --no-compile --no-start --no-deps-check -e '
     for pattern <- Mix.Project.config()[:package][:files] do
       case Path.wildcard(pattern, match_dot: true) do
-        [] -> if pattern =~ ~r/^(README|CHANGELOG)/, do: :ok, else: raise("no file matches #{pattern}")
+        [] -> raise("no file matches #{pattern}")
         paths -> IO.puts(Enum.join(paths, " "))
       end
     end'
