@@ -90,7 +90,11 @@ function(caravan_require_compiler_command)
 endfunction()
 
 function(caravan_note_cares)
-  caravan_note_missing("c-ares 1.18 or later, with its headers" libc-ares-dev c-ares-dev c-ares-devel c-ares)
+  set(what "c-ares 1.18 or later, with its headers")
+  if(CMAKE_CROSSCOMPILING)
+    string(APPEND what ", for ${CMAKE_SYSTEM_PROCESSOR}; in a Nerves system of your own: BR2_PACKAGE_C_ARES=y")
+  endif()
+  caravan_note_missing("${what}" libc-ares-dev c-ares-dev c-ares-devel c-ares)
 endfunction()
 
 # A macro: sets CARAVAN_CARES where nobody has.

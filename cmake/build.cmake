@@ -1,7 +1,7 @@
 # cmake [-DBUILD_DIR=directory] [-DLOCK_TIMEOUT=seconds] -P build.cmake
 # How Mix and rebar3 build the NIF: configures when something has changed, builds, and installs the library. A build that
 # has something to do says so before and after, on standard output; one that fails prints all of the output; all else is
-# silent. README.md has the variables of the environment that count.
+# silent. docs/building.md has the variables of the environment that count.
 
 include("${CMAKE_CURRENT_LIST_DIR}/Requirements.cmake")
 if(CMAKE_VERSION VERSION_LESS 3.25)
@@ -50,6 +50,20 @@ if(locked STREQUAL "Timeout reached")
   endif()
 endif()
 
+# Nerves names its compilers and flags, and has what is linked in a directory, without a word to pkg-config, whose files of this
+# machine would be taken.
+set(cross_arguments "")
+if(NOT "$ENV{CROSSCOMPILE}" STREQUAL "")
+  if("$ENV{CMAKE_TOOLCHAIN_FILE}" STREQUAL "")
+    set(cross_arguments "-DCMAKE_TOOLCHAIN_FILE=${CMAKE_CURRENT_LIST_DIR}/crosscompile.cmake")
+  endif()
+  set(sysroot "$ENV{NERVES_SDK_SYSROOT}")
+  if(NOT sysroot STREQUAL "" AND "$ENV{PKG_CONFIG_LIBDIR}$ENV{PKG_CONFIG_SYSROOT_DIR}" STREQUAL "")
+    set(ENV{PKG_CONFIG_SYSROOT_DIR} "${sysroot}")
+    set(ENV{PKG_CONFIG_LIBDIR} "${sysroot}/usr/lib/pkgconfig:${sysroot}/usr/share/pkgconfig")
+  endif()
+endif()
+
 # A user builds once and from clean: most of the time of each file goes into the standard library's headers.
 set(default_arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
 
@@ -59,8 +73,9 @@ set(default_arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
 function(fingerprint result)
   set(text "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n${default_arguments}\n")
   foreach(variable
-      CARAVAN_CARES CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CXX CXXFLAGS CPPFLAGS LDFLAGS
-      ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
+      CARAVAN_CARES CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CROSSCOMPILE CXX CXXFLAGS
+      LDFLAGS ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR MIX_TARGET NERVES_SDK_SYSROOT PKG_CONFIG PKG_CONFIG_PATH
+      PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
     string(APPEND text "${variable}=$ENV{${variable}}\n")
   endforeach()
   set(packages "${BUILD_DIR}/caravan_packages.txt")
@@ -90,7 +105,8 @@ endif()
 file(GLOB_RECURSE sources "${source_dir}/c_src/*.cpp" "${source_dir}/c_src/*.hpp")
 list(APPEND sources
   "${source_dir}/CMakeLists.txt" "${source_dir}/cmake/Cares.cmake" "${source_dir}/cmake/Nif.cmake"
-  "${source_dir}/cmake/nif_exports.map" "${source_dir}/cmake/Requirements.cmake")
+  "${source_dir}/cmake/crosscompile.cmake" "${source_dir}/cmake/nif_exports.map"
+  "${source_dir}/cmake/Requirements.cmake")
 list(JOIN sources "\n" source_lines)
 set(built_file "${BUILD_DIR}/caravan_built.txt")
 set(built "")
@@ -120,7 +136,7 @@ if(builds)
 endif()
 if(NOT configured STREQUAL now)
   separate_arguments(arguments UNIX_COMMAND "$ENV{CARAVAN_CMAKE_ARGS}")
-  list(PREPEND arguments ${default_arguments})
+  list(PREPEND arguments ${default_arguments} ${cross_arguments})
   if(CARAVAN_GENERATOR)
     list(PREPEND arguments -G "${CARAVAN_GENERATOR}")
   endif()

@@ -67,11 +67,30 @@ test_with_an_old_cmake_and_nothing_else_all_is_named_at_once() {
     sed -E 's/ (lib)?c-ares(-dev(el)?)?//')"
 }
 
-test_the_readme_has_the_commands() {
+test_the_document_has_the_commands() {
   local line
   while IFS= read -r line; do
-    grep -qF -- "$line" "$root/README.md" || fail "README.md does not say: $line"
+    grep -qF -- "$line" "$root/docs/building.md" || fail "docs/building.md does not say: $line"
   done < <(commands "$(cat "$root/cmake/without_cmake.txt")")
+}
+
+# variables_of_the_build: those of the environment that the files of CMake and Mix name, also in lists whose elements are read.
+variables_of_the_build() {
+  cat "$root/CMakeLists.txt" "$root"/cmake/*.cmake >cmake_files
+  grep -oE 'ENV[{][A-Z_]+[}]' cmake_files | sed -E 's/ENV[{](.*)[}]/\1/'
+  tr '\n' ' ' <cmake_files | grep -oE 'foreach[(]variable [^)]*[)]' | grep -oE '\b[A-Z_]+\b'
+  grep -oE 'System\.get_env\("[A-Z_]+"' "$root/mix.exs" | sed -E 's/.*"(.*)"/\1/'
+}
+
+test_the_document_has_each_variable_of_the_build() {
+  local table documented
+  table=$(sed -n '/^## Environment variables/,/^## /p' "$root/docs/building.md" | grep '^| `')
+  documented=$(cut -d '|' -f 2 <<<"$table" | grep -oE '[A-Z_]{2,}' | sort)
+  expect_equal "$(uniq -d <<<"$documented")" ""
+  variables_of_the_build | sort -u >variables
+  # These are read by CMake and by Mix themselves.
+  printf '%s\n' CMAKE_BUILD_PARALLEL_LEVEL MIX_BUILD_ROOT >>variables
+  expect_equal "$documented" "$(sort -u variables)"
 }
 
 test_without_make_and_ninja() {
