@@ -9,6 +9,7 @@ if(CMAKE_VERSION VERSION_LESS 3.25)
   caravan_stop_without_project()
 endif()
 cmake_minimum_required(VERSION 3.25...4.3)
+include("${CMAKE_CURRENT_LIST_DIR}/Prebuilt.cmake")
 
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH source_dir)
 if(NOT BUILD_DIR)
@@ -73,11 +74,16 @@ set(default_arguments -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10)
 function(fingerprint result)
   set(text "${source_dir}\n${BUILD_DIR}\n${CMAKE_VERSION}\n${default_arguments}\n")
   foreach(variable
-      CARAVAN_CARES CARAVAN_CMAKE_ARGS CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CROSSCOMPILE CXX CXXFLAGS
+      CARAVAN_CARES CARAVAN_CMAKE_ARGS CARAVAN_PREBUILT CMAKE_BUILD_TYPE CMAKE_GENERATOR CMAKE_TOOLCHAIN_FILE CROSSCOMPILE CXX CXXFLAGS
       LDFLAGS ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR ERLANG_ROOT_DIR MIX_TARGET NERVES_SDK_SYSROOT PKG_CONFIG PKG_CONFIG_PATH
       PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR)
     string(APPEND text "${variable}=$ENV{${variable}}\n")
   endforeach()
+  # A file that is put there after a build from source is tried then.
+  if(IS_DIRECTORY "$ENV{CARAVAN_PREBUILT}")
+    file(TIMESTAMP "$ENV{CARAVAN_PREBUILT}" time "%s")
+    string(APPEND text "${time}\n")
+  endif()
   set(packages "${BUILD_DIR}/caravan_packages.txt")
   if(EXISTS "${packages}")
     file(STRINGS "${packages}" files)
@@ -105,7 +111,7 @@ endif()
 file(GLOB_RECURSE sources "${source_dir}/c_src/*.cpp" "${source_dir}/c_src/*.hpp")
 list(APPEND sources
   "${source_dir}/CMakeLists.txt" "${source_dir}/cmake/Cares.cmake" "${source_dir}/cmake/Nif.cmake"
-  "${source_dir}/cmake/crosscompile.cmake" "${source_dir}/cmake/nif_exports.map"
+  "${source_dir}/cmake/crosscompile.cmake" "${source_dir}/cmake/nif_exports.map" "${source_dir}/cmake/prebuilt.sha256"
   "${source_dir}/cmake/Requirements.cmake")
 list(JOIN sources "\n" source_lines)
 set(built_file "${BUILD_DIR}/caravan_built.txt")
@@ -122,6 +128,19 @@ foreach(source IN LISTS sources)
     set(builds YES)
   endif()
 endforeach()
+
+if(builds AND NOT "$ENV{CARAVAN_PREBUILT}" STREQUAL "")
+  # A password in a URL is nobody's to read in the log of a build.
+  string(REGEX REPLACE "//[^/]*@" "//" place "$ENV{CARAVAN_PREBUILT}")
+  caravan_take_prebuilt("$ENV{CARAVAN_PREBUILT}" "${BUILD_DIR}/prebuilt" reason name)
+  if(reason STREQUAL "")
+    if(name)
+      say("took ${name} from ${place}")
+    endif()
+    return()
+  endif()
+  say("no prebuilt library is taken from ${place}: ${reason}")
+endif()
 
 if(NOT configured STREQUAL now)
   caravan_choose_generator()
