@@ -8,6 +8,8 @@ defmodule Caravan.Documents.Snippets do
   @others [4371, 4372]
   # Milliseconds.
   @time_limit 30_000
+  # Of a command, which may compile the library.
+  @limit_of_command_s 300
 
   @doc "Starts what snippets find: the DNS server and the other nodes."
   def start do
@@ -255,7 +257,7 @@ defmodule Caravan.Documents.Snippets do
 
   # Whatever hangs is stopped, with all that it has started.
   defp run(program, arguments, environment) do
-    limit = Integer.to_string(div(@time_limit, 1000))
+    limit = Integer.to_string(@limit_of_command_s)
 
     System.cmd("timeout", ["-k", "5", limit, program | arguments],
       stderr_to_stdout: true,

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # lib.sh sets $root, run sets $work and -e
-# RabbitMQ, ejabberd and test suites of OTP, as they are, with `-epmd_module caravan_epmd`. `scripts/setup foreign` unpacks
+# What docs/servers.md says of RabbitMQ, of ejabberd and of test suites of OTP, as they are, with `-epmd_module caravan_epmd`. `scripts/setup foreign` unpacks
 # them. No test may bring an epmd to life: one would stay, at the tests' ERL_EPMD_PORT.
 
 foreign=$root/_build/foreign
