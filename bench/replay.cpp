@@ -131,7 +131,7 @@ class Caller final : public caravan::Receiver {
   caravan::Interest interest() const noexcept override { return caravan::Interest::kWaiting; }
   caravan::Interest deliver(const caravan::Reply& reply,
                             std::unique_ptr<caravan::Rendering>* /*shared*/) noexcept override {
-    Octets answer(caravan::greatest_packed_size(reply));
+    Octets answer(caravan::max_packed_size(reply));
     caravan::pack_answer(reply, answer);
     answered_ += reply.srv.size() / kRecords;
     return caravan::Interest::kWaiting;

@@ -196,7 +196,7 @@ ERL_NIF_TERM make_packed_result(ErlNifEnv* env, const Atoms& atoms, const Reply&
     return enif_make_tuple2(env, atoms.error, atoms.of(*reply.error));
   }
   ERL_NIF_TERM binary = 0;
-  const auto room = greatest_packed_size(reply);
+  const auto room = max_packed_size(reply);
   const auto size = pack_answer(reply, {enif_make_new_binary(env, room, &binary), room});
   const auto answer = size == room ? binary : enif_make_sub_binary(env, binary, 0, size);
   return enif_make_tuple2(env, atoms.ok, answer);

@@ -11,12 +11,12 @@
 namespace caravan {
 namespace {
 
-// A longer chain of aliases is a loop or an attack.
+// A longer chain of CNAME records is a loop or an attack.
 constexpr int kMaxAliases = 16;
 
-// Consul leaves out SRV records beyond this number, and records beyond 65,523 octets, and does not set TC
-// (trimTCPResponse of its agent/dns.go, 1.8). Where a record goes, the address of its target goes with it: a message
-// may be shorter than that by both.
+// Consul 1.8 drops SRV records beyond the 1,024th, and records that would make the message larger than 65,523 octets,
+// without setting TC (trimTCPResponse in its agent/dns.go). With each SRV record it drops the address of its target, so
+// a message that was cut may be smaller than the limit by both records. 65,000 leaves room for them.
 constexpr std::size_t kMaxSrvRecords = 1024;
 constexpr std::size_t kMaxOctets = 65000;
 
@@ -73,18 +73,18 @@ class Decoder {
  private:
   std::string_view view(TextRef ref) const noexcept { return reply_.view(ref); }
 
-  // c-ares has matched the question already; we do not depend on its version for it.
+  // c-ares matches the question too, but how strictly depends on its version.
   bool question_matches(const DnsSections& sections) const noexcept {
     return sections.question_type == static_cast<std::uint16_t>(question_.type) &&
            equal_names(view(sections.question), question_.name);
   }
 
   Reply negative_reply(const DnsSections& sections) {
-    if (!reply_.error && !reply_.truncated && !says_there_is_none(sections)) {
+    if (!reply_.error && !reply_.truncated && !is_nodata(sections)) {
       return failed_reply(Error::kRefused);
     }
     reply_.error = reply_.error.value_or(Error::kNodata);
-    // It holds as long as the aliases that led to it.
+    // A negative answer expires with the first of the aliases that lead to it.
     if (const auto ttl = negative_ttl(sections.authority)) {
       lower_ttl(*ttl);
     } else {
@@ -93,12 +93,13 @@ class Decoder {
     return std::move(reply_);
   }
 
-  // Whether a reply without records is the word that there are none.
-  bool says_there_is_none(const DnsSections& sections) const {
+  // Returns whether a reply without records is NODATA (RFC 2308, section 2.2), as opposed to one of a nameserver that
+  // does not know.
+  bool is_nodata(const DnsSections& sections) const {
     if (has_root_target_) {
       return true;
     }
-    // A nameserver that does not recurse gives an alias and not what it leads to, which is another nameserver's.
+    // A nameserver that does not recurse returns the alias alone if the alias leads to a zone that it does not serve.
     if (!alias_.empty() && !sections.recursion_available && !has(sections.authority, RecordType::kSoa)) {
       return false;
     }
@@ -115,7 +116,8 @@ class Decoder {
 
   void lower_ttl(std::uint32_t ttl) noexcept { reply_.ttl = std::min(reply_.ttl.value_or(ttl), ttl); }
 
-  // Follows the aliases from the question (RFC 1034, section 3.6.2), in whatever order the server sent them.
+  // Follows the aliases from the question (RFC 1034, section 3.6.2), whatever their order in the message. Returns the
+  // name at the end of the chain. The view is valid until the next call.
   std::string_view resolve_aliases(const std::vector<DnsRecord>& answers) {
     std::string_view name = question_.name;
     for (int hop = 0; hop <= kMaxAliases; ++hop) {
@@ -140,7 +142,8 @@ class Decoder {
     return name;
   }
 
-  // Most owners are the name before them: they point to it.
+  // Compares names only once for each owner: in most messages all owners are compression pointers to the same name, and
+  // read_sections() gives those the same TextRef.
   bool is_owned_by(const DnsRecord& record, std::string_view name) {
     const bool is_known = record.owner.size > 0 && record.owner.offset == owner_.offset;
     if (!is_known && equal_names(view(record.owner), name)) {
@@ -180,7 +183,7 @@ class Decoder {
       broken_ = true;
       return;
     }
-    // RFC 2782: a target of "." means that the service is decidedly not available here.
+    // A target of "." says that the service is not available at this domain (RFC 2782).
     if (srv.target.size > 0) {
       reply_.srv.push_back(srv);
     } else {
@@ -198,7 +201,8 @@ class Decoder {
     return address;
   }
 
-  // Only addresses of targets in this very answer: anything else is a record that nobody asked for.
+  // Takes the addresses of this reply's targets only. Other address records do not belong to the answer, and could
+  // poison it.
   void take_glue(const std::vector<DnsRecord>& records) {
     if (reply_.srv.empty()) {
       return;
@@ -219,8 +223,8 @@ class Decoder {
     }
   }
 
-  // By target, and of each target in the order of the reply: nameservers turn that, so that addresses share the load.
-  // Consul sends the address of a host once for every instance on it.
+  // Sorts the glue by target and removes duplicates: Consul sends the address of a host once for each instance on it.
+  // Addresses of one target keep the order of the reply, because nameservers rotate it to spread load.
   void order_glue() {
     struct Placed {
       Glue glue;
@@ -261,8 +265,8 @@ class Decoder {
     std::sort(targets_.begin(), targets_.end(), [this](TextRef a, TextRef b) { return less_names(view(a), view(b)); });
   }
 
-  // RFC 2308, section 2.2: the nameserver names others and says nothing about the name. It does not recurse, or not for
-  // us.
+  // Returns whether the nameserver only refers to other nameservers (RFC 2308, section 2.2). A server that does so does
+  // not recurse, or not for this client.
   static bool is_referral(const std::vector<DnsRecord>& authority) {
     return has(authority, RecordType::kNs) && !has(authority, RecordType::kSoa);
   }
@@ -271,7 +275,8 @@ class Decoder {
     return std::any_of(records.begin(), records.end(), [type](const DnsRecord& r) { return r.type == type; });
   }
 
-  // RFC 2308, section 5: the lesser of the SOA's own TTL and its MINIMUM field, its last one.
+  // Returns the lesser of the SOA record's TTL and its MINIMUM field, which ends its data (RFC 2308, section 5).
+  // Returns nullopt if there is no SOA record.
   std::optional<std::uint32_t> negative_ttl(const std::vector<DnsRecord>& authority) const {
     const auto soa = std::find_if(authority.begin(), authority.end(),
                                   [](const DnsRecord& record) { return record.type == RecordType::kSoa; });
@@ -286,8 +291,8 @@ class Decoder {
   const Question& question_;
   Reply reply_;
   std::vector<TextRef> targets_;
-  TextRef owner_;      // a name that is the one asked for in the end; empty: none yet
-  std::string alias_;  // what the last CNAME record leads to
+  TextRef owner_;      // the last owner that matched the name at the end of the aliases; empty if no owner has
+  std::string alias_;  // the target of the last CNAME record that was followed
   bool has_root_target_ = false;
   bool broken_ = false;
 };

@@ -26,54 +26,57 @@ struct AddressRecord {
   std::uint32_t ttl = 0;
 };
 
-// An address that came along in the additional section for a target of the answer.
+// The address of a target of the answer, from the answer or the additional section of the same message.
 struct Glue {
   TextRef target;
   IpAddress address;
   std::uint32_t ttl = 0;
 };
 
-// What a nameserver said to one question.
+// A nameserver's reply to one question.
 struct Reply {
-  // Nothing: there are records of the type asked for, in `srv` or `addresses`.
+  // nullopt if there are records of the type that was asked for, in `srv` or `addresses`.
   std::optional<Error> error;
-  // RFC 2181, section 9: the TC bit says that the answer section is cut.
+  // The TC bit: records are missing from the answer section (RFC 2181, section 9).
   bool truncated = false;
-  // Whether the answer is as large as some servers let one become: they leave out the other records and do not set TC.
+  // Whether the answer is so large that the nameserver may have dropped records without setting TC.
   bool at_limit = false;
-  // Whether all records are known to be here. Only TCP can promise it, and only below the limit: servers such as Consul
-  // cut UDP answers to their size without setting TC.
+  // Whether the answer is known to hold all records. Only replies over TCP below the limit promise that: some
+  // nameservers, Consul among them, cut answers over UDP without setting TC. decode_reply() leaves it false, since it
+  // does not know the transport.
   bool complete = false;
-  // Seconds. With records: the least TTL on the way to them, aliases included. With a negative answer: how long it may
-  // be believed (RFC 2308, section 5), nothing when the server does not say.
+  // In seconds. With records, the least TTL of the records and the aliases that lead to them. With a negative answer,
+  // how long it may be cached (RFC 2308, section 5); nullopt if the nameserver does not say.
   std::optional<std::uint32_t> ttl;
 
   std::vector<SrvRecord> srv;
   std::vector<AddressRecord> addresses;
-  std::vector<Glue> glue;  // sorted by target, without duplicates; of a target in the reply's order
+  // Sorted by target, without duplicates. Addresses of one target are in the order of the reply.
+  std::vector<Glue> glue;
   std::string text;
 
   std::string_view view(TextRef ref) const noexcept { return std::string_view{text}.substr(ref.offset, ref.size); }
 };
 
-// RFC 6891: what a nameserver may send over UDP when we say so. Never above 4096: c-ares 1.18 cuts what it receives
-// there.
+// The size of a UDP message that we advertise to nameservers (RFC 6891, section 6.2.3) is at most this: c-ares 1.18
+// truncates the datagrams that it receives to 4,096 octets.
 inline constexpr std::uint16_t kMaxEdnsSize = 4096;
 
-// A reply that reports `error` and nothing else.
+// Returns a reply that holds `error` and no records.
 Reply failed_reply(Error error);
 
-// Nobody could be asked, as opposed to an answer or the word that there is none.
+// Returns whether the question could not be asked. False for records and for negative answers.
 inline bool is_failure(const Reply& reply) noexcept { return reply.error && !is_negative_answer(*reply.error); }
 
-// Whether it has the header of a reply to one question (RFC 1035, section 4.1.1).
+// Returns whether `message` has the header of a reply with exactly one question (RFC 1035, section 4.1.1).
 bool is_reply(std::span<const std::uint8_t> message) noexcept;
 
-// Whether `message` repeats `question`.
+// Returns whether the question in `message` has the name and the type of `question`. `message` must satisfy is_reply().
 bool asks(std::span<const std::uint8_t> message, const Question& question);
 
-// Reads the reply to `question`. Bounded: the work is linear in the number of records that fit into `message`, whatever
-// its counts, lengths and compression pointers claim. Records of other names, types and classes are passed over.
+// Decodes the reply to `question`. The work is linear in the number of records that fit into `message`, whatever its
+// counts, lengths and compression pointers claim. Ignores records of other names, types and classes. Returns kBadresp
+// for a malformed message and for the reply to another question.
 Reply decode_reply(std::span<const std::uint8_t> message, const Question& question);
 
 }  // namespace caravan

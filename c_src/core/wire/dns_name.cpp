@@ -12,7 +12,7 @@ constexpr bool is_label_character(char c) noexcept {
 }  // namespace
 
 bool equal_names(std::string_view a, std::string_view b) noexcept {
-  // Servers repeat names as they were asked for.
+  // Nameservers nearly always repeat a name with the case in which it was asked.
   return a == b || std::equal(a.begin(), a.end(), b.begin(), b.end(),
                               [](char x, char y) { return to_lower_ascii(x) == to_lower_ascii(y); });
 }

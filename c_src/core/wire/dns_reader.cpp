@@ -8,11 +8,12 @@
 namespace caravan {
 namespace {
 
-// RFC 1035, section 4.1.4: the two top bits of a length mark a pointer; the other two patterns are not in use.
+// The two top bits of a length octet mark a compression pointer. The patterns 01 and 10 are reserved (RFC 1035, section
+// 4.1.4).
 constexpr std::uint8_t kPointerBits = 0xC0;
 constexpr int kMaxJumps = 127;
 
-// Which octets stand for themselves in a text.
+// The octets that text holds without an escape.
 constexpr auto kIsPlain = [] {
   std::array<bool, 256> plain{};
   for (unsigned octet = '!'; octet <= '~'; ++octet) {
@@ -21,11 +22,11 @@ constexpr auto kIsPlain = [] {
   return plain;
 }();
 
-// The text of one name, which becomes a part of another text at once: to append each piece of it would cost more than
-// to read it.
+// Collects the text of one name on the stack. To append each label to the target string would take longer than to parse
+// it.
 class WrittenName {
  public:
-  // Leaves the buffer as it is.
+  // Leaves the buffer uninitialised.
   WrittenName() noexcept {}  // NOLINT(cppcoreguidelines-pro-type-member-init,modernize-use-equals-default)
 
   bool empty() const noexcept { return size_ == 0; }
@@ -35,7 +36,7 @@ class WrittenName {
     if (!empty()) {
       add('.');
     }
-    // Nearly all octets stand for themselves: they are looked at together.
+    // Nearly every label is plain, so it is copied and checked in one loop without a branch.
     bool is_plain = true;
     auto* text = &text_[size_];
     for (const auto octet : label) {
@@ -56,7 +57,7 @@ class WrittenName {
   }
 
  private:
-  // An octet is four characters at most.
+  // An escaped octet takes up to four characters.
   static constexpr std::size_t kMaxSize = std::size_t{4} * kMaxDnsNameWire;
 
   void add(char character) noexcept { text_[size_++] = character; }
@@ -107,7 +108,7 @@ TextRef DnsReader::name(std::string& text) {
   WrittenName name;
   std::size_t cursor = position_;
   std::size_t wire_size = 1;
-  // Each pointer must lead to before all that was read so far: this ends every loop.
+  // Each pointer must lead to before everything that was read so far, so that no loop is possible.
   std::size_t barrier = position_;
   bool jumped = false;
   int jumps = 0;
@@ -125,7 +126,7 @@ TextRef DnsReader::name(std::string& text) {
         position_ = cursor;
         jumped = true;
       }
-      // A name has no more pointers than labels, unless it is made to cost time.
+      // A name has at most 127 labels. More pointers than that only cost time.
       if (target >= barrier || ++jumps > kMaxJumps) {
         return fail();
       }

@@ -8,13 +8,15 @@
 
 namespace caravan {
 
-// A piece of a text that holds many names, so that an answer of a thousand records needs no thousand allocations.
+// A piece of a string that holds many names, so that an answer of a thousand records does not need a thousand
+// allocations.
 struct TextRef {
   std::uint32_t offset = 0;
   std::uint32_t size = 0;
 };
 
-// Reads a DNS message front to back. A read past the end gives zeros and sets failed(), so that callers check once.
+// Reads a DNS message front to back. A read past the end returns zero and sets failed(), so that callers check once
+// after several reads.
 class DnsReader {
  public:
   explicit DnsReader(std::span<const std::uint8_t> message, std::size_t position = 0) noexcept
@@ -35,14 +37,16 @@ class DnsReader {
     }
   }
 
-  // Moves past a name without following its pointer.
+  // Moves past the name at position(), without following a pointer.
   void skip_name() noexcept;
 
-  // Where the name here points to, when it is nothing but a pointer.
+  // Returns the offset that the name at position() points to. Returns nullopt if the name begins with a label.
   std::optional<std::uint16_t> pointer() const noexcept;
 
-  // Appends the name here to `text`, in the form of RFC 1035, section 5.1 (a dot or a backslash inside a label is
-  // escaped, an octet outside the printable ones is \DDD) and without the last dot, and moves past it.
+  // Appends the name at position() to `text`, and moves past it. The text has the form of RFC 1035, section 5.1,
+  // without the trailing dot: "\." and "\\" for a dot and a backslash in a label, \DDD for an octet that is not
+  // printable ASCII. Returns where the name is in `text`. If the name is malformed, sets failed() and leaves `text`
+  // unchanged.
   TextRef name(std::string& text);
 
  private:

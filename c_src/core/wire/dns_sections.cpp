@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint16_t kTypeOpt = 41;
 
-// An owner of one octet, type, class, TTL and size.
+// The least size of a record: an owner of one octet, then type, class, TTL and data size.
 constexpr std::size_t kLeastRecordBytes = 1 + 2 + 2 + 4 + 2;
 
 constexpr unsigned kResponse = 0x8000;
@@ -35,7 +35,7 @@ class Parser {
   Parser(std::span<const std::uint8_t> message, std::string& text) : message_{message}, text_{text}, reader_{message} {}
 
   std::optional<DnsSections> parse() {
-    reader_.skip(sizeof(std::uint16_t));  // the id, which c-ares has matched
+    reader_.skip(sizeof(std::uint16_t));  // the ID, which c-ares matches
     const unsigned flags = reader_.u16();
     std::array<std::uint16_t, 4> counts{};  // question, answer, authority, additional
     for (auto& count : counts) {
@@ -50,7 +50,7 @@ class Parser {
     sections_.answers = read_records(counts[1], true);
     sections_.authority = read_records(counts[2], false);
     sections_.additional = read_records(counts[3], true);
-    // A truncated message may end anywhere: what was read before counts.
+    // A truncated message may end within a record. The records before it are valid.
     if (reader_.failed() && !sections_.truncated) {
       return std::nullopt;
     }
@@ -60,7 +60,7 @@ class Parser {
 
  private:
   bool read_question() {
-    // The owners of most records point to it.
+    // The owners of most records are compression pointers to the question.
     owner_pointer_ = static_cast<std::uint16_t>(reader_.position());
     owner_ = sections_.question = reader_.name(text_);
     sections_.question_type = reader_.u16();
@@ -84,13 +84,14 @@ class Parser {
         break;
       }
       if (type == kTypeOpt) {
-        // RFC 6891, section 6.1.3: the class is a size, and the TTL begins with the upper eight bits of the RCODE.
+        // An OPT record has a size in place of the class, and the upper eight bits of the RCODE are the top of its TTL
+        // (RFC 6891, section 6.1.3).
         sections_.rcode = ttl >> 24U << 4U;
       } else if (record_class == kClassIn && is_known(type)) {
         if (records.empty()) {
           records.reserve(most);
         }
-        // RFC 2181, section 8: a TTL with the top bit set counts as zero.
+        // A TTL with the top bit set counts as zero (RFC 2181, section 8).
         const std::uint32_t valid_ttl = ttl > 0x7FFFFFFFU ? 0 : ttl;
         records.push_back({with_owners ? read_owner(owner) : TextRef{}, static_cast<RecordType>(type), valid_ttl, data,
                            size, reader_.position() - owner});
@@ -99,7 +100,8 @@ class Parser {
     return records;
   }
 
-  // Servers point the records of a set to one owner name: it is read once in a row.
+  // Returns the owner at `position`. Nameservers compress the owners of an RRset to one pointer, so an owner that
+  // equals the one before it is not read again.
   TextRef read_owner(std::size_t position) {
     DnsReader reader{message_, position};
     const auto pointer = reader.pointer();

@@ -6,8 +6,9 @@
 
 namespace caravan {
 
-// Why a lookup gave no records. kNxdomain and kNodata are authoritative answers ("there is none"); everything else
-// means "could not ask" and must never be taken for an empty answer.
+// Why a lookup has no records. kNxdomain and kNodata are negative answers: the nameserver says that there are no
+// records. All others mean that the question could not be asked, and a caller must never take one of them for an empty
+// answer.
 enum class Error : std::uint8_t {
   kNxdomain,
   kNodata,
@@ -61,7 +62,7 @@ static_assert(errors_are_in_order(), "kErrors is indexed by Error");
 
 constexpr const char* error_name(Error error) noexcept { return kErrors[static_cast<std::size_t>(error)].name; }
 
-// An authoritative "none", as opposed to "could not ask".
+// Returns whether `error` is a negative answer, as opposed to a question that could not be asked.
 constexpr bool is_negative_answer(Error error) noexcept { return error == Error::kNxdomain || error == Error::kNodata; }
 
 }  // namespace caravan

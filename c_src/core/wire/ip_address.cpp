@@ -26,7 +26,7 @@ bool is_scope(std::string_view text) noexcept {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != '%' && c != '/'; });
 }
 
-// An address, of which only one of IPv6 may have a scope.
+// Parses an address, with a scope if it is an IPv6 address.
 std::optional<Nameserver> with_port(std::string_view host, std::uint16_t port) {
   const auto percent = host.find('%');
   const auto address = parse_ip_address(host.substr(0, percent));
@@ -61,7 +61,7 @@ std::string Nameserver::to_string() const {
 }
 
 std::optional<IpAddress> parse_ip_address(std::string_view text) {
-  // inet_pton(3) reads up to the first NUL.
+  // inet_pton(3) would accept text that has a NUL after an address.
   if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) {
     return std::nullopt;
   }

@@ -42,7 +42,7 @@ class Packer {
   std::size_t size_ = 0;
 };
 
-// Sorted by target: those of one stand together.
+// Relies on the order of Reply::glue, in which the addresses of one target are adjacent.
 void pack_glue(Packer& packer, const Reply& reply) {
   std::span<const Glue> rest{reply.glue};
   while (!rest.empty()) {
@@ -64,7 +64,7 @@ void pack_glue(Packer& packer, const Reply& reply) {
 
 }  // namespace
 
-std::size_t greatest_packed_size(const Reply& reply) noexcept {
+std::size_t max_packed_size(const Reply& reply) noexcept {
   constexpr std::size_t header = 9;
   constexpr std::size_t srv_without_target = 12;
   constexpr std::size_t address_record = 21;

@@ -13,8 +13,9 @@ struct Ranked {
   SrvRecord record;
 };
 
-// Repeated choice without replacement is the order of one exponential variate per record, of the record's weight as its
-// rate (Efraimidis and Spirakis, 2006): n log n where the algorithm in the RFC takes n² steps.
+// Draws the sort key of a record. Sorting by an exponential variate whose rate is the weight gives the same order as
+// repeated weighted choice without replacement (Efraimidis and Spirakis, 2006), in n log n steps where the algorithm of
+// RFC 2782 takes n².
 double draw_rank(double weight, std::mt19937_64& random) {
   return std::exponential_distribution<double>{weight}(random);
 }

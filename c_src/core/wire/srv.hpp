@@ -8,7 +8,7 @@
 
 namespace caravan {
 
-// RFC 2782.
+// An SRV record (RFC 2782).
 struct SrvRecord {
   std::uint16_t priority = 0;
   std::uint16_t weight = 0;
@@ -17,8 +17,8 @@ struct SrvRecord {
   TextRef target;
 };
 
-// Puts records into the order in which RFC 2782 wants them tried: by priority, and within one by repeated choice at
-// random, in proportion to the weights. Records of weight 0 have together the chance of one of weight 1.
+// Sorts records into the order in which a client tries them (RFC 2782): by priority, and within a priority at random in
+// proportion to the weights. All records of weight 0 of a priority together have the chance of one of weight 1.
 void order_srv(std::vector<SrvRecord>& records, std::mt19937_64& random);
 
 }  // namespace caravan
