@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kNumber = "{number}";
 
-// `text` without `prefix`, or nothing.
+// Returns `text` without `prefix`, or nullopt if it does not begin with it.
 constexpr std::optional<std::string_view> after(std::string_view text, std::string_view prefix) noexcept {
   if (!text.starts_with(prefix)) {
     return std::nullopt;
@@ -17,19 +17,19 @@ constexpr std::optional<std::string_view> after(std::string_view text, std::stri
   return text.substr(prefix.size());
 }
 
-// Helpers carry the name of a node, not just its port: `rpc-2024-4370` is an ordinary node.
+// A helper of these tools carries the name of a node, not just its port: `rpc-2024-4370` is an ordinary node.
 constexpr bool is_dash_then_name(std::string_view text) noexcept {
   return text.size() > 1 && text.front() == '-' && leading(text.substr(1), is_digit) < text.size() - 1;
 }
 
-// `<word><pid of the operating system>` at the end.
-constexpr bool ends_in_number_after(std::string_view name, std::string_view word) noexcept {
+// Matches `<word><pid of the operating system>` at the end of `name`.
+constexpr bool ends_in_word_and_number(std::string_view name, std::string_view word) noexcept {
   const auto digits = trailing_digits(name);
   return !digits.empty() && name.substr(0, name.size() - digits.size()).ends_with(word);
 }
 
-// `-<n>-<pid of the operating system>`, as peer:random_name/1 ends names.
-constexpr std::optional<std::string_view> before_random_end(std::string_view name) noexcept {
+// Returns `name` without the end `-<n>-<pid of the operating system>` that peer:random_name/1 gives it.
+constexpr std::optional<std::string_view> without_random_end(std::string_view name) noexcept {
   for (int i = 0; i < 2; ++i) {
     const auto digits = trailing_digits(name);
     name.remove_suffix(digits.size());
@@ -41,8 +41,8 @@ constexpr std::optional<std::string_view> before_random_end(std::string_view nam
   return name;
 }
 
-// Mix: 16 random bits, as four lower-case hexadecimal digits from the Unix script, as one to five decimal digits
-// (%RANDOM%) from the Windows one.
+// Matches the 16 random bits of a Mix release and the node's name. The Unix script writes the bits as four lower-case
+// hexadecimal digits, the Windows script as one to five decimal digits (%RANDOM%).
 constexpr bool is_random_then_name(std::string_view text) noexcept {
   const auto hex = leading(text, is_lower_hex);
   const auto decimal = leading(text, is_digit);
@@ -61,7 +61,8 @@ constexpr bool is_relx(std::string_view name, std::string_view prefix) noexcept 
   return hex >= 1 && is_dash_then_name(rest->substr(hex));
 }
 
-// Until 23.10: the first three digits of a UUID, the command, the node; `ping` has another host's name, and no node's.
+// ejabberdctl up to 23.10 begins the name with the first three digits of a UUID and the command. The node's name
+// follows, except with `ping`, which may stand alone.
 constexpr bool is_ejabberdctl(std::string_view name) noexcept {
   if (leading(name.substr(0, 3), is_hex) != 3) {
     return false;
@@ -75,16 +76,17 @@ constexpr bool is_ejabberdctl(std::string_view name) noexcept {
   return false;
 }
 
-// `rabbitmqcli-<n>-NODE`; with RABBITMQ_CTL_UNIQUE_NODE_NAME (4.3) <n> is the pid and another number.
+// Matches `rabbitmqcli-<n>-NODE`. With RABBITMQ_CTL_UNIQUE_NODE_NAME (RabbitMQ 4.3), <n> is the pid followed by another
+// number.
 constexpr bool is_rabbitmq_cli(std::string_view name) noexcept {
   const auto rest = after(name, "rabbitmqcli-");
   const auto digits = rest ? leading(*rest, is_digit) : 0;
   return digits >= 1 && is_dash_then_name(rest->substr(digits));
 }
 
-// ?CT_PEER(): peer:random_name/1 of the suite and the case; also of the suite alone.
+// Matches the names that ?CT_PEER() makes with peer:random_name/1 from the suite and the case, or from the suite alone.
 constexpr bool is_common_test(std::string_view name) noexcept {
-  const auto rest = before_random_end(name);
+  const auto rest = without_random_end(name);
   return rest && (rest->ends_with("_SUITE") || rest->find("_SUITE-") != std::string_view::npos);
 }
 
@@ -93,18 +95,19 @@ struct BuiltIn {
   bool (*matches)(std::string_view) noexcept;
 };
 
-// They only grow, and only in a major version: a name that becomes a helper's gets another port.
+// An entry may be added in a major version only, since a name that becomes a helper's gets another port. No entry is
+// ever removed.
 constexpr BuiltIn kBuiltIns[] = {
     {"mix_remote", [](std::string_view name) noexcept { return is_mix(name, "rem-"); }},
     {"mix_rpc", [](std::string_view name) noexcept { return is_mix(name, "rpc-"); }},
     {"relx_maint", [](std::string_view name) noexcept { return is_relx(name, "maint"); }},
     {"relx_remsh", [](std::string_view name) noexcept { return is_relx(name, "remsh"); }},
     {"relx_longname", [](std::string_view name) noexcept { return is_relx(name, "longname"); }},
-    {"nodetool", [](std::string_view name) noexcept { return ends_in_number_after(name, "_maint_"); }},
+    {"nodetool", [](std::string_view name) noexcept { return ends_in_word_and_number(name, "_maint_"); }},
     {"ejabberdctl", is_ejabberdctl},
     {"rabbitmq_cli", is_rabbitmq_cli},
-    {"rabbitmq_prelaunch", [](std::string_view name) noexcept { return ends_in_number_after(name, "_prelaunch_"); }},
-    {"peer", [](std::string_view name) noexcept { return before_random_end(name) == "peer"; }},
+    {"rabbitmq_prelaunch", [](std::string_view name) noexcept { return ends_in_word_and_number(name, "_prelaunch_"); }},
+    {"peer", [](std::string_view name) noexcept { return without_random_end(name) == "peer"; }},
     {"common_test", is_common_test},
 };
 
@@ -125,7 +128,8 @@ std::optional<HelperPattern> HelperPattern::parse(std::string_view text) {
   return only_numbers ? std::nullopt : std::optional{std::move(pattern)};
 }
 
-// Takes one piece or star from the beginning of `rest`.
+// Adds the piece or the star at the beginning of `rest`, and removes it from `rest`. Returns false if the pattern is
+// invalid.
 bool HelperPattern::add(std::string_view& rest) {
   if (const auto behind = after(rest, kNumber)) {
     rest = *behind;
@@ -170,8 +174,9 @@ void HelperPattern::add_star() noexcept {
   }
 }
 
-// Shift-and: `reached` has the pieces that can end with the character just read. That a number is all of the digits
-// makes no difference here: what stands before and after it is no digit, or a `*` that can leave it the others.
+// Bit-parallel matching (shift-and): `reached` holds the pieces that the last character can be the end of. `{number}`
+// may take fewer digits than there are in a row here. That matches the same names as if it took all: parse() ensures
+// that its neighbour is no digit, or a `*`, which can leave all digits to the number.
 bool HelperPattern::matches(std::string_view name) const noexcept {
   Pieces reached = 0;
   bool can_begin = true;
@@ -193,8 +198,8 @@ std::uint16_t helper_port(std::string_view name, const HelperRule& rule, std::ui
   const auto number = digits.empty() ? std::nullopt : port_number(digits);
   auto offset = fnv1a(name) % ports;
   auto port = static_cast<std::uint16_t>(rule.first + offset);
-  for (std::size_t left_out = 0; left_out < HelperRule::kMinPorts && (port == default_port || port == number);
-       ++left_out) {
+  for (std::size_t skipped = 0; skipped < HelperRule::kMinPorts && (port == default_port || port == number);
+       ++skipped) {
     offset = (offset + 1) % ports;
     port = static_cast<std::uint16_t>(rule.first + offset);
   }

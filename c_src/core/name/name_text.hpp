@@ -7,7 +7,8 @@
 #include <optional>
 #include <string_view>
 
-// What the rules for names share. <cctype> depends on the locale of the process we are loaded into; this does not.
+// Character classes of names. Unlike <cctype>, they do not depend on the locale, which belongs to the process that
+// loads this library.
 namespace caravan {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -16,7 +17,7 @@ constexpr bool is_hex(char c) noexcept { return is_lower_hex(c) || (c >= 'A' && 
 constexpr bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 constexpr bool is_name_character(char c) noexcept { return is_letter(c) || is_digit(c) || c == '-' || c == '_'; }
 
-// How many characters at the beginning of `text` match.
+// Returns the number of characters at the beginning of `text` that match.
 template <typename Predicate>
 constexpr std::size_t leading(std::string_view text, Predicate matches) noexcept {
   return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), matches) - text.begin());
@@ -30,7 +31,7 @@ constexpr std::string_view trailing_digits(std::string_view text) noexcept {
   return text.substr(first);
 }
 
-// The number that digits of any length say; nothing when it is more than a port can be.
+// Returns the value of a string of digits of any length, or nullopt if it is above 65535.
 constexpr std::optional<std::uint16_t> port_number(std::string_view digits) noexcept {
   std::uint32_t number = 0;
   for (const char digit : digits) {

@@ -14,8 +14,8 @@ constexpr std::size_t kMaxAtomCharacters = 255;
 
 std::string_view before_at(std::string_view node_name) noexcept { return node_name.substr(0, node_name.find('@')); }
 
-// Whether the digits at the end of the name may say its port.
-bool digits_count(std::string_view name, std::string_view digits, PortInName port_in_name) noexcept {
+// Returns whether the digits at the end of `name` may say its port.
+bool may_be_port(std::string_view name, std::string_view digits, PortInName port_in_name) noexcept {
   switch (port_in_name) {
     case PortInName::kDigits:
       return true;
@@ -40,7 +40,7 @@ PortChoice choose_port(std::string_view node_name, const PortRule& rule) noexcep
     }
   }
   const auto digits = trailing_digits(name);
-  if (digits.empty() || !digits_count(name, digits, rule.port_in_name)) {
+  if (digits.empty() || !may_be_port(name, digits, rule.port_in_name)) {
     return {rule.default_port, PortOrigin::kNoDigits};
   }
   const auto number = port_number(digits);
@@ -55,7 +55,7 @@ bool is_valid_basename(std::string_view text) noexcept {
 }
 
 std::optional<std::string> normalize_node_name(std::string_view text) {
-  // No longer text is looked through: all characters of a node name are octets, and a dot may end it.
+  // No longer text can be valid: a node name is ASCII, and may end in one dot. This bounds the work.
   if (text.size() > kMaxAtomCharacters + 1) {
     return std::nullopt;
   }
