@@ -210,7 +210,7 @@ void Intake::end_awaiting(const Reply& reply) {
 std::optional<Intake::TimePoint> Intake::next_wake() const noexcept {
   auto next = joins_.next_end();
   for (const auto& [reader, requests] : awaiting_hosts_) {
-    next = std::min(next.value_or(reader->late_at()), reader->late_at());
+    next = std::min(next.value_or(reader->deadline()), reader->deadline());
   }
   return next;
 }

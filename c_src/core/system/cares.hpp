@@ -8,8 +8,8 @@
 
 namespace caravan {
 
-// Initialises the c-ares library while it lives. c-ares counts the calls, but does not lock them: make one before any
-// thread uses c-ares.
+// Keeps the c-ares library initialised for as long as it lives. c-ares counts the calls to ares_library_init() without
+// a lock, so create this object before any thread uses c-ares.
 class CaresLibrary {
  public:
   CaresLibrary() noexcept : status_{::ares_library_init(ARES_LIB_INIT_ALL)} {}
@@ -23,7 +23,8 @@ class CaresLibrary {
 
   bool ok() const noexcept { return status_ == ARES_SUCCESS; }
 
-  // To be called when this is going to be destroyed on another thread than it was made on, at any time.
+  // Makes the destructor skip ares_library_cleanup(). Required before this object is destroyed at an arbitrary time on
+  // another thread, where the cleanup would race with other users of c-ares.
   void keep_initialised() noexcept { is_kept_ = true; }
 
  private:
@@ -41,7 +42,8 @@ struct AresFreeData {
 };
 using AresServers = std::unique_ptr<ares_addr_port_node, AresFreeData>;
 
-// c-ares as it runs, as it was when this was compiled, and whether it is a part of this library.
+// The versions of c-ares that is loaded and that this library was compiled against, and whether c-ares is linked
+// statically.
 struct CaresVersions {
   std::string_view running;
   std::string_view built_against;

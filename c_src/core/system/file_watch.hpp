@@ -10,7 +10,8 @@
 
 namespace caravan {
 
-// Tells when a file was rewritten or replaced, as DHCP clients, kubelets and people do in the life of a process.
+// Detects that a file was rewritten or replaced, as DHCP clients, the kubelet and administrators do while the process
+// runs.
 class FileWatch {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -19,13 +20,13 @@ class FileWatch {
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  // True at the first call, and when the file has changed since the last one that said so. Looks once a second at most:
-  // a stat(2) per lookup would cost more than it finds.
+  // Returns true for the first call, and whenever the file has changed since the last call that returned true. Examines
+  // the file at most once a second, since a stat(2) for each lookup would cost more than the lookup itself.
   bool has_changed(TimePoint now);
 
  private:
-  // What differs between two files or two states of one: images and package managers give all files one time of
-  // modification, and switch a link from one to the other.
+  // Distinguishes two files, or two states of one file. The time of modification alone does not: container images and
+  // package managers give all files the same one, and switch a symbolic link from one file to the other.
   struct Identity {
     bool exists = false;
     ::dev_t device = 0;

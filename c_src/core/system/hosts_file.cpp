@@ -19,7 +19,7 @@ void append_folded(std::string& to, std::string_view name) {
   std::transform(name.begin(), name.end(), std::back_inserter(to), to_lower_ascii);
 }
 
-// The next word of the line, which it takes away; empty at its end.
+// Removes the next word from `line` and returns it. Returns an empty view at the end of the line.
 std::string_view take_word(std::string_view& line) noexcept {
   constexpr std::string_view space{" \t\r\v\f"};
   line.remove_prefix(std::min(line.find_first_not_of(space), line.size()));
@@ -51,7 +51,7 @@ void HostsFile::add_line(std::string_view line) {
   }
 }
 
-// What is no DNS name is looked for by nobody.
+// No lookup can be for a longer name, so such a name is not stored.
 void HostsFile::add(std::string_view name, const IpAddress& address) {
   if (name.size() > kMaxDnsNameText) {
     return;

@@ -10,16 +10,18 @@
 
 namespace caravan {
 
-// The names of a hosts(5) file. Of a file of half a million lines, as block lists are, it takes some 30 MiB.
+// The names and addresses of a hosts(5) file. With half a million lines, the size of a large block list, it takes about
+// 30 MiB.
 class HostsFile {
  public:
-  // Of what lies behind, there are no names.
+  // The constructor ignores text beyond this size.
   static constexpr std::size_t kMaxOctets = std::size_t{64} * 1024 * 1024;
 
   HostsFile() = default;
   explicit HostsFile(std::string_view text);
 
-  // In the order of the file, without duplicates; empty when the name is not in it. A trailing dot makes no difference.
+  // Returns the addresses of `name` in the order of the file, without duplicates. Returns an empty vector if the file
+  // does not have the name. Ignores case and a trailing dot.
   std::vector<IpAddress> find(std::string_view name) const;
 
  private:
@@ -36,7 +38,7 @@ class HostsFile {
   }
 
   std::string names_;           // in lower case
-  std::vector<Entry> entries_;  // sorted by name; those of one name in the order of the file
+  std::vector<Entry> entries_;  // sorted by name; entries of one name are in the order of the file
 };
 
 }  // namespace caravan

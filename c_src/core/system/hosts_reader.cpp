@@ -11,7 +11,7 @@
 namespace caravan {
 namespace {
 
-constexpr std::chrono::seconds kLookInterval{1};
+constexpr std::chrono::seconds kCheckInterval{1};
 
 void name_this_thread() noexcept {
 #ifdef __linux__
@@ -19,10 +19,10 @@ void name_this_thread() noexcept {
 #endif
 }
 
-// Empty if there is no such file.
+// Returns an empty string if there is no such file.
 std::string read_text(const std::filesystem::path& path) {
   std::error_code ignored;
-  // To open a pipe would wait for its writer.
+  // Opening a named pipe would block until a writer opens it.
   if (!std::filesystem::is_regular_file(path, ignored)) {
     return {};
   }
@@ -36,8 +36,8 @@ std::string read_text(const std::filesystem::path& path) {
 
 }  // namespace
 
-HostsReader::HostsReader(std::filesystem::path path, std::function<void()> on_news)
-    : path_{std::move(path)}, on_news_{std::move(on_news)} {}
+HostsReader::HostsReader(std::filesystem::path path, std::function<void()> on_ready)
+    : path_{std::move(path)}, on_ready_{std::move(on_ready)} {}
 
 HostsReader::~HostsReader() {
   stop();
@@ -48,22 +48,22 @@ HostsReader::~HostsReader() {
 
 std::shared_ptr<const HostsFile> HostsReader::get(TimePoint now) {
   const MutexLock lock{mutex_};
-  if (!path_.empty() && !look_at_ && (!asked_ || now - *asked_ >= kLookInterval)) {
-    asked_ = now;
-    late_at_ = now + (hosts_ ? kPatienceForNews : kPatience);
-    if (has_thread()) {
-      look_at_ = now;
-      wanted_.notify_one();
+  if (!path_.empty() && !pending_since_ && (!last_request_ || now - *last_request_ >= kCheckInterval)) {
+    last_request_ = now;
+    deadline_ = now + (hosts_ ? kMaxWaitForCheck : kMaxWaitForContents);
+    if (start_thread()) {
+      pending_since_ = now;
+      requested_.notify_one();
     }
   }
-  if (look_at_ && now < late_at_) {
+  if (pending_since_ && now < deadline_) {
     return nullptr;
   }
   return hosts_ ? hosts_ : std::make_shared<const HostsFile>();
 }
 
-// Starts it if there is none; without one, a later lookup tries again.
-bool HostsReader::has_thread() noexcept try {
+// Starts the thread unless it runs. Returns false if the system refuses; a later lookup tries again.
+bool HostsReader::start_thread() noexcept try {
   if (!thread_.joinable()) {
     thread_ = std::thread{[this] { run(); }};
   }
@@ -75,7 +75,7 @@ bool HostsReader::has_thread() noexcept try {
 void HostsReader::stop() noexcept {
   const MutexLock lock{mutex_};
   stop_ = true;
-  wanted_.notify_one();
+  requested_.notify_one();
 }
 
 bool HostsReader::is_stopped() const noexcept {
@@ -88,33 +88,33 @@ bool HostsReader::has_ended() const noexcept {
   return has_ended_ || !thread_.joinable();
 }
 
-std::optional<HostsReader::TimePoint> HostsReader::await_order() noexcept {
+std::optional<HostsReader::TimePoint> HostsReader::await_request() noexcept {
   const MutexLock lock{mutex_};
-  while (!stop_ && !look_at_) {
-    wanted_.wait(mutex_);
+  while (!stop_ && !pending_since_) {
+    requested_.wait(mutex_);
   }
   has_ended_ = stop_;
-  return stop_ ? std::nullopt : look_at_;
+  return stop_ ? std::nullopt : pending_since_;
 }
 
 void HostsReader::run() noexcept {
   name_this_thread();
   FileWatch watch{path_};
-  while (const auto when = await_order()) {
+  while (const auto when = await_request()) {
     auto fresh = watch.has_changed(*when) ? std::make_shared<const HostsFile>(read_text(path_)) : nullptr;
     const MutexLock lock{mutex_};
     if (fresh) {
       hosts_ = std::move(fresh);
     }
-    look_at_.reset();
-    on_news_();
+    pending_since_.reset();
+    on_ready_();
   }
 }
 
 std::shared_ptr<HostsReader> HostsReaders::of(const std::filesystem::path& path) {
   const auto found = std::find_if(readers_.begin(), readers_.end(),
                                   [&](const auto& reader) { return reader->path() == path && !reader->is_stopped(); });
-  return found != readers_.end() ? *found : readers_.emplace_back(std::make_shared<HostsReader>(path, on_news_));
+  return found != readers_.end() ? *found : readers_.emplace_back(std::make_shared<HostsReader>(path, on_ready_));
 }
 
 void HostsReaders::tidy() noexcept {

@@ -4,17 +4,17 @@
 #include <condition_variable>
 #include <mutex>
 
-// With -Wthread-safety clang checks that what a mutex guards is touched by those who hold it only. Other compilers know
-// no such attributes.
+// Attributes for clang's -Wthread-safety, which checks that data guarded by a mutex is accessed by its holder only.
+// Other compilers do not know them.
 #if defined(__clang__)
 #define CARAVAN_THREAD_SAFETY(attribute) __attribute__((attribute))
 #else
 #define CARAVAN_THREAD_SAFETY(attribute)
 #endif
 
-// To be touched by who holds the mutex.
+// Marks data that may be accessed only while `mutex` is held.
 #define CARAVAN_GUARDED_BY(mutex) CARAVAN_THREAD_SAFETY(guarded_by(mutex))
-// To be called by who holds it.
+// Marks a function that may be called only while `mutex` is held.
 #define CARAVAN_REQUIRES(mutex) CARAVAN_THREAD_SAFETY(requires_capability(mutex))
 
 namespace caravan {
@@ -30,7 +30,7 @@ class CARAVAN_THREAD_SAFETY(capability("mutex")) Mutex {
   std::mutex mutex_;
 };
 
-// Holds a mutex for as long as it lives.
+// Locks a mutex for the lifetime of this object.
 class CARAVAN_THREAD_SAFETY(scoped_lockable) MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) CARAVAN_THREAD_SAFETY(acquire_capability(mutex)) : mutex_{mutex} { mutex_.lock(); }
@@ -42,7 +42,7 @@ class CARAVAN_THREAD_SAFETY(scoped_lockable) MutexLock {
   Mutex& mutex_;
 };
 
-// What a thread waits for that holds a mutex, which it does not hold meanwhile. A wait may end for no reason.
+// A condition variable for Mutex. A wait releases the mutex while it blocks, and may wake spuriously.
 class Condition {
  public:
   void notify_one() noexcept { condition_.notify_one(); }
@@ -54,7 +54,7 @@ class Condition {
     lock.release();
   }
 
-  // Returns false when the time has come.
+  // Returns false if `when` has passed, true if it was notified or woke spuriously.
   bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point when) CARAVAN_REQUIRES(mutex) {
     std::unique_lock lock{mutex.mutex_, std::adopt_lock};
     const auto status = condition_.wait_until(lock, when);

@@ -22,7 +22,7 @@ IpAddress to_address(const ares_addr_port_node& node) noexcept {
   return address;
 }
 
-// c-ares reports 0 for the standard port in some versions and 53 in others.
+// For the standard port, some versions of c-ares return 0 and others 53.
 std::uint16_t to_port(int port) noexcept { return port > 0 && port <= 65535 ? static_cast<std::uint16_t>(port) : 53; }
 
 std::vector<Nameserver> nameservers_of(ares_channel channel) {
@@ -40,7 +40,7 @@ std::vector<Nameserver> nameservers_of(ares_channel channel) {
   return nameservers;
 }
 
-// resolv.conf(5): more dots than that are not to be had.
+// The limit of resolv.conf(5).
 constexpr std::size_t kMaxNdots = 15;
 
 void take_options(std::istream& words, SystemConfig& config) {
@@ -56,7 +56,7 @@ void take_options(std::istream& words, SystemConfig& config) {
   }
 }
 
-// The last list counts.
+// The last list in the file replaces those before it.
 void take_domains(std::istream& words, SearchList& search) {
   search.domains.clear();
   for (std::string word; words >> word;) {
@@ -74,7 +74,7 @@ void take_nameserver(std::istream& words, std::vector<Nameserver>& nameservers) 
   }
 }
 
-// As a file is for a moment that is removed and written again, or truncated and filled.
+// A file that is being rewritten is missing or empty for a moment.
 bool is_missing_or_empty(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
@@ -97,7 +97,7 @@ SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_doma
       take_options(words, config);
     }
   }
-  // c-ares reads those without a scope, on some systems from elsewhere.
+  // Without a scope, the nameservers are left to c-ares, which finds them elsewhere on some systems.
   if (std::none_of(config.nameservers.begin(), config.nameservers.end(),
                    [](const Nameserver& nameserver) { return nameserver.scope.front() != '\0'; })) {
     config.nameservers.clear();
@@ -115,7 +115,7 @@ SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_doma
 
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf) {
   std::error_code ignored;
-  // To open a pipe would wait for its writer.
+  // Opening a named pipe would block until a writer opens it.
   std::string path{std::filesystem::is_regular_file(resolv_conf, ignored) ? resolv_conf.c_str() : "/dev/null"};
   ares_options options{};
   options.resolvconf_path = path.data();
@@ -125,7 +125,7 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
   }
   const AresChannel channel{raw};
   std::ifstream file{path};
-  // The VM keeps an environment of its own: os:putenv/2 does not touch this one.
+  // os:putenv/2 does not change this environment: the VM has its own.
   const char* local_domain = std::getenv("LOCALDOMAIN");  // NOLINT(concurrency-mt-unsafe)
   const char* res_options = std::getenv("RES_OPTIONS");   // NOLINT(concurrency-mt-unsafe)
   auto config = parse_resolv_conf(file, local_domain, res_options);
@@ -139,7 +139,7 @@ std::optional<SystemConfig> read_system_config(const std::filesystem::path& reso
 std::shared_ptr<const SystemConfig> SystemConfigCache::get(FileWatch::TimePoint now) {
   if (watch_.has_changed(now) && !(config_ && is_missing_or_empty(watch_.path()))) {
     auto fresh = read_system_config(watch_.path());
-    // A configuration that cannot be read for a moment does not take away the one that we have.
+    // If the file cannot be read for a moment, the last configuration stays.
     if (fresh || !config_) {
       config_ = std::make_shared<const SystemConfig>(fresh ? std::move(*fresh) : SystemConfig{});
     }

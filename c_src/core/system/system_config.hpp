@@ -12,29 +12,29 @@
 
 namespace caravan {
 
-// What resolv.conf(5) says: the nameservers as c-ares reads them, the search list as we do, since current versions of
-// c-ares tell nobody theirs.
+// The configuration in resolv.conf(5). c-ares finds the nameservers. The rest is parsed here, because c-ares 1.34 does
+// not return its search list.
 struct SystemConfig {
-  std::vector<Nameserver> nameservers;  // kMaxNameservers at most
+  std::vector<Nameserver> nameservers;  // at most kMaxNameservers
   SearchList search;
   bool rotate = false;
-  bool use_vc = false;  // TCP only
+  bool use_vc = false;  // ask over TCP only
 };
 
-// Nothing when c-ares cannot be initialised.
+// Returns nullopt if c-ares cannot be initialised.
 std::optional<SystemConfig> read_system_config(const std::filesystem::path& resolv_conf);
 
-// What c-ares tells nobody: `search`, `rotate` and `use_vc`, in the text of a resolv.conf, under what the environment
-// says in LOCALDOMAIN and RES_OPTIONS (null: nothing). `nameservers` if one of them has a scope, which 1.18 passes
-// over.
+// Parses what c-ares does not return: `search`, `rotate` and `use_vc` from the text of a resolv.conf, overridden by the
+// values of the environment variables LOCALDOMAIN and RES_OPTIONS, which may be null. Returns `nameservers` only if one
+// of them has a scope, which c-ares 1.18 would skip.
 SystemConfig parse_resolv_conf(std::istream& resolv_conf, const char* local_domain, const char* options);
 
-// Keeps the configuration, and reads it anew when the file was rewritten. Owned by one thread.
+// Caches the configuration, and reads it again when the file has changed. One thread owns it.
 class SystemConfigCache {
  public:
   explicit SystemConfigCache(std::filesystem::path resolv_conf = "/etc/resolv.conf") : watch_{std::move(resolv_conf)} {}
 
-  // Never null; what lookups were begun with stays theirs.
+  // Never returns null. A lookup keeps the configuration with which it began, even if the file changes.
   std::shared_ptr<const SystemConfig> get(FileWatch::TimePoint now);
 
  private:

@@ -30,7 +30,7 @@ HostsReader::TimePoint at(int ms) { return HostsReader::TimePoint{} + millisecon
 // A reader, and an owner who waits for what it finds.
 class Owner {
  public:
-  explicit Owner(std::filesystem::path path) : reader{std::move(path), [this] { on_news(); }} {}
+  explicit Owner(std::filesystem::path path) : reader{std::move(path), [this] { on_ready(); }} {}
 
   Lines find(std::string_view name, HostsReader::TimePoint now) {
     auto hosts = reader.get(now);
@@ -47,7 +47,7 @@ class Owner {
   }
 
  private:
-  void on_news() {
+  void on_ready() {
     const std::lock_guard lock{mutex_};
     ++news_;
     has_news_.notify_one();
@@ -107,9 +107,9 @@ TEST_CASE("who waits for contents waits for a second and for news for a part of 
   TemporaryFile file{"10.0.0.1 n1\n"};
   Owner owner{file.path()};
   CHECK(owner.find("n1", at(500)) == Lines{"10.0.0.1"});
-  CHECK(owner.reader.late_at() == at(1500));
+  CHECK(owner.reader.deadline() == at(1500));
   CHECK(owner.find("n1", at(1500)) == Lines{"10.0.0.1"});
-  CHECK(owner.reader.late_at() == at(1600));
+  CHECK(owner.reader.deadline() == at(1600));
 }
 
 TEST_CASE("resolvers share the reader of a file and one that nobody keeps goes") {
