@@ -174,7 +174,7 @@ class Replay {
       ask();
     } else {
       resolver_.stop(0ms);
-      resolver_.let_go(nullptr);  // the thread is this one, and cannot join itself
+      resolver_.detach(nullptr);  // the thread is this one, and cannot join itself
     }
   }
 

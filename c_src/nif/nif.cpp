@@ -246,15 +246,15 @@ int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM
 }
 
 // All schedulers may be waiting for unload() to return.
-constexpr std::chrono::milliseconds kUnloadPatience{5};
+constexpr std::chrono::milliseconds kUnloadTimeout{5};
 
 // The VM unmaps the code right after this. A thread that cannot end at once needs it for longer, and then it stays.
 void unload(ErlNifEnv*, void* priv_data) noexcept {
   std::shared_ptr<Engine> engine{engine_in(priv_data)};
-  if (!engine->resolver.stop(kUnloadPatience) && keep_code_mapped()) {
+  if (!engine->resolver.stop(kUnloadTimeout) && keep_code_mapped()) {
     engine->cares.keep_initialised();
     auto& resolver = engine->resolver;
-    resolver.let_go(std::move(engine));
+    resolver.detach(std::move(engine));
   }
 }
 

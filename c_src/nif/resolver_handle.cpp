@@ -10,7 +10,7 @@ void collect(ErlNifEnv* env, void* object) noexcept {
   const auto& handle = *static_cast<const ResolverHandle*>(object);
   auto& engine = engine_of(env);
   if (handle.engine == engine.number) {
-    engine.resolver.forsake(handle.client);
+    engine.resolver.release(handle.client);
   }
 }
 

@@ -124,7 +124,7 @@ RESOLVER_SEEDS = {
     "cached_none": R(transport=R.UDP, flags=R.CACHE).first().answer(R.NXDOMAIN, 200).ask().after(5000).ask(),
     "queue": R(transport=R.UDP, flags=R.SHORT_QUEUE, inflight=1).first(0).ask(1).ask(2).ask(5).ask(0, R.A).answer(R.RECORDS, 1),
     "closed": R().first().ask(0).leave().ask(1),
-    "forsaken": R().first().leave(closes=False).answer(R.RECORDS, 1),
+    "released": R().first().leave(closes=False).answer(R.RECORDS, 1),
     "cancelled": R(transport=R.UDP, inflight=1).first().ask(0).cancel().after(1000).answer(R.RECORDS, 1).cancel(1, gone=True),
     "two_clients": R(transport=R.UDP).first().open(transport=R.TCP, servers=(1, 0)).ask(client=1).leave(0).answer(R.RECORDS, 1),
     "no_descriptors": R(transport=R.UDP).first().manners(0, False, 0, 0x0C).ask(0).after(600).manners(0, False, 0).after(300),

@@ -8,7 +8,7 @@
 namespace caravan {
 namespace {
 
-bool knows_all(const Reply& reply) noexcept { return reply.complete || (reply.error && !is_failure(reply)); }
+bool is_conclusive(const Reply& reply) noexcept { return reply.complete || (reply.error && !is_failure(reply)); }
 
 std::optional<std::uint32_t> lesser(std::optional<std::uint32_t> a, std::optional<std::uint32_t> b) noexcept {
   return a && b ? std::min(*a, *b) : (a ? a : b);
@@ -18,14 +18,15 @@ std::optional<std::uint32_t> lesser(std::optional<std::uint32_t> a, std::optiona
 
 Reply join_replies(const Reply& ipv4, const Reply& ipv6) {
   if (ipv4.error && ipv6.error) {
-    // "There is none" needs the word of both. A name with no address of one family exists.
+    // A negative answer needs one for each family, so a failure of either wins. If one family has kNodata, the name
+    // exists.
     const auto& weightier = is_failure(ipv6) || (!is_failure(ipv4) && ipv6.error == Error::kNodata) ? ipv6 : ipv4;
     auto joined = failed_reply(*weightier.error);
     joined.ttl = is_failure(weightier) ? std::nullopt : lesser(ipv4.ttl, ipv6.ttl);
     return joined;
   }
   Reply joined;
-  joined.complete = knows_all(ipv4) && knows_all(ipv6);
+  joined.complete = is_conclusive(ipv4) && is_conclusive(ipv6);
   for (const auto* part : {&ipv4, &ipv6}) {
     if (!part->error) {
       joined.addresses.insert(joined.addresses.end(), part->addresses.begin(), part->addresses.end());
@@ -38,13 +39,13 @@ Reply join_replies(const Reply& ipv4, const Reply& ipv6) {
 struct AddressJoins::Join {
   bool is_answered() const noexcept { return ipv4 && ipv6; }
   bool has_more_names() const noexcept { return name + 1 < names.size(); }
-  // The caller's place is free from here on, whoever still keeps this.
-  void finish(const Reply& reply) noexcept { std::exchange(whole, Waiter{}).finish(reply); }
+  // Frees the caller's place at once, even if other objects still refer to this join.
+  void finish(const Reply& reply) noexcept { std::exchange(waiter, Waiter{}).finish(reply); }
 
-  Waiter whole;
+  Waiter waiter;
   Inquiry inquiry;
   std::vector<std::string> names;
-  std::size_t name = 0;  // that is looked up now
+  std::size_t name = 0;  // the index of the name that is being looked up
   SearchVerdict verdict;
   std::optional<Reply> ipv4;
   std::optional<Reply> ipv6;
@@ -58,7 +59,7 @@ class AddressJoins::Half final : public Receiver {
       : joins_{joins}, join_{std::move(join)}, part_{part}, name_{join_->name} {}
 
   Interest interest() const noexcept override {
-    return is_waiting() ? join_->whole.receiver->interest() : Interest::kGone;
+    return is_waiting() ? join_->waiter.receiver->interest() : Interest::kGone;
   }
 
   Interest deliver(const Reply& reply, std::unique_ptr<Rendering>* /*shared*/) noexcept override {
@@ -69,7 +70,7 @@ class AddressJoins::Half final : public Receiver {
     if (join_->is_answered()) {
       joins_.answered(join_);
     } else if (!reply.error || (reply.error == Error::kNxdomain && join_->has_more_names())) {
-      // A name that does not exist has no records of any type, and another one is to be asked for in time.
+      // After NXDOMAIN, which holds for all record types, the other family must not use up the time for the next name.
       joins_.half_answered_.push_back({Waiter::Clock::now() + kGrace, join_, name_});
     }
     return Interest::kWaiting;
@@ -84,9 +85,9 @@ class AddressJoins::Half final : public Receiver {
   std::size_t name_;
 };
 
-AddressJoins::JoinRef AddressJoins::begin(Waiter whole, Inquiry inquiry, std::vector<std::string> names) {
+AddressJoins::JoinRef AddressJoins::begin(Waiter waiter, Inquiry inquiry, std::vector<std::string> names) {
   auto join = std::make_shared<Join>();
-  join->whole = std::move(whole);
+  join->waiter = std::move(waiter);
   join->inquiry = std::move(inquiry);
   join->names = std::move(names);
   return join;
@@ -104,7 +105,7 @@ AddressJoins::JoinRef AddressJoins::take_unfinished() {
 AddressJoins::Parts AddressJoins::split(const JoinRef& join) {
   const auto part = [&](RecordType type, std::optional<Reply> Join::*reply) {
     Part made{join->inquiry,
-              {std::make_unique<Half>(*this, join, reply), {}, join->whole.deadline, join->whole.timeout}};
+              {std::make_unique<Half>(*this, join, reply), {}, join->waiter.deadline, join->waiter.timeout}};
     made.inquiry.question = {join->names[join->name], type};
     return made;
   };
@@ -116,9 +117,9 @@ void AddressJoins::set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexc
   join.ipv6_lookup = ipv6;
 }
 
-const std::shared_ptr<Client>& AddressJoins::client_of(const Join& join) noexcept { return join.whole.place.client(); }
+const std::shared_ptr<Client>& AddressJoins::client_of(const Join& join) noexcept { return join.waiter.place.client(); }
 
-// Both families of a name have their answers.
+// Continues a join that has replies for both families of a name.
 void AddressJoins::answered(const JoinRef& join) {
   if (join->ipv4->error == Error::kClosed || join->ipv6->error == Error::kClosed) {
     join->finish(failed_reply(Error::kClosed));
@@ -134,8 +135,8 @@ void AddressJoins::answered(const JoinRef& join) {
     join->finish(join->verdict.take());
     return;
   }
-  // That some of the names do not exist says nothing of those that nobody has asked for.
-  if (join->whole.deadline <= Waiter::Clock::now()) {
+  // Names that do not exist prove nothing about the names that were not looked up, so this is no negative answer.
+  if (join->waiter.deadline <= Waiter::Clock::now()) {
     join->finish(failed_reply(Error::kTimeout));
     return;
   }

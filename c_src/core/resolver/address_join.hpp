@@ -14,24 +14,24 @@
 
 namespace caravan {
 
-// What two lookups, for A and AAAA records, say together about the addresses of a name.
+// Combines the replies for the A and the AAAA records of a name into one reply with its addresses.
 Reply join_replies(const Reply& ipv4, const Reply& ipv6);
 
-// Lookups of addresses. Each waits for two others, for both families of a name; where there is none of either, for
-// those of the next name of the search list: of two names, the addresses may be those of different hosts. There are
-// servers that never answer for one family: once there are addresses of the other one, it gets a short time more. Owned
-// by one thread.
+// Lookups of addresses. Each consists of two lookups, for the A and the AAAA records of a name. If neither has records,
+// the next name of the search list follows; addresses of two names are never combined, because they may belong to
+// different hosts. Some nameservers never answer for one family, so once the other family has addresses, the late one
+// has only kGrace more. One thread owns it.
 class AddressJoins {
  public:
   using TimePoint = Waiter::Clock::time_point;
 
-  // How long the second family may take after the first one. A question that was lost is repeated twice within it.
+  // How long the second family may take after the first one. Two retries of a lost question fit into it.
   static constexpr std::chrono::milliseconds kGrace{800};
 
   struct Join;
   using JoinRef = std::shared_ptr<Join>;
 
-  // One of the two, and who waits for it. It is to be finished while this lives.
+  // One of the two lookups and its waiter. It must be finished before AddressJoins is destroyed.
   struct Part {
     Inquiry inquiry;
     Waiter waiter;
@@ -41,24 +41,25 @@ class AddressJoins {
     Part ipv6;
   };
 
-  // A lookup of addresses, of which split() gives the first parts. `inquiry` says whom to ask, and how; `names`, of
-  // which there is one at least, what for, in order.
-  static JoinRef begin(Waiter whole, Inquiry inquiry, std::vector<std::string> names);
+  // Creates a join for a caller. `inquiry` says which nameservers to ask and how. `names`, which must not be empty, are
+  // looked up in order. split() returns the lookups for the first name.
+  static JoinRef begin(Waiter waiter, Inquiry inquiry, std::vector<std::string> names);
 
-  // Those of which the next name is to be looked up; null when there is none.
+  // Returns a join whose next name must be looked up, or null if there is none.
   JoinRef take_unfinished();
 
   Parts split(const JoinRef& join);
-  // Its resolver is closed, and nobody is asked for the next name.
+  // Ends the join with kClosed. Its resolver is closed, so no further name is looked up.
   static void close(Join& join) noexcept;
-  // By which lookups the parts are answered; kNoLookup if it is none that was begun for them.
+  // Stores which lookups were opened for the parts. kNoLookup stands for a part that was answered at once or that
+  // joined another lookup.
   static void set_lookups(Join& join, LookupRef ipv4, LookupRef ipv6) noexcept;
-  // Whose lookup it is.
+  // Returns the client that the caller's lookup belongs to.
   static const std::shared_ptr<Client>& client_of(const Join& join) noexcept;
 
-  // When end_late() has something to do; nothing when it never has.
+  // Returns when end_late() must be called next, or nullopt if no join waits for a second family.
   std::optional<TimePoint> next_end() const noexcept;
-  // Ends those of which the second family is late. Gives the lookups that were begun for it.
+  // Ends the joins whose second family is late, as of `now`. Returns the lookups that were opened for the late family.
   std::vector<LookupRef> end_late(TimePoint now);
 
  private:

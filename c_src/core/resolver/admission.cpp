@@ -11,7 +11,7 @@
 namespace caravan {
 namespace {
 
-// Lanes that are kept although nobody is in them.
+// The number of lanes from which on idle ones are removed.
 constexpr std::size_t kMaxIdleLanes = 256;
 
 std::size_t share_of(const ClientState& client) noexcept { return client.client->options.max_inflight; }
@@ -77,7 +77,7 @@ void Admission::wait(Lookup& lookup, const Endpoint& endpoint) {
   if (slot.ticket_ == 0) {
     slot.ticket_ = ++last_ticket_;
   }
-  // Nearly always the end.
+  // The position is nearly always at the end.
   const auto place = std::upper_bound(waiting.begin(), waiting.end(), slot.ticket_,
                                       [](std::uint64_t number, const Ticket& other) { return number < other.number; });
   waiting.insert(place, {slot.ticket_, lookup.ref});
@@ -148,7 +148,7 @@ Lookup* Admission::admit_from(Lane& lane) {
   return nullptr;
 }
 
-// Null if nobody waits.
+// Removes and returns the first lookup that still waits, or null if there is none.
 Lookup* Admission::take_first(Lane& lane, Share& share) {
   while (!share.waiting.empty()) {
     const auto [number, ref] = share.waiting.front();
@@ -176,10 +176,10 @@ void Admission::begin_turn() noexcept {
   ++turn_;
 }
 
-std::vector<LookupRef> Admission::find_forsaken(TimePoint now) {
-  std::vector<LookupRef> forsaken;
+std::vector<LookupRef> Admission::find_unwanted(TimePoint now) {
+  std::vector<LookupRef> unwanted;
   if (waiting_ == 0 || now - swept_ < kSweepInterval) {
-    return forsaken;
+    return unwanted;
   }
   swept_ = now;
   for (const auto& [endpoint, lane] : lanes_) {
@@ -189,12 +189,12 @@ std::vector<LookupRef> Admission::find_forsaken(TimePoint now) {
     for (const auto& [client, share] : lane.shares) {
       for (const auto* lookup : share.holders) {
         if (!lookup->is_wanted()) {
-          forsaken.push_back(lookup->ref);
+          unwanted.push_back(lookup->ref);
         }
       }
     }
   }
-  return forsaken;
+  return unwanted;
 }
 
 void Admission::forget(ClientState& client) {

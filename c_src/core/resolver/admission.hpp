@@ -19,9 +19,9 @@ struct Lookup;
 class EndpointMemory;
 class LookupTable;
 
-// Which lookups may have a question in flight. Each endpoint has a number of slots, of which each client may hold as
-// many as its options say. Those that find none wait for one: clients take turns, and of one client the lookup goes
-// first that has waited longest, its earlier attempts counted in. Owned by one thread.
+// Decides which lookups may have a question in flight. Each endpoint has a number of slots, and each client may hold at
+// most `max_inflight` of them. A lookup that finds no slot waits. Clients take turns, and within a client the lookup
+// that asked for a slot first goes first; a retry keeps its position. One thread owns it.
 class Admission {
   struct Lane;
   struct Share;
@@ -29,7 +29,7 @@ class Admission {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // What a lookup has of an endpoint.
+  // The slot that a lookup holds or waits for.
   class Slot {
    public:
     bool is_held() const noexcept { return is_held_; }
@@ -37,49 +37,50 @@ class Admission {
    private:
     friend class Admission;
 
-    Lane* lane_ = nullptr;  // in which it holds a slot, or waits for one; null: neither
+    Lane* lane_ = nullptr;  // in which it holds a slot or waits for one; null if neither
     Share* share_ = nullptr;
     std::size_t index_ = 0;  // in Share::holders
     bool is_held_ = false;
-    std::uint64_t ticket_ = 0;  // the lower one goes first; 0: none yet
+    std::uint64_t ticket_ = 0;  // orders the waiting lookups; 0 until the lookup first asks for a slot
   };
 
-  // Lookups of one lane that are let go in one turn of the loop.
+  // How many waiting lookups of one endpoint get a slot in one turn of the loop.
   static constexpr std::size_t kAdmittedPerTurn = 128;
-  // How often those with slots are asked whether somebody waits for them still, where others wait for a slot.
+  // How often find_unwanted() examines the holders of slots.
   static constexpr std::chrono::milliseconds kSweepInterval{100};
 
   Admission(LookupTable& lookups, EndpointMemory& endpoints) noexcept : lookups_{lookups}, endpoints_{endpoints} {}
 
-  // Gives the lookup a slot of the endpoint, and takes back one of another endpoint. Returns false if there is none, or
-  // others of its client wait for one.
+  // Gives the lookup a slot of `endpoint`, and takes back a slot of another endpoint. Returns false if no slot is free,
+  // or if other lookups of its client wait for one; the lookup then holds no slot.
   bool enter(Lookup& lookup, const Endpoint& endpoint, TimePoint now);
-  // The lookup waits for a slot, which admit() gives it.
+  // Puts the lookup into the queue of `endpoint`, from which admit() returns it. Takes back a slot that it holds.
   void wait(Lookup& lookup, const Endpoint& endpoint);
-  // The lookup holds no slot any more, and waits for none.
+  // Takes back the slot of the lookup, or removes the lookup from the queue.
   static void leave(Lookup& lookup) noexcept;
-  // From now on the lookup has waited for no time.
+  // Like leave(), and moves the lookup behind all others when it next waits.
   static void renew(Lookup& lookup) noexcept;
 
-  // The next lookup that waits and gets a slot now. Null if there is none.
+  // Gives a slot to the next waiting lookup and returns it. Returns null if no lookup can have a slot now.
   Lookup* admit(TimePoint now);
-  // Nobody gets a slot of the endpoint until unblock(): what else a question needs cannot be had.
+  // Gives no slot of `endpoint` away until unblock(). The caller has found that no channel to the endpoint has room.
   void block(const Endpoint& endpoint);
   void unblock() noexcept;
 
-  // A turn of the loop begins.
+  // Starts a turn of the loop, in which each endpoint admits up to kAdmittedPerTurn lookups.
   void begin_turn() noexcept;
-  // Whether somebody waits only since others have had this turn.
+  // Returns whether a lookup waits only because its endpoint has admitted kAdmittedPerTurn lookups in this turn.
   bool is_behind() const noexcept { return is_behind_; }
 
-  // Of those with slots that others wait for: lookups that nobody waits for.
-  std::vector<LookupRef> find_forsaken(TimePoint now);
-  // When to call that; nothing while nobody waits.
+  // Returns the lookups that hold a slot although no caller waits for them, at endpoints where others wait for a slot.
+  // Returns an empty vector if the last sweep was less than kSweepInterval ago.
+  std::vector<LookupRef> find_unwanted(TimePoint now);
+  // Returns when find_unwanted() must be called next, or nullopt while no lookup waits.
   std::optional<TimePoint> next_sweep() const noexcept {
     return waiting_ == 0 ? std::nullopt : std::optional{swept_ + kSweepInterval};
   }
 
-  // None of the client's lookups is open.
+  // Forgets a client, which must have no open lookups.
   void forget(ClientState& client);
 
  private:
@@ -89,16 +90,16 @@ class Admission {
   };
   struct Share {
     std::vector<Lookup*> holders;
-    std::deque<Ticket> waiting;  // by number; some of lookups that wait no more
+    std::deque<Ticket> waiting;  // sorted by number; some belong to lookups that no longer wait
   };
   struct Lane {
     Endpoint endpoint;
     std::size_t held = 0;
-    std::size_t waiting = 0;  // the tickets of all shares
-    // By address: clients take turns in any order that stays the same.
+    std::size_t waiting = 0;  // the number of tickets in all shares
+    // Sorted by address, since clients may take turns in any order that does not change.
     std::map<ClientState*, Share, std::less<>> shares;
-    ClientState* last_served = nullptr;  // to be compared only
-    std::uint64_t turn = 0;              // of the loop, in which somebody was admitted last
+    ClientState* last_served = nullptr;  // compared only, since the client may be gone
+    std::uint64_t turn = 0;              // the turn of the loop in which a lookup was last admitted
     std::size_t admitted = 0;            // in that turn
     bool is_blocked = false;
   };
@@ -112,7 +113,7 @@ class Admission {
   LookupTable& lookups_;
   EndpointMemory& endpoints_;
   std::map<Endpoint, Lane> lanes_;
-  Lane* last_lane_ = nullptr;  // that was asked for
+  Lane* last_lane_ = nullptr;  // the lane that lane_of() returned last
   std::size_t waiting_ = 0;
   std::uint64_t last_ticket_ = 0;
   std::uint64_t turn_ = 0;

@@ -6,11 +6,11 @@
 namespace caravan {
 namespace {
 
-// TCP attempts to a single nameserver before UDP: the second is for a connection that the nameserver closed just when
-// the question was written to it (RFC 7766, section 6.2.4).
+// How often a single nameserver is asked over TCP before UDP. The second attempt is for a nameserver that closed its
+// connection just as the question was written (RFC 7766, section 6.2.4).
 constexpr unsigned kTcpTries = 2;
 
-// How much an error tells; the greatest one is reported.
+// How much an error says about the cause. The error with the greatest weight is reported.
 constexpr int weight(Error error) noexcept {
   switch (error) {
     case Error::kTimeout:
@@ -104,7 +104,7 @@ void AttemptPlan::repeat(Attempt attempt) noexcept {
   }
 }
 
-void AttemptPlan::once_more() noexcept { limit_ = made_ + (only_server_ ? 1 : servers_); }
+void AttemptPlan::add_round() noexcept { limit_ = made_ + (only_server_ ? 1 : servers_); }
 
 void AttemptPlan::truncated(Attempt attempt) noexcept {
   if (only_server_) {

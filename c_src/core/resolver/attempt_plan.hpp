@@ -12,58 +12,62 @@
 namespace caravan {
 
 enum class Transport : std::uint8_t {
-  kUdp,       // UDP with EDNS, TCP when the answer is truncated
+  kUdp,       // UDP with EDNS, and TCP if the reply is truncated
   kTcp,       // TCP only
-  kTcpFirst,  // TCP, and UDP only when TCP cannot be had
+  kTcpFirst,  // TCP, and UDP if no nameserver answers over TCP
 };
 
-// One question sent to one nameserver.
+// A question sent once to one nameserver.
 struct Attempt {
   std::uint8_t server = 0;  // index into the nameservers
   bool tcp = false;
 };
 
-// Which nameserver is asked next, and how, for one question. A pure state machine: it sends nothing and knows no time.
+// Decides which nameserver is asked next for one question, and over which transport. A pure state machine without I/O
+// and time.
 class AttemptPlan {
  public:
-  // `servers` is 1..kMaxNameservers; every nameserver is tried up to `tries` times per transport, in turn, from
-  // `first`.
+  // `servers` is 1..kMaxNameservers. The nameservers are asked in turn, beginning with `first`, each up to `tries`
+  // times. With kTcpFirst, that holds for the UDP attempts. Before them, each nameserver is asked once over TCP, or
+  // twice if it is the only one.
   AttemptPlan(std::size_t servers, Transport transport, unsigned tries, std::size_t first = 0) noexcept;
 
-  // Before the first attempt: this nameserver comes after all others, as it has been silent lately.
+  // Moves a nameserver behind all others, because it has been silent lately. Must be called before the first call of
+  // next().
   void put_last(std::uint8_t server) noexcept;
 
-  // The next attempt; nothing when all have been made.
+  // Returns the next attempt, or nullopt if all attempts have been made.
   std::optional<Attempt> next() noexcept;
 
-  // The last attempt that next() gave was not made; it is the next one.
+  // Takes back the attempt that next() returned last. The next call of next() returns it again.
   void put_back() noexcept { --made_; }
 
-  // An attempt has ended in an error that is no answer. A nameserver that said why it will not answer is not asked
-  // again.
+  // Records that an attempt failed. A nameserver that said why it does not answer (SERVFAIL, REFUSED, NOTIMP) is not
+  // asked again.
   void fail(Attempt attempt, Error error) noexcept;
 
-  // An attempt has had no reply in time. Where UDP comes after TCP, a nameserver that is silent gets no second
-  // connection before: that is for one which has closed the first.
+  // Records that an attempt had no reply in time. If UDP comes after TCP, a silent nameserver gets no second attempt
+  // over TCP, which is meant for a connection that was closed.
   void time_out(Attempt attempt) noexcept;
 
-  // An attempt did not count: there may be one more.
+  // Adds one attempt, because `attempt` does not count.
   void repeat(Attempt attempt) noexcept;
 
-  // All attempts have been made: each nameserver that has not said why it will not answer is asked once more, over the
-  // transport of the last ones.
-  void once_more() noexcept;
+  // Adds one attempt for each nameserver over the current transport, after all attempts have been made. Nameservers
+  // that said why they do not answer are still skipped.
+  void add_round() noexcept;
 
-  // A nameserver gave a truncated answer over UDP: from now on only it is asked, over TCP.
+  // Records a truncated reply over UDP. From now on only that nameserver is asked, over TCP.
   void truncated(Attempt attempt) noexcept;
 
-  // The cause to report when every attempt has failed: what a nameserver said outweighs that another was silent.
+  // Returns the error to report if all attempts have failed. What a nameserver said takes precedence over another one's
+  // silence.
   Error error() const noexcept { return error_; }
 
-  // Whether the next attempt is over TCP, if there is one.
+  // Returns whether the next attempt is over TCP, if there is one.
   bool is_over_tcp() const noexcept { return tcp_; }
 
-  // Attempts that may still come over TCP before UDP is tried; 0 when there is no such fallback.
+  // Returns the number of attempts over TCP before the fallback to UDP, or 0 if the plan has no fallback.
   std::size_t attempts_before_fallback() const noexcept;
 
  private:

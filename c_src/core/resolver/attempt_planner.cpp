@@ -7,7 +7,8 @@
 
 namespace caravan {
 
-// Who does not get TCP from any of the nameservers has no reason to wait for it each time.
+// If no nameserver of the lookup answers over TCP, lookups do not wait for it each time, and a probe finds out when one
+// does again.
 AttemptPlan AttemptPlanner::plan(const Lookup& lookup, TimePoint now) {
   const auto& nameservers = *lookup.nameservers;
   auto transport = lookup.inquiry.transport;
@@ -49,13 +50,14 @@ ChannelSettings AttemptPlanner::settings(const Lookup& lookup, Attempt attempt, 
   return {{nameserver, tcp}, without_edns ? std::uint16_t{0} : options.edns_size, options.mixed_case};
 }
 
-// Over TCP the kernel sends again what is lost.
+// Over TCP the kernel retransmits, so a question is repeated early only if the connection may be stale.
 AttemptPlanner::TimePoint AttemptPlanner::next_try(const Lookup& lookup, TimePoint now) {
   const auto& [server, tcp] = lookup.attempt;
-  if (tcp && !lookup.doubts_connection) {
+  if (tcp && !lookup.connection_may_be_stale) {
     return now + lookup.attempt_timeout;
   }
-  return now + pace::retry(lookup.attempt_timeout, endpoints_.of({(*lookup.nameservers)[server], tcp}).patience());
+  return now + pace::retry_delay(lookup.attempt_timeout,
+                                 endpoints_.of({(*lookup.nameservers)[server], tcp}).retransmission_timeout());
 }
 
 void AttemptPlanner::probe(const Lookup& lookup, std::size_t server, bool tcp, TimePoint now) {
@@ -65,7 +67,7 @@ void AttemptPlanner::probe(const Lookup& lookup, std::size_t server, bool tcp, T
   const Attempt attempt{static_cast<std::uint8_t>(server), tcp};
   const auto to = settings(lookup, attempt, now);
   auto* channel = channels_.get(to, now).channel;
-  // The last probe: a connection that was silent then may lead nowhere any more.
+  // The last probe has no reply either, so the connection may be stale.
   if (channel != nullptr && channel->in_flight() > 0 && channels_.retire(to, channel, now, now)) {
     channel = channels_.get(to, now).channel;
   }

@@ -9,8 +9,8 @@
 
 namespace caravan {
 
-// How the nameservers of a lookup are asked, by what they have answered lately. Those that are silent get questions
-// of their own now and then, so that it is known when they are back. Owned by one thread.
+// Decides how the nameservers of a lookup are asked, by how they have answered lately. Probes the silent ones from time
+// to time, to find out when they are back. One thread owns it.
 class AttemptPlanner {
  public:
   using TimePoint = Lookup::TimePoint;
@@ -18,16 +18,19 @@ class AttemptPlanner {
   AttemptPlanner(EndpointMemory& endpoints, ChannelPool& channels) noexcept
       : endpoints_{endpoints}, channels_{channels} {}
 
-  // For the candidate that is asked now: over TCP only if it may bring something, and those that are silent last.
+  // Returns the plan for the current candidate: over TCP only if a nameserver may answer over it, and with the silent
+  // nameservers last. Probes the nameservers that the plan avoids.
   AttemptPlan plan(const Lookup& lookup, TimePoint now);
 
-  // How the attempt goes out: with EDNS if that may be answered.
+  // Returns the settings of the channel for an attempt. They include EDNS unless the nameserver is known not to support
+  // it.
   ChannelSettings settings(const Lookup& lookup, Attempt attempt, TimePoint now);
 
-  // When what was asked last is asked again, if nothing comes.
+  // Returns when the last question is asked again if no reply comes.
   TimePoint next_try(const Lookup& lookup, TimePoint now);
 
-  // Asks a nameserver that is silent whether it is back. No lookup waits for what it says; its record does.
+  // Asks a silent nameserver the question of the lookup, if a probe is due. No lookup waits for the reply, which only
+  // ends the silence in the EndpointRecord.
   void probe(const Lookup& lookup, std::size_t server, bool tcp, TimePoint now);
 
  private:

@@ -12,11 +12,11 @@
 namespace caravan {
 namespace {
 
-// How long c-ares listens for the reply to one question: as long as any lookup lives, so that a late answer still
-// counts. What nobody waits for goes with its channel.
+// How long c-ares waits for a reply: as long as a lookup can last, so that a late reply still counts. A reply that no
+// lookup waits for is dropped with its channel.
 constexpr int kReplyLifetimeMs = 3'600'000;
 
-// c-ares says "connection refused" when it gets no socket.
+// c-ares reports "connection refused" also if it cannot create a socket. Returns kSystem in that case.
 Error connection_error() noexcept {
   const Fd any{::socket(AF_UNIX, SOCK_DGRAM, 0)};
   return any.get() < 0 ? Error::kSystem : Error::kConnrefused;
@@ -48,13 +48,13 @@ std::size_t ChannelSettings::largest_reply() const noexcept {
   return endpoint.tcp ? over_tcp : std::max<std::size_t>(edns_size, without_edns);
 }
 
-// What c-ares hands back with a reply.
+// The context of a question, which c-ares passes to the callback.
 struct Channel::Pending {
   Channel* channel;
   QueryToken token;
   Question question;
 
-  // Of the message that has come, which c-ares may have written anew, or taken for none.
+  // Returns the message as it was received. c-ares may have reencoded it, or have failed to parse it.
   std::span<const std::uint8_t> message(int status, std::span<const std::uint8_t> of_cares) const noexcept;
 };
 
@@ -65,7 +65,7 @@ std::span<const std::uint8_t> Channel::Pending::message(int status,
     const auto message = channel->incoming_->message_with_id(id);
     return message.empty() ? of_cares : message;
   }
-  // It could not be read, or not be written anew.
+  // c-ares could not parse the message, or could not reencode it.
   if (status == ARES_EBADRESP || status == ARES_EBADQUERY) {
     return channel->incoming_->message_for(question);
   }
@@ -89,13 +89,13 @@ Channel::~Channel() = default;
 
 bool Channel::initialise() {
   ares_options options{};
-  // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED come to us instead of being turned into "connection refused" (1.18).
-  // IGNTC: we ask again over TCP ourselves, to know over what an answer came. EDNS is off once flags are set: c-ares
-  // would ask without it by itself, and tell nobody.
+  // NOCHECKRESP: 1.18 would report SERVFAIL, NOTIMP and REFUSED as "connection refused". IGNTC: a retry over TCP is
+  // ours, because we need to know which transport an answer came over. Flags without EDNS turn c-ares' own EDNS off: it
+  // would retry without EDNS and not report that.
   options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
   if (settings_.endpoint.tcp) {
-    // RFC 7766, section 6.2.3: questions that come one after another share a connection. c-ares would close it when
-    // nothing is in flight.
+    // Successive questions share a connection (RFC 7766, section 6.2.1). c-ares would close it when nothing is in
+    // flight.
     options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
   }
   options.timeout = kReplyLifetimeMs;
@@ -104,11 +104,11 @@ bool Channel::initialise() {
   options.sock_state_cb_data = this;
   int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 #ifdef ARES_OPT_QUERY_CACHE
-  // On by default since 1.31: it would hide changes for the length of a TTL.
+  // The query cache, on by default since 1.31, would return old answers until their TTL ends.
   mask |= ARES_OPT_QUERY_CACHE;
   options.qcache_max_ttl = 0;
 #endif
-  // What a channel needs is set: files that a system keeps are read for each of them otherwise.
+  // A channel needs nothing from the files of the system, which c-ares would read for each channel.
   std::array<char, sizeof "/dev/null"> no_file{"/dev/null"};
   std::array<char, sizeof "b"> dns_only{"b"};
   options.resolvconf_path = no_file.data();
@@ -126,7 +126,7 @@ bool Channel::initialise() {
         std::make_unique<Datagrams>(settings_.edns_size, settings_.mixed_case, settings_.endpoint.nameserver.scope);
   }
   incoming_->attach(raw);
-  // ares_set_servers_csv ignores ports in 1.18.
+  // ares_set_servers_csv() ignores ports in 1.18.
   return ::ares_set_servers_ports_csv(raw, settings_.endpoint.nameserver.to_string().c_str()) == ARES_SUCCESS;
 }
 
@@ -142,13 +142,13 @@ void Channel::on_answer(void* arg, int status, const unsigned char* message, int
     pending->channel->sent_in_a_row_ = 0;
   }
   auto& channel = *pending->channel;
-  // A reply with an error code comes with an error status and its message; the message says it more exactly.
+  // With an error RCODE, c-ares passes an error status and the message. The message has more detail.
   const auto bytes =
       pending->message(status, {message, message == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)});
   if (!bytes.empty()) {
     channel.last_reply_ = channel.reading_at_;
   }
-  // With a message nobody asks for the status, and to find out costs a system call.
+  // `failure` counts only without a message, and connection_error() costs a system call.
   const auto failure = bytes.empty() ? status_error(status) : Error::kBadresp;
   if (!channel.observer_.on_reply(channel, pending->token, bytes, failure)) {
     --channel.abandoned_;
@@ -173,8 +173,8 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
   }
   ++sent_in_a_row_;
   last_used_ = now;
-  // c-ares may call back before this returns, and owns `pending` from here on. A generic lambda fits the callback type
-  // of every version: 1.34.7 made the message const, 1.34.8 took that back.
+  // c-ares owns `pending` from here on, and may call back before ares_query() returns. The generic lambda fits the
+  // callback types of all versions: in 1.34.7 the message is const, in 1.34.8 it is not.
   ::ares_query(
       ares_.get(), question.name.c_str(), kClassIn, static_cast<int>(question.type),
       [](void* arg, int status, int, auto* message, int size) { on_answer(arg, status, message, size); },
@@ -184,7 +184,7 @@ void Channel::send(const Question& question, QueryToken token, Clock::time_point
 void Channel::process(const SocketSet::Ready& ready, Clock::time_point now) noexcept {
   reading_at_ = now;
   read_and_write(ready);
-  // c-ares 1.18 reads a length, or a message, at a time.
+  // c-ares 1.18 reads only a length or a message at a time.
   for (auto unread = incoming_->unread(); unread > 0;) {
     read_and_write(ready);
     const auto before = std::exchange(unread, incoming_->unread());
@@ -204,13 +204,14 @@ void Channel::flush(Clock::time_point now) noexcept {
 
 void Channel::read_and_write(const SocketSet::Ready& ready) noexcept {
 #if ARES_VERSION >= 0x012200
-  // Since 1.32 c-ares learns time-outs, of 250 ms and more, and would not hear a slower answer. Since 1.34 it can be
-  // kept from acting on them here.
+  // Since 1.32, c-ares adapts its time-outs, from 250 ms up, and drops a reply that comes later. Since 1.34,
+  // SKIP_NON_FD prevents that here.
   const ares_fd_events_t events{ready.fd, (ready.readable ? unsigned{ARES_FD_EVENT_READ} : 0U) |
                                               (ready.writable ? unsigned{ARES_FD_EVENT_WRITE} : 0U)};
   ::ares_process_fds(ares_.get(), &events, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
   if (in_flight_ == 0) {
-    // That keeps it from closing idle sockets as well, and a source port must not stay the same.
+    // SKIP_NON_FD also keeps c-ares from closing idle sockets, but the next question must leave from another source
+    // port.
     ::ares_process_fds(ares_.get(), nullptr, 0, ARES_PROCESS_FLAG_NONE);
   }
 #else

@@ -19,7 +19,7 @@
 
 namespace caravan {
 
-// Names one attempt of one lookup; the reply to a lookup that has ended in the meantime finds nobody.
+// Identifies an attempt of a lookup. A token may outlive its lookup; the reply is then dropped.
 struct QueryToken {
   LookupRef lookup;
   std::uint16_t candidate = 0;
@@ -29,13 +29,14 @@ struct QueryToken {
 
 class Channel;
 
-// Takes the replies of all channels, inside c-ares' callback: it must not call c-ares.
+// Receives the replies of all channels. It is called within c-ares' callback, so it must not call c-ares.
 class ReplyObserver {
  public:
   virtual ~ReplyObserver() = default;
 
-  // `message` is empty when there is none; `failure` says why then, kSystem if there are no descriptors left. Returns
-  // whether somebody has waited for the reply; false if Channel::abandon() was called for the question.
+  // `message` is empty if there was no reply, and `failure` is the reason: kSystem if the process has run out of
+  // descriptors. Returns whether a lookup waited for the reply; false if Channel::abandon() was called for the
+  // question.
   virtual bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
                         Error failure) noexcept = 0;
 };
@@ -43,23 +44,24 @@ class ReplyObserver {
 // How a channel asks one endpoint.
 struct ChannelSettings {
   Endpoint endpoint;
-  std::uint16_t edns_size = kMaxEdnsSize;  // over UDP; 0: no EDNS
-  bool mixed_case = false;                 // over UDP
+  std::uint16_t edns_size = kMaxEdnsSize;  // advertised over UDP; 0 sends no EDNS
+  bool mixed_case = false;                 // over UDP only
 
   auto operator<=>(const ChannelSettings&) const = default;
 
-  // How long an answer may be (RFC 1035, section 4.2.1; RFC 6891, section 6.2.3).
+  // Returns the size of the largest reply that the nameserver may send (RFC 1035, section 4.2; RFC 6891, section
+  // 6.2.3).
   std::size_t largest_reply() const noexcept;
 };
 
-// A c-ares channel to one nameserver over one transport. Fail-over, retries and deadlines are ours, not c-ares': its
-// defaults differ by a factor of seven between versions, 1.18 reports SERVFAIL as "connection refused", and it tells
-// neither which nameserver answered nor over which transport. Owned by one thread.
+// A c-ares channel to one nameserver over one transport. Fail-over, retries and deadlines are not left to c-ares: its
+// defaults differ by a factor of seven between versions, 1.18 reports SERVFAIL as "connection refused", and it reports
+// neither which nameserver answered nor over which transport. One thread owns it.
 class Channel {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Nothing when c-ares gives no channel.
+  // Returns null if c-ares cannot create a channel.
   static std::unique_ptr<Channel> open(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer,
                                        Clock::time_point now);
 
@@ -67,37 +69,40 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  // Sends the question. The reply may be reported before this returns.
+  // Sends the question. May call the observer before it returns.
   void send(const Question& question, QueryToken token, Clock::time_point now);
 
   void process(const SocketSet::Ready& ready, Clock::time_point now) noexcept;
 
-  // Writes the questions that c-ares keeps until its connection can be written to, which it nearly always can.
+  // Writes the questions that c-ares holds back until poll(2) reports its connection as writable, which it nearly
+  // always is.
   void flush(Clock::time_point now) noexcept;
 
-  // Nobody waits any more for the reply to one of the questions in flight. c-ares cannot cancel a single one.
+  // Records that no lookup waits for the reply to one of the questions in flight any more. c-ares cannot cancel a
+  // single question.
   void abandon() noexcept { ++abandoned_; }
-  // Whether no further question goes over it.
+  // Returns whether the pool sends no more questions over this channel.
   bool is_retired() const noexcept { return is_retired_; }
   void set_retired(bool retired) noexcept { is_retired_ = retired; }
-  // Whether nobody waits for anything that comes over this channel.
-  bool is_forsaken() const noexcept { return abandoned_ == in_flight_; }
+  // Returns whether no lookup waits for a reply over this channel.
+  bool is_abandoned() const noexcept { return abandoned_ == in_flight_; }
 
   const ChannelSettings& settings() const noexcept { return settings_; }
   std::size_t in_flight() const noexcept { return in_flight_; }
-  // Questions since nothing was in flight last: as many have left from the same source port. c-ares closes its socket
-  // when nothing is in flight any more.
+  // Returns the number of questions since the channel was last idle. They have all left from one source port, because
+  // c-ares closes its socket when nothing is in flight.
   std::size_t sent_in_a_row() const noexcept { return sent_in_a_row_; }
   Clock::time_point opened() const noexcept { return opened_; }
   Clock::time_point last_used() const noexcept { return last_used_; }
   Clock::time_point last_reply() const noexcept { return last_reply_; }
-  // Whether it has answered before, and not since it was idle: what lies on the way may have forgotten it.
-  bool is_doubtful() const noexcept { return last_reply_ != Clock::time_point{} && last_reply_ < busy_since_; }
+  // Returns whether the channel has answered before, but not since it was last idle. A NAT or firewall on the path may
+  // have dropped the connection meanwhile.
+  bool may_be_stale() const noexcept { return last_reply_ != Clock::time_point{} && last_reply_ < busy_since_; }
 
  private:
   struct Pending;
   static constexpr int kNoSocket = -1;
-  // More than are in flight over most channels.
+  // Most channels never have more in flight.
   static constexpr std::size_t kMaxSpare = 64;
 
   Channel(const ChannelSettings& settings, SocketSet& sockets, ReplyObserver& observer, Clock::time_point now) noexcept;
@@ -112,17 +117,17 @@ class Channel {
   ReplyObserver& observer_;
   Clock::time_point opened_;
   std::size_t in_flight_ = 0;
-  std::size_t abandoned_ = 0;  // of those in flight
+  std::size_t abandoned_ = 0;  // how many of the questions in flight
   std::size_t sent_in_a_row_ = 0;
   Clock::time_point last_used_;
   Clock::time_point last_reply_;
   Clock::time_point reading_at_;
-  Clock::time_point busy_since_;  // when something was in flight again
+  Clock::time_point busy_since_;  // when the channel was last sent a question while idle
   bool is_retired_ = false;
-  int unwritten_ = kNoSocket;  // the socket of the connection for which c-ares keeps questions
+  int unwritten_ = kNoSocket;  // the socket of the connection for which c-ares holds questions back
   std::vector<std::unique_ptr<Pending>> spare_;
   std::unique_ptr<Incoming> incoming_;
-  AresChannel ares_;  // reads through `incoming_`, and so goes before it
+  AresChannel ares_;  // destroyed before `incoming_`, through which it reads
 };
 
 }  // namespace caravan

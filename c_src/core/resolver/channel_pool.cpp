@@ -8,15 +8,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kTendInterval{500};
 constexpr std::chrono::seconds kIdleLimit{30};
-// With more than that, idle ones are closed at once.
+// With more channels than that, idle ones are closed at once.
 constexpr std::size_t kMaxIdle = 64;
 constexpr std::size_t kMaxChannels = ChannelPool::kMaxInFlight / ChannelPool::kQueriesPerPort;
-// A connection that brings nothing back is replaced no sooner.
+// A connection without replies is not replaced before this age.
 constexpr std::chrono::seconds kMinLife{1};
 
 }  // namespace
 
-// The pointer may be that of a channel that is gone.
+// Only compares `channel`, which may dangle.
 ChannelPool::Channels::const_iterator ChannelPool::find(const Channels& channels, const Channel* channel) noexcept {
   return std::find_if(channels.begin(), channels.end(), [=](const auto& entry) { return entry.get() == channel; });
 }
@@ -41,7 +41,7 @@ ChannelPool::Choice ChannelPool::get(const ChannelSettings& settings, TimePoint 
     return {nullptr, Error::kOverload};
   }
   if (usable.size() + group.retired.size() >= kMaxChannels) {
-    close_forsaken(group, settings.endpoint.tcp);
+    close_abandoned(group, settings.endpoint.tcp);
     if (usable.size() + group.retired.size() >= kMaxChannels) {
       return {nullptr, Error::kOverload};
     }
@@ -55,12 +55,12 @@ ChannelPool::Choice ChannelPool::get(const ChannelSettings& settings, TimePoint 
   return {usable.back().get()};
 }
 
-// Those that can take no question any more, once nobody waits for what they carry: each reply that was lost would keep
-// one open for as long as c-ares waits for it.
-void ChannelPool::close_forsaken(Group& group, bool tcp) {
-  std::erase_if(group.retired, [](const auto& channel) { return channel->is_forsaken(); });
+// Closes channels that take no more questions and for which no lookup waits. Each lost reply would otherwise keep a
+// channel open for as long as c-ares waits for it.
+void ChannelPool::close_abandoned(Group& group, bool tcp) {
+  std::erase_if(group.retired, [](const auto& channel) { return channel->is_abandoned(); });
   std::erase_if(group.usable, [tcp](const auto& channel) {
-    return channel->in_flight() > 0 && channel->is_forsaken() && is_full(*channel, tcp);
+    return channel->in_flight() > 0 && channel->is_abandoned() && is_full(*channel, tcp);
   });
   group.current = 0;
 }
@@ -142,9 +142,9 @@ void ChannelPool::tend(TimePoint now) {
   for (auto& [settings, group] : groups_) {
     const auto idle_limit =
         count > kMaxIdle ? std::chrono::seconds{0} : (settings.endpoint.tcp ? kConnectionIdleLimit : kIdleLimit);
-    close_forsaken(group, settings.endpoint.tcp);
+    close_abandoned(group, settings.endpoint.tcp);
     std::erase_if(group.usable, [&](const auto& channel) {
-      return channel->is_forsaken() && now - channel->last_used() > idle_limit;
+      return channel->is_abandoned() && now - channel->last_used() > idle_limit;
     });
     group.current = 0;
   }
@@ -161,7 +161,7 @@ std::optional<ChannelPool::TimePoint> ChannelPool::next_tend(TimePoint now) cons
   const bool busy = std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) {
     const auto& [usable, current, retired] = entry.second;
     return !retired.empty() ||
-           std::any_of(usable.begin(), usable.end(), [](const auto& channel) { return !channel->is_forsaken(); });
+           std::any_of(usable.begin(), usable.end(), [](const auto& channel) { return !channel->is_abandoned(); });
   });
   return busy ? tended_ + kTendInterval : now + (has_connections ? kConnectionIdleLimit : kIdleLimit);
 }

@@ -12,57 +12,59 @@
 
 namespace caravan {
 
-// The open channels: made when they are first needed, closed when nobody has used them for a while. With them goes what
-// c-ares 1.18 has learnt wrongly (one FORMERR turns EDNS off for a whole channel). Owned by one thread.
+// The open channels. A channel is opened when it is first needed, and closed when it has been idle for a while. That
+// also drops what c-ares 1.18 has wrongly learned: one FORMERR turns EDNS off for a whole channel. One thread owns it.
 class ChannelPool {
  public:
   using TimePoint = Channel::Clock::time_point;
 
-  // Questions that leave from one source port. The more answers a port waits for, the easier is one to forge (RFC 5452,
-  // section 9.2); and as many replies of kMaxEdnsSize fit into a socket's receive buffer as Linux makes it
-  // (net.core.rmem_default), where each takes up twice its size.
+  // The number of questions that leave from one source port. The more replies a port waits for, the easier one is to
+  // forge (RFC 5452, section 9.2). This number of replies of kMaxEdnsSize also fits into a socket's receive buffer of
+  // Linux' default size (net.core.rmem_default), in which each takes twice its size.
   static constexpr std::size_t kQueriesPerPort = 24;
-  // Questions in flight to one endpoint. A question has a number of 16 bits: when all are taken, c-ares 1.34 looks for
-  // a free one for ever, and 1.18 gives one twice.
+  // The number of questions in flight to one endpoint. They must stay far below the 65,536 query IDs: when all are in
+  // use, c-ares 1.34 searches for a free one endlessly, and 1.18 uses one twice.
   static constexpr std::size_t kMaxInFlight = 4096;
 
   ChannelPool(SocketSet& sockets, ReplyObserver& observer, TimePoint now) noexcept
       : sockets_{sockets}, observer_{observer}, tended_{now} {}
 
   struct Choice {
-    Channel* channel = nullptr;  // valid until it is forsaken and get() or tend() is called
-    // Without a channel: kOverload if there are as many as there may be, and one of them will have room.
+    Channel* channel = nullptr;  // valid until it is abandoned and get() or tend() is called
+    // The reason if there is no channel. kOverload means that the endpoint has as many channels as it may have, and
+    // that one of them will have room later.
     Error error = Error::kSystem;
   };
 
-  // A channel that may take one more question; when there is none, why.
+  // Returns a channel that can take one more question, or the reason why there is none.
   Choice get(const ChannelSettings& settings, TimePoint now);
 
-  // The reply to a question that was sent at `asked` has not come in time: no further question goes over the channel,
-  // and the next one leaves from another source port, over another connection. A connection is kept if something has
-  // come over it since, and for a second in any case. Returns false if nothing has changed.
+  // Retires a channel, because the reply to a question sent at `asked` is late. No further question goes over a retired
+  // channel, so the next one leaves from another source port, or over another connection. Keeps a connection that has
+  // received something since `asked`, or that is less than a second old. Returns false if it has changed nothing.
   bool retire(const ChannelSettings& settings, const Channel* channel, TimePoint asked, TimePoint now);
 
-  // A reply has come over the channel. A connection that was retired may be used again: it was slow, and those after it
-  // would be as slow, and be retired before their first reply.
+  // Makes a retired connection usable again, because a reply has come over it. It is slow, not stale; a new connection
+  // would be as slow, and be retired before its first reply.
   void restore(const Channel& channel);
 
-  // For how long a connection is kept when nothing is in flight. It may be that the network forgets it, or the
-  // nameserver closes it, just when a question leaves.
+  // How long an idle connection is kept. The longer, the likelier the network has dropped it, or the nameserver closes
+  // it just as a question leaves.
   static constexpr std::chrono::seconds kConnectionIdleLimit{10};
 
-  // Whether something has come back over this channel after that time.
+  // Returns whether a reply has come over the channel after `when`. False if the channel is retired or gone.
   bool has_answered_after(TimePoint when, const ChannelSettings& settings, const Channel* channel) const;
-  // Whether questions may go over it, once it has room.
+  // Returns whether the channel is open and not retired.
   bool is_usable(const ChannelSettings& settings, const Channel* channel) const;
 
-  // Writes what the connections keep: all questions of a turn of the loop at once.
+  // Writes the questions that connections hold back. Called once in a turn of the loop, so that all questions of a turn
+  // leave together.
   void flush(TimePoint now) noexcept;
 
-  // Closes what is idle, and what nobody waits for; not more often than is of use.
+  // Closes idle channels and those for which no lookup waits, at most once in kTendInterval.
   void tend(TimePoint now);
 
-  // When tend() has something to do; nothing when it never has.
+  // Returns when tend() must be called next, or nullopt if there is no channel.
   std::optional<TimePoint> next_tend(TimePoint now) const;
 
  private:
@@ -76,14 +78,14 @@ class ChannelPool {
   const Channel* find_usable(const ChannelSettings& settings, const Channel* channel) const;
   static Channels::const_iterator find(const Channels& channels, const Channel* channel) noexcept;
   static bool is_full(const Channel& channel, bool tcp) noexcept;
-  static void close_forsaken(Group& group, bool tcp);
+  static void close_abandoned(Group& group, bool tcp);
 
   SocketSet& sockets_;
   ReplyObserver& observer_;
   TimePoint tended_;
   using Groups = std::map<ChannelSettings, Group>;
   Groups groups_;
-  Groups::value_type* last_ = nullptr;  // that was asked for; null: none that is there still
+  Groups::value_type* last_ = nullptr;  // the group that get() used last; null if it may be gone
 };
 
 }  // namespace caravan

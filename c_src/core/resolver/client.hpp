@@ -17,27 +17,27 @@
 
 namespace caravan {
 
-// Nothing: TCP first for SRV records, else UDP.
+// nullopt means TCP first for SRV records, and UDP for others.
 using TransportChoice = std::optional<Transport>;
 
-// What caravan_dns:open/1 takes; the ranges are checked there.
+// The options of caravan_dns:open/1, whose ranges are checked in c_src/nif.
 struct ClientOptions {
-  std::shared_ptr<const Nameservers> nameservers;  // null: the system's
+  std::shared_ptr<const Nameservers> nameservers;  // null for those of the system
   TransportChoice transport;
-  std::chrono::milliseconds timeout{5000};         // for a whole lookup
-  std::uint8_t tries = 3;                          // of each nameserver over a transport
-  bool rotate = false;                             // begin with another nameserver every time
-  std::uint16_t edns_size = kMaxEdnsSize;          // 0: no EDNS
-  bool mixed_case = false;                         // of questions over UDP
-  std::optional<bool> search;                      // the system's search list; nothing: with the system's nameservers
-  std::filesystem::path hosts_file{"/etc/hosts"};  // empty: none
+  std::chrono::milliseconds timeout{5000};  // for a whole lookup
+  std::uint8_t tries = 3;                   // per nameserver and transport
+  bool rotate = false;                      // begin each lookup with another nameserver
+  std::uint16_t edns_size = kMaxEdnsSize;   // 0 sends no EDNS
+  bool mixed_case = false;                  // of questions over UDP
+  std::optional<bool> search;  // use the system's search list; nullopt: if the system's nameservers are used
+  std::filesystem::path hosts_file{"/etc/hosts"};  // empty for none
   std::size_t max_inflight = 128;                  // per endpoint
   std::size_t max_queue = 100'000;
   bool srv_order = false;
   std::optional<ReplyCache::Limits> cache;
 };
 
-// One resolver of a user: its options and numbers, shared by callers and the resolver's thread.
+// A resolver of a user: its options and statistics. Shared by callers and the resolver's thread.
 class Client {
  public:
   // cppcheck-suppress passedByValue ; it is moved from
@@ -51,10 +51,10 @@ class Client {
   std::atomic<std::size_t> open_{0};
 };
 
-// A caller's place among the open lookups of a client, as long as it lives.
+// The place that a lookup holds among the open lookups of a client. The destructor frees it.
 class Place {
  public:
-  // Nothing when all are taken.
+  // Returns nullopt if the client has as many open lookups as its options allow.
   static std::optional<Place> take(std::shared_ptr<Client> client) noexcept {
     const auto limit = client->options.max_inflight + client->options.max_queue;
     if (client->open_.fetch_add(1, std::memory_order_relaxed) >= limit) {
@@ -75,7 +75,7 @@ class Place {
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
-  // Null: nobody's.
+  // Returns null for a default-constructed place, which belongs to no client.
   const std::shared_ptr<Client>& client() const noexcept { return client_; }
 
  private:

@@ -14,7 +14,7 @@
 
 namespace caravan {
 
-// What a lookup is found by. The hash is made once for each lookup.
+// The key by which an open lookup is found. It carries the hash, so that the hash is computed once for each lookup.
 struct LookupKey {
   const Inquiry& inquiry;
   std::size_t hash;
@@ -37,7 +37,7 @@ struct SameLookup {
   }
 };
 
-// What the resolver's thread keeps for a client. Owned by that thread.
+// What the resolver's thread keeps for one client. Only that thread uses it.
 struct ClientState {
   explicit ClientState(std::shared_ptr<Client> of) : client{std::move(of)} {
     if (client->options.cache) {
@@ -48,23 +48,23 @@ struct ClientState {
   const std::shared_ptr<Client> client;
   std::shared_ptr<HostsReader> hosts;  // null until it is needed
   std::optional<ReplyCache> cache;
-  // Lookups that equal ones may join.
+  // The open lookups that an equal one may join.
   std::unordered_set<Lookup*, LookupHash, SameLookup> joinable;
-  std::vector<Lookup*> lookups;  // that are open
-  std::size_t in_flight = 0;     // of them: those with a slot
+  std::vector<Lookup*> lookups;  // the open ones
+  std::size_t in_flight = 0;     // the number of open lookups that hold a slot
   std::size_t rotation = 0;
-  std::size_t awaiting_hosts = 0;  // requests
-  bool forsaken = false;           // nobody can ask any more
-  bool closed = false;             // nor does anybody wait
+  std::size_t awaiting_hosts = 0;  // the number of requests that wait for the hosts file
+  bool released = false;           // no caller can submit lookups any more
+  bool closed = false;             // open lookups end with kClosed
 
-  // For those who ask from other threads.
+  // Publishes the counts for readers in other threads.
   void publish_counts() const noexcept {
     client->stats.in_flight.store(in_flight, std::memory_order_relaxed);
     client->stats.queued.store(lookups.size() - in_flight, std::memory_order_relaxed);
   }
 };
 
-// What is kept for all clients. Owned by the same thread.
+// The states of all clients. The resolver's thread owns it.
 class ClientStates {
  public:
   ClientState& of(const std::shared_ptr<Client>& client) {
@@ -74,7 +74,7 @@ class ClientStates {
     }
     return *state;
   }
-  // Null if nothing is kept for it.
+  // Returns null if there is no state for the client.
   ClientState* find(const Client* client) noexcept {
     const auto found = states_.find(client);
     return found == states_.end() ? nullptr : found->second.get();
@@ -87,12 +87,13 @@ class ClientStates {
     }
   }
 
-  // Those through which nobody can ask, and for which nothing is under way.
+  // Removes the states of released clients without open lookups and waiting requests. Calls `visit` with each before it
+  // is destroyed.
   template <typename Visitor>
-  void forget_forsaken(Visitor visit) {
+  void forget_released(Visitor visit) {
     std::erase_if(states_, [&](const auto& entry) {
       auto& state = *entry.second;
-      const bool is_over = state.forsaken && state.lookups.empty() && state.awaiting_hosts == 0;
+      const bool is_over = state.released && state.lookups.empty() && state.awaiting_hosts == 0;
       if (is_over) {
         visit(state);
       }

@@ -14,16 +14,17 @@ namespace caravan {
 namespace {
 
 constexpr std::size_t kMaxSize = 65535;
-// What is no reply is passed over, but not for as long as somebody sends it.
+// The limit of datagrams in one call of read(). Datagrams that are no replies are dropped, and an attacker must not
+// keep the loop busy with them.
 constexpr int kReadAtOnce = 64;
 
 constexpr std::size_t kHeaderSize = RecentQuestions::kHeaderSize;
 constexpr std::uint8_t kResponse = 0x80;   // in the third octet of the header
 constexpr std::uint8_t kTruncated = 0x02;  // in the third octet of the header
 constexpr std::size_t kAnswerCount = 6;
-constexpr std::size_t kAdditionalCount = 11;  // the lower octet of it, in the header
-constexpr std::size_t kQuestionCount = 5;     // likewise
-constexpr std::uint8_t kRcode = 0x0F;         // in the fourth octet
+constexpr std::size_t kAdditionalCount = 11;  // the low octet of ARCOUNT
+constexpr std::size_t kQuestionCount = 5;     // the low octet of QDCOUNT
+constexpr std::uint8_t kRcode = 0x0F;         // in the fourth octet of the header
 constexpr std::uint8_t kFormatError = 1;
 constexpr std::size_t kMaxQuestionSize = RecentQuestions::kMaxSize;
 constexpr std::size_t kOptRecordSize = 11;
@@ -49,7 +50,7 @@ void Datagrams::attach(ares_channel channel) noexcept {
   ::ares_set_socket_functions(channel, &functions, this);
 }
 
-// A question, of which c-ares leaves the additional section empty.
+// Sends a question, to which c-ares adds no additional records. Appends the OPT record and mixes the case.
 ssize_t Datagrams::send(int fd, const iovec* parts, int count) noexcept {
   std::array<std::uint8_t, kMaxQuestionSize + kOptRecordSize> question{};
   std::size_t size = 0;
@@ -71,7 +72,7 @@ ssize_t Datagrams::send(int fd, const iovec* parts, int count) noexcept {
   iovec whole{question.data(), size};
   if (edns_size_ > 0) {
     question[kAdditionalCount] = 1;
-    // RFC 6891, section 6.1.2: the root, the type OPT, the size, no flags and no options.
+    // The root name, the type OPT, the UDP size, no flags and no options (RFC 6891, section 6.1.2).
     const std::array<std::uint8_t, kOptRecordSize> opt{0, 0, 41, static_cast<std::uint8_t>(edns_size_ >> 8),
                                                        static_cast<std::uint8_t>(edns_size_ & 0xFF)};
     std::copy(opt.begin(), opt.end(), std::span{question}.subspan(size).begin());
@@ -110,7 +111,8 @@ ssize_t Datagrams::read(int fd, std::span<std::uint8_t> to, sockaddr* from, sock
   return -1;
 }
 
-// RFC 6891, section 7, and RFC 1035, section 4.1.1: who cannot make sense of a question does not always repeat it.
+// A nameserver that cannot parse a question may reply with a header alone (RFC 1035, section 4.1.1; RFC 6891, section
+// 7).
 std::span<std::uint8_t> Datagrams::with_question(std::span<std::uint8_t> reply) noexcept {
   const bool is_bare =
       reply.size() == kHeaderSize && (reply[2] & kResponse) != 0 && (reply[3] & kRcode) == kFormatError;

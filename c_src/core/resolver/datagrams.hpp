@@ -15,24 +15,26 @@
 
 namespace caravan {
 
-// The datagrams that come over UDP. c-ares 1.18 cuts those that are longer than was advertised; of these, too, all is
-// here.
+// The datagrams of a channel over UDP. Holds a received datagram in full, even if it is longer than the advertised
+// size, at which c-ares 1.18 would truncate it.
 //
-// What is no reply does not reach c-ares. To it a question that comes back, as from a host that echoes, is the reply to
-// itself, and some versions give up all that waits at a socket for a datagram that they cannot read.
+// Passes only replies on to c-ares. c-ares would take an echoed question for its own reply, and some versions fail all
+// questions of a socket if they cannot parse a datagram.
 //
-// EDNS is ours, so that a nameserver which does not know it is asked without, and that is remembered. Some of them send
-// back a header alone, which c-ares passes over since it does not say what it replies to. Owned by one thread.
+// Adds EDNS to questions in place of c-ares, so that a nameserver without support is asked without EDNS and is
+// remembered. Such a nameserver may reply with a header alone; that reply gets its question back, without which c-ares
+// would ignore it. One thread owns it.
 class Datagrams final : public Incoming {
  public:
-  // The largest reply that a nameserver is told it may send; 0: no EDNS. With `mixed_case` a reply that does not repeat
-  // the case of its question becomes one that is truncated: over TCP, nobody can forge it.
+  // `edns_size` is the UDP size to advertise; 0 sends no EDNS. With `mixed_case`, a reply that does not repeat the case
+  // of its question is passed on as truncated, so that the question is repeated over TCP, where a reply is hard to
+  // forge.
   Datagrams(std::uint16_t edns_size, bool mixed_case, const Scope& scope)
       : Incoming{scope}, edns_size_{edns_size}, mixed_case_{mixed_case ? std::make_unique<MixedCase>() : nullptr} {}
 
   void attach(ares_channel channel) noexcept override;
 
-  // Of the datagram that c-ares has read last.
+  // These two examine the datagram that c-ares has read last.
   std::span<const std::uint8_t> message_with_id(std::uint16_t id) noexcept override;
   std::span<const std::uint8_t> message_for(const Question& question) noexcept override;
   void forget_messages() noexcept override { last_ = {}; }
@@ -42,17 +44,17 @@ class Datagrams final : public Incoming {
 
  private:
   ssize_t send(int fd, const iovec* parts, int count) noexcept;
-  // With the question that it is to, a reply that says FORMERR and nothing else.
+  // Adds the question to a FORMERR reply that consists of a header alone. Returns any other reply unchanged.
   std::span<std::uint8_t> with_question(std::span<std::uint8_t> reply) noexcept;
-  // What is to be read of a reply; empty if it is none to a question of ours.
+  // Returns the reply in the form in which c-ares reads it, or an empty span if it is no reply to a recent question.
   std::span<std::uint8_t> checked(std::span<std::uint8_t> reply) noexcept;
   ssize_t read(int fd, std::span<std::uint8_t> to, sockaddr* from, socklen_t* from_size) noexcept;
 
   std::uint16_t edns_size_;
-  std::unique_ptr<MixedCase> mixed_case_;  // null: questions leave as they are
-  RecentQuestions sent_;                   // as c-ares knows them
-  // Its pages are not used until so much has come.
-  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would write to all of it
+  std::unique_ptr<MixedCase> mixed_case_;  // null if questions keep their case
+  RecentQuestions sent_;                   // in the case that c-ares knows
+  // Large, but the kernel commits only the pages that are written to.
+  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would initialise all of it
   std::span<const std::uint8_t> last_;
 };
 

@@ -10,8 +10,8 @@
 
 namespace caravan {
 
-// Answers on their way to many waiters at once, a part at a time: each waiter gets a copy of what the first receiver
-// has made of it, and ten thousand may have joined one lookup of a thousand records. Owned by one thread.
+// Replies that many waiters get, delivered in parts, since ten thousand lookups may have joined one with a thousand
+// records. Each waiter gets a copy of what the first receiver has made of the reply. One thread owns it.
 class Deliveries {
  public:
   void add(std::shared_ptr<const Reply> reply, std::vector<Waiter> waiters) {
@@ -20,12 +20,11 @@ class Deliveries {
     }
   }
 
-  // Finishes waiters until they have got about so many records; one that gets none counts as some. Returns whether no
-  // waiter is left.
+  // Finishes waiters until they have received about `records` records. Returns whether no waiter is left.
   template <typename Finish>
   bool finish_some(std::size_t records, Finish finish) {
     for (std::size_t done = 0; !pending_.empty() && done < records;) {
-      // References into a deque stay valid when others are added behind, which finishing may do.
+      // `finish` may add deliveries. References into a deque stay valid when elements are added at its end.
       auto& pending = pending_.front();
       const auto waiter = std::move(pending.waiters[pending.next++]);
       const auto& reply = *pending.reply;
@@ -39,7 +38,7 @@ class Deliveries {
   }
 
  private:
-  // To send a message takes as long as to copy so many records.
+  // Sending a message takes as long as copying this number of records.
   static constexpr std::size_t kCostOfWaiter = 8;
 
   struct Pending {

@@ -8,22 +8,24 @@
 
 namespace caravan {
 
-// Which nameservers a lookup asks without EDNS, since they have refused it, or said nothing to two questions with it.
+// The nameservers that one lookup asks without EDNS, because they have refused a question with EDNS or were silent to
+// two.
 class EdnsTrials {
  public:
   using TimePoint = EdnsSupport::TimePoint;
 
   bool is_without(std::size_t server) const noexcept { return refused_[server] || silent_[server]; }
 
-  // FORMERR to a question with EDNS (RFC 6891, section 7). Returns false if it was refused before.
+  // Records FORMERR to a question with EDNS (RFC 6891, section 7). Returns false if the nameserver has refused one
+  // before.
   bool on_refusal(std::size_t server) noexcept {
     const bool is_first = !refused_[server];
     refused_.set(server);
     return is_first;
   }
 
-  // No reply to a question with EDNS. Some nameservers, or what lies on the way to them, are silent then; one that has
-  // ever answered it is silent for another reason. Returns true if from now on it is asked without.
+  // Records that a question with EDNS had no reply. Ignores it if the nameserver has ever answered a question with
+  // EDNS. Returns true if the nameserver is asked without EDNS from now on.
   bool on_silence(std::size_t server, const EdnsSupport& support) noexcept {
     if (silent_[server] || support.has_answered()) {
       return false;
@@ -33,7 +35,7 @@ class EdnsTrials {
     return silent_[server];
   }
 
-  // A reply that is not FORMERR says something of the nameserver.
+  // Updates `support` by a reply that is not FORMERR.
   void on_reply(std::size_t server, bool had_edns, EdnsSupport& support, TimePoint now) const noexcept {
     if (had_edns) {
       support.on_answer();

@@ -12,26 +12,26 @@
 
 namespace caravan {
 
-// The records of the endpoints that were asked. A lookup may name any nameserver: beyond a number, all are forgotten,
-// which costs what learning them again does. Owned by one thread.
+// The records of the endpoints that were asked. A lookup may name any nameserver, so beyond kMaxEndpoints all records
+// are dropped, and are learned again. One thread owns it.
 class EndpointMemory {
  public:
   static constexpr std::size_t kMaxEndpoints = 256;
 
-  // Valid until the next call.
+  // Returns the record of `endpoint`, valid until the next call.
   EndpointRecord& of(const Endpoint& endpoint);
 
-  // Which of the nameservers have been silent since they were asked last.
+  // Returns which nameservers have been silent since they were last asked.
   std::bitset<kMaxNameservers> silent(const Nameservers& nameservers, bool tcp);
 
-  // Whether the nameserver has been silent over TCP for so long that nobody waits for it any more.
+  // Returns whether the nameserver has been silent over TCP for so long that lookups do not wait for it.
   bool is_tcp_given_up(const Nameserver& nameserver);
-  // Whether all of them have.
+  // Returns whether that holds for all of the nameservers.
   bool is_tcp_given_up(const Nameservers& nameservers);
 
  private:
   std::map<Endpoint, EndpointRecord> records_;
-  // That were asked for last, over UDP and over TCP; null before.
+  // The entries that of() returned last, over UDP and over TCP; null if there are none.
   using Entry = std::map<Endpoint, EndpointRecord>::value_type;
   std::array<Entry*, 2> last_{};
 };

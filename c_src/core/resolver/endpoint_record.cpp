@@ -7,11 +7,11 @@ namespace {
 
 constexpr std::chrono::seconds kProbeInterval{10};
 
-// From how long a round trip on more than the least number of questions is under way.
-constexpr std::chrono::milliseconds kNear{25};
-// For how long a connection that was cut off is remembered.
+// The round trip below which the window stays at kMinWindow.
+constexpr std::chrono::milliseconds kNearRoundTrip{25};
+// How long window() remembers that a connection was cut off.
 constexpr std::chrono::seconds kCutOffMemory{10};
-// By what part the least round trip grows with each reply.
+// The least round trip grows by this fraction with each reply.
 constexpr int kLeastGrowth = 256;
 
 }  // namespace
@@ -34,7 +34,7 @@ void EndpointRecord::on_reply(TimePoint asked, TimePoint now) noexcept {
   const auto difference = std::chrono::abs(mean - taken);
   deviation += (difference - deviation) / 4;
   mean += (taken - mean) / 8;
-  // A way that has become longer is measured anew by and by.
+  // The minimum grows slowly, to follow a path that has become longer.
   least = std::min(taken, least + least / kLeastGrowth);
 }
 
@@ -43,18 +43,19 @@ std::size_t EndpointRecord::window(TimePoint now) const noexcept {
     return kMinWindow;
   }
   const auto& [mean, deviation, least] = *measured_;
-  // One that answers the slower the more it is asked has its questions wait for each other.
-  if (least <= kNear || mean > 2 * least) {
+  // If replies take longer the more questions are in flight, the questions queue at the nameserver, and more of them
+  // would not help.
+  if (least <= kNearRoundTrip || mean > 2 * least) {
     return kMinWindow;
   }
-  return std::min(kMaxWindow, kMinWindow * static_cast<std::size_t>(least / kNear));
+  return std::min(kMaxWindow, kMinWindow * static_cast<std::size_t>(least / kNearRoundTrip));
 }
 
 std::optional<EndpointRecord::Duration> EndpointRecord::round_trip() const noexcept {
   return measured_ ? std::optional{measured_->mean} : std::nullopt;
 }
 
-std::optional<EndpointRecord::Duration> EndpointRecord::patience() const noexcept {
+std::optional<EndpointRecord::Duration> EndpointRecord::retransmission_timeout() const noexcept {
   return measured_ ? std::optional{measured_->mean + 4 * measured_->deviation} : std::nullopt;
 }
 

@@ -7,41 +7,42 @@
 
 namespace caravan {
 
-// How a nameserver has answered over one transport lately. Owned by one thread.
+// How a nameserver has answered over one transport lately. One thread owns it.
 class EndpointRecord {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
   using Duration = TimePoint::duration;
 
   void on_question(TimePoint now) noexcept;
-  // A question has had no reply in time, or its connection has ended after a while without one.
+  // Records that a question had no reply in time, or that its connection ended after a while without one.
   void on_timeout(TimePoint now) noexcept { timed_out_ = now; }
-  // The reply to a question that left at `asked`.
+  // Records a reply to a question that was sent at `asked`.
   void on_reply(TimePoint asked, TimePoint now) noexcept;
 
-  // A connection has ended with questions that were not answered.
+  // Records that a connection ended with unanswered questions.
   void on_cut_off(TimePoint now) noexcept { cut_off_ = now; }
 
-  // How many questions may be under way over one connection. At its end, which many servers put after so many
-  // questions, what is under way is cut off and has to be asked for again; so it is few. To a nameserver that is far
-  // away it is more: else the time would go by with waiting.
+  // Returns how many questions may be in flight over one connection. Many nameservers close a connection after a number
+  // of questions. Those in flight are then lost and must be repeated, so there are few. A distant nameserver that has
+  // not closed a connection lately gets more, since it would otherwise answer few questions per second.
   static constexpr std::size_t kMinWindow = 32;
   static constexpr std::size_t kMaxWindow = 512;
   std::size_t window(TimePoint now) const noexcept;
 
-  // What a reply takes on average. Nothing until one has come.
+  // Returns the mean round trip, or nullopt before the first reply.
   std::optional<Duration> round_trip() const noexcept;
 
-  // After how long a reply is late (RFC 6298, section 2). Nothing until one has come.
-  std::optional<Duration> patience() const noexcept;
+  // Returns after what time a reply is late (RFC 6298, section 2), or nullopt before the first reply.
+  std::optional<Duration> retransmission_timeout() const noexcept;
 
-  // For how long it is known that nothing has come back although it was asked: from the first question since the last
-  // reply until the last time-out. While nobody asks, nobody knows.
+  // Returns how long the nameserver is known to be silent: from the first question since the last reply to the last
+  // time-out. Time in which no question was asked after that does not count.
   Duration silence() const noexcept;
 
   EdnsSupport& edns() noexcept { return edns_; }
 
-  // Whether it is time to find out if one that is silent is back. Once in a while: a caller that is told so asks.
+  // Returns whether it is time to probe a silent nameserver. The caller must send the probe if this returns true, since
+  // it returns false for a while after that.
   bool is_probe_due(TimePoint now) noexcept;
 
  private:

@@ -10,16 +10,16 @@
 
 namespace caravan {
 
-// What is asked, and of whom.
+// What is asked, which nameservers are asked, and how.
 struct Inquiry {
-  Question question;  // a trailing dot in the name keeps the search list out
+  Question question;  // a trailing dot in the name disables the search list
   Transport transport = Transport::kUdp;
-  std::shared_ptr<const Nameservers> nameservers;  // null: the system's
-  // When it was made: under another one, other nameservers and another search list may say other things.
+  std::shared_ptr<const Nameservers> nameservers;  // null for those of the system
+  // The configuration at the time of the request. Under another one, the nameservers and the search list may differ.
   std::shared_ptr<const SystemConfig> system;
 };
 
-// Inquiries that get the same answer: names are compared without regard to case (RFC 4343).
+// Equal inquiries get the same answer. Names are compared without regard to case (RFC 4343).
 struct SameInquiry {
   bool operator()(const Inquiry& a, const Inquiry& b) const noexcept;
 };

@@ -9,10 +9,10 @@
 namespace caravan {
 namespace {
 
-// Of those that have waited for one hosts file, before the loop turns.
+// How many requests that wait for one hosts file are accepted in one turn of the loop.
 constexpr std::size_t kAcceptedPerTurn = 512;
 
-// Without a TTL: nobody is to remember what a file says.
+// Sets no TTL, so that no caller caches the contents of a file.
 Reply reply_with(const std::vector<IpAddress>& addresses) {
   Reply reply;
   reply.complete = true;
@@ -22,7 +22,8 @@ Reply reply_with(const std::vector<IpAddress>& addresses) {
   return reply;
 }
 
-// False when there is no equal lookup that ends before the waiter's time does.
+// Adds the waiter to an open lookup for an equal inquiry. Returns false if there is none, or if it may last longer than
+// the waiter's deadline.
 bool join(ClientState& state, const LookupKey& key, Waiter& waiter) {
   const auto equal = state.joinable.find(key);
   if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {
@@ -33,7 +34,7 @@ bool join(ClientState& state, const LookupKey& key, Waiter& waiter) {
   return true;
 }
 
-// By default it is for names that the system's nameservers are asked for.
+// By default, the search list applies to names that the system's nameservers are asked for.
 bool uses_search_list(const ClientOptions& options, const Inquiry& inquiry) noexcept {
   return options.search.value_or(!inquiry.nameservers);
 }
@@ -143,9 +144,10 @@ bool Intake::look_up_next_names() {
   while (const auto join = joins_.take_unfinished()) {
     auto* state = clients_.find(AddressJoins::client_of(*join).get());
     if (state == nullptr) {
-      // It had nothing under way any more. Nobody can ask through it but those that wait already.
+      // The client was released and had no open lookup, so its state was dropped. Only joins that are open still use
+      // it.
       state = &clients_.of(AddressJoins::client_of(*join));
-      state->forsaken = true;
+      state->released = true;
     }
     if (state->closed) {
       AddressJoins::close(*join);

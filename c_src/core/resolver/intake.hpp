@@ -16,45 +16,48 @@
 
 namespace caravan {
 
-// Takes what comes of requests.
+// Receives what becomes of requests.
 class IntakeObserver {
  public:
   virtual ~IntakeObserver() = default;
 
   virtual void on_known(const Waiter& waiter, const Reply& reply) = 0;
-  // The nameservers of the lookup, of which there may be none, are to be asked.
+  // The lookup is new. It may have no nameservers.
   virtual void on_lookup(Lookup& lookup) = 0;
 };
 
-// From a request to an answer that is known already, to a lookup that is under way, or to a new one. Owned by one
-// thread.
+// Turns a request into an answer that is known, adds it to an equal lookup that is open, or opens a new lookup. One
+// thread owns it.
 class Intake {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // `wake` is called on another thread, and must not throw or wait: accept_awaiting() has something to do.
+  // The reader of a hosts file calls `wake` on its thread when accept_awaiting() has something to do. `wake` must
+  // neither throw nor block.
   Intake(ClientStates& clients, LookupTable& lookups, IntakeObserver& observer, std::function<void()> wake,
          TimePoint now)
       : clients_{clients}, lookups_{lookups}, observer_{observer}, hosts_{std::move(wake)}, now_{now} {}
 
-  // All that happens until the next call happens now.
+  // Sets the time that all functions use until the next call.
   void set_time(TimePoint now) noexcept { now_ = now; }
 
   void accept(LookupRequest& request);
-  // Those that wait for what their hosts file says, a part at a time. Returns whether there is more to do at once.
+  // Accepts requests whose hosts file has been read, up to a limit. Returns whether more of them can be accepted at
+  // once.
   bool accept_awaiting();
-  // Their answer when nobody is asked any more.
+  // Ends the requests that wait for a hosts file with `reply`, and closes the joins that have a next name to look up.
   void end_awaiting(const Reply& reply);
 
-  // Of lookups of addresses: the next names of search lists. Returns false if there was none.
+  // Looks up the next names of address lookups. Returns false if there were none.
   bool look_up_next_names();
-  // Ends those that have waited long enough for the second family. Gives the lookups that were begun for it.
+  // Ends the address lookups whose second family is late. Returns the lookups that were opened for the late family.
   std::vector<LookupRef> end_late_families() { return joins_.end_late(now_); }
 
-  // Those for whom there was no answer in the time of another one's lookup begin anew.
+  // Starts a new lookup for a waiter that had joined a lookup and has more time left than that had.
   void look_up_again(ClientState& state, Inquiry inquiry, Waiter waiter);
 
-  // When accept_awaiting() or end_late_families() has something to do at the latest; nothing when neither ever has.
+  // Returns when accept_awaiting() or end_late_families() must be called at the latest, or nullopt if neither is
+  // needed.
   std::optional<TimePoint> next_wake() const noexcept;
 
   void tidy() noexcept { hosts_.tidy(); }
@@ -64,7 +67,7 @@ class Intake {
   void accept_with_hosts(ClientState& state, LookupRequest& request, const HostsFile& hosts);
   void look_up_addresses(ClientState& state, const AddressJoins::JoinRef& join);
   Inquiry inquiry_for(const ClientState& state, LookupRequest& request);
-  // The lookup that was begun for it, if it was not answered at once; kNoLookup when it joined another one.
+  // Returns the lookup that it opened, or kNoLookup if the waiter was answered at once or joined another lookup.
   LookupRef look_up(ClientState& state, Inquiry inquiry, Waiter waiter);
   bool answer_from_cache(ClientState& state, const Inquiry& inquiry, const Waiter& waiter);
   HostsReader& hosts_of(ClientState& state);
@@ -76,7 +79,7 @@ class Intake {
   HostsReaders hosts_;
   TimePoint now_;
   AddressJoins joins_;
-  std::map<HostsReader*, std::deque<LookupRequest>> awaiting_hosts_;  // none is empty
+  std::map<HostsReader*, std::deque<LookupRequest>> awaiting_hosts_;  // no queue is empty
 };
 
 }  // namespace caravan

@@ -6,7 +6,7 @@
 namespace caravan {
 namespace {
 
-// Places that are kept when no lookup is open.
+// The number of entries up to which tidy() keeps their memory.
 constexpr std::size_t kMaxKept = 1024;
 
 }  // namespace
@@ -21,7 +21,7 @@ bool Lookup::awaits_tcp() const noexcept {
                      [](const Channel* each) { return each->settings().endpoint.tcp; });
 }
 
-bool Lookup::let_go_of_channels() noexcept {
+bool Lookup::release_channels() noexcept {
   for (auto* each : channels) {
     each->abandon();
   }
@@ -33,17 +33,17 @@ bool Lookup::let_go_of_channels() noexcept {
 
 Lookup& LookupTable::open(ClientState& client) {
   if (free_.empty()) {
-    auto& lookup = places_.emplace_back();
+    auto& lookup = entries_.emplace_back();
     lookup.ref.generation = ++last_generation_;
-    lookup.ref.index = static_cast<std::uint32_t>(places_.size() - 1);
+    lookup.ref.index = static_cast<std::uint32_t>(entries_.size() - 1);
     lookup.client = &client;
-    // close() finds room without asking for any.
-    if (free_.capacity() < places_.size()) {
-      free_.reserve(2 * places_.size());
+    // Reserves room in advance, so that close() does not allocate.
+    if (free_.capacity() < entries_.size()) {
+      free_.reserve(2 * entries_.size());
     }
     return lookup;
   }
-  auto& lookup = places_[free_.back()];
+  auto& lookup = entries_[free_.back()];
   free_.pop_back();
   lookup.client = &client;
   return lookup;
@@ -54,7 +54,7 @@ Lookup::Waiters LookupTable::close(Lookup& lookup) {
   auto waiters = std::move(lookup.waiters);
   Lookup cleared;
   cleared.ref = {lookup.ref.index, ++last_generation_};
-  // Keeps its memory.
+  // Keeps the capacity of the vector for the next lookup.
   lookup.channels.clear();
   std::swap(cleared.channels, lookup.channels);
   lookup = std::move(cleared);
@@ -63,18 +63,18 @@ Lookup::Waiters LookupTable::close(Lookup& lookup) {
 }
 
 void LookupTable::tidy() {
-  if (free_.size() == places_.size() && places_.size() > kMaxKept) {
-    places_ = std::deque<Lookup>{};
+  if (free_.size() == entries_.size() && entries_.size() > kMaxKept) {
+    entries_ = std::deque<Lookup>{};
     free_ = std::vector<std::uint32_t>{};
     timers_ = Timers{};
   }
 }
 
 Lookup* LookupTable::find(LookupRef ref) noexcept {
-  if (ref.index >= places_.size()) {
+  if (ref.index >= entries_.size()) {
     return nullptr;
   }
-  auto& lookup = places_[ref.index];
+  auto& lookup = entries_[ref.index];
   return lookup.client != nullptr && lookup.ref.generation == ref.generation ? &lookup : nullptr;
 }
 
@@ -82,7 +82,7 @@ void LookupTable::wake_at(Lookup& lookup, TimePoint when) { timers_.set(lookup.r
 
 Lookup* LookupTable::take_due(TimePoint now) noexcept {
   const auto due = timers_.take_due(now);
-  return due ? &places_[*due] : nullptr;
+  return due ? &entries_[*due] : nullptr;
 }
 
 }  // namespace caravan

@@ -23,95 +23,95 @@ namespace caravan {
 
 struct ClientState;
 
-// One inquiry on its way, and who waits for what comes of it.
+// An open lookup: one inquiry and the callers that wait for its result.
 struct Lookup {
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // The first one asked first; the others, with equal questions, joined it. None has an earlier deadline.
+  // `first` opened the lookup; `others` joined it with equal inquiries. `first` has the earliest deadline.
   struct Waiters {
     Waiter first;
     std::vector<Waiter> others;
   };
 
-  // What for, until it is woken at the latest.
+  // What the lookup waits for, at most until its timer fires.
   enum class Wait : std::uint8_t {
     kForReply,
-    kForTurn,   // until there is room for its next question
-    kForPause,  // after all tries, until it asks once more
-    kForTcp,    // with an answer over UDP, which may lack records
+    kForTurn,   // for a slot or a channel for its next question
+    kForPause,  // after all tries, before it asks once more
+    kForTcp,    // holds an answer over UDP, and waits for one over TCP, which is complete
   };
 
   LookupRef ref;
-  ClientState* client = nullptr;    // null: nobody has this entry
+  ClientState* client = nullptr;    // null if the entry is free
   std::size_t index_in_client = 0;  // in ClientState::lookups
   Waiters waiters;
   bool joinable = false;
-  std::size_t inquiry_hash = 0;  // while it is joinable
+  std::size_t inquiry_hash = 0;  // of `inquiry`
   Admission::Slot slot;          // held while its last question is in flight
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;
-  std::shared_ptr<const SearchList> search;  // null: names are taken as they are
+  std::shared_ptr<const SearchList> search;  // null if the name is fully qualified
   std::size_t first_server = 0;
 
-  // What the search list makes of the question; empty when it is asked as it is.
+  // The questions for the names of the search list. Empty if the inquiry's question is asked as it is.
   std::vector<Question> candidates;
   std::uint16_t candidate = 0;
   std::optional<AttemptPlan> plan;
-  std::size_t outstanding = 0;  // attempts of this candidate without a reply that was handled
+  std::size_t outstanding = 0;  // attempts for this candidate whose reply has not been handled
   std::chrono::milliseconds attempt_timeout{0};
-  TimePoint tcp_given_up;  // when an answer over UDP counts although one over TCP may still come
-  // The last attempt: what it went over, and when.
+  TimePoint tcp_given_up;  // from when on an answer over UDP is accepted although one over TCP may still come
+  // The last attempt: its channel and when it was made.
   Attempt attempt;
-  const Channel* channel = nullptr;  // to be compared only: it may be gone
+  const Channel* channel = nullptr;  // compared only, since it may be gone
   TimePoint asked;                   // TimePoint{} before the first attempt for the candidate
   ChannelSettings settings;
-  bool is_retry = false;           // the next attempt
-  bool doubts_connection = false;  // that the last attempt went over
-  // What the attempts without a reply went over. A channel stays open as long as it is in here.
+  bool is_retry = false;                 // of the next attempt
+  bool connection_may_be_stale = false;  // of the last attempt
+  // The channels of the attempts without a reply. A channel stays open as long as it is in here.
   std::vector<Channel*> channels;
   Wait waits = Wait::kForReply;
 
   bool has_lost_connection = false;
   EdnsTrials edns;
 
-  // No optional: few lookups need it, and it is large.
-  std::unique_ptr<Reply> partial;  // an answer over UDP that may lack records, should TCP not give them
-  SearchVerdict verdict;           // of the candidates so far
+  // A pointer, because few lookups need it and it is large.
+  std::unique_ptr<Reply> partial;  // an answer over UDP, used if none comes over TCP
+  SearchVerdict verdict;           // over the candidates so far
 
-  // The candidate that is asked now.
+  // Returns the question of the current candidate.
   const Question& question() const noexcept { return candidates.empty() ? inquiry.question : candidates[candidate]; }
   TimePoint deadline() const noexcept { return waiters.first.deadline; }
   bool awaits_tcp() const noexcept;
   bool is_wanted() const noexcept;
-  // Nobody waits for the replies to what it has asked any more. Returns false if there were none to wait for.
-  bool let_go_of_channels() noexcept;
+  // Gives up the replies that have not come, so that their channels can be closed. Returns false if there were none.
+  bool release_channels() noexcept;
 };
 
-// Holds the open lookups, names them by references that outlive them, and knows when each wants to be looked at next.
-// C++ references stay valid until close(). Owned by one thread.
+// Owns the open lookups and their timers. A LookupRef may outlive its lookup; a C++ reference is valid until close().
+// One thread owns it.
 class LookupTable {
  public:
   using TimePoint = Lookup::TimePoint;
 
   Lookup& open(ClientState& client);
-  // Gives back who waits.
+  // Ends the lookup and returns its waiters.
   Lookup::Waiters close(Lookup& lookup);
 
-  // Gives memory back after a burst. No reference to a lookup may be in use.
+  // Frees memory after a burst, if no lookup is open. Invalidates all C++ references.
   void tidy();
 
-  // Null when the lookup has ended.
+  // Returns null if the lookup has ended.
   Lookup* find(LookupRef ref) noexcept;
 
   void wake_at(Lookup& lookup, TimePoint when);
   std::optional<TimePoint> next_wake() const noexcept { return timers_.next(); }
-  // Removes and gives one lookup whose time has come; null when there is none.
+  // Returns a lookup whose timer has expired by `now`, and cancels the timer. Returns null if there is none.
   Lookup* take_due(TimePoint now) noexcept;
 
   template <typename Visitor>
   void for_each(Visitor visit) {
-    for (auto& lookup : places_) {
+    for (auto& lookup : entries_) {
       if (lookup.client != nullptr) {
         visit(lookup);
       }
@@ -119,9 +119,9 @@ class LookupTable {
   }
 
  private:
-  // Of all places together: a place may come again when all have been given back.
+  // Shared by all entries, so that a LookupRef stays unique after tidy() has dropped the entries.
   std::uint32_t last_generation_ = 0;
-  std::deque<Lookup> places_;
+  std::deque<Lookup> entries_;
   std::vector<std::uint32_t> free_;
   Timers timers_;  // by index
 };

@@ -35,12 +35,12 @@ void LookupDriver::begin(Lookup& lookup) {
 }
 
 void LookupDriver::end(Lookup& lookup) noexcept {
-  lookup.let_go_of_channels();
+  lookup.release_channels();
   Admission::leave(lookup);
 }
 
 void LookupDriver::ask_candidate(Lookup& lookup) {
-  lookup.let_go_of_channels();
+  lookup.release_channels();
   lookup.outstanding = 0;
   lookup.partial.reset();
   lookup.plan = planner_.plan(lookup, now_);
@@ -58,14 +58,14 @@ EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server
   return endpoints_.of({(*lookup.nameservers)[server], tcp});
 }
 
-// The last one is over.
+// Makes the next attempt. The last one is over, so its slot is free.
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
   Admission::leave(lookup);
   lookup.is_retry = cause == Cause::kRetry;
   ask(lookup);
 }
 
-// Makes the next attempt as soon as it is the lookup's turn.
+// Makes the next attempt of the plan, or waits for a slot or a channel.
 void LookupDriver::ask(Lookup& lookup) {
   if (!lookup.is_wanted()) {
     results_.on_result(lookup, failed_reply(Error::kCancelled));
@@ -80,8 +80,8 @@ void LookupDriver::ask(Lookup& lookup) {
     }
     const auto error = send(lookup, *attempt, settings);
     if (error == Error::kOverload) {
-      // If each of those that wait kept channels for its earlier questions, none would ever have room.
-      lookup.let_go_of_channels();
+      // If waiting lookups kept the channels of earlier questions, all of them might wait for each other.
+      lookup.release_channels();
       admission_.block(settings.endpoint);
       await_turn(lookup, settings.endpoint);
       return;
@@ -96,7 +96,7 @@ void LookupDriver::ask(Lookup& lookup) {
     lookup.plan->fail(*attempt, *error);
   }
   Admission::leave(lookup);
-  // What has come over UDP is better than what may come over TCP no more.
+  // All TCP attempts have failed, so the answer over UDP is the best there is.
   if (lookup.outstanding == 0 || lookup.partial) {
     candidate_failed(lookup, lookup.plan->error());
   } else {
@@ -104,7 +104,7 @@ void LookupDriver::ask(Lookup& lookup) {
   }
 }
 
-// That there is no room is no try.
+// Waiting for a slot or a channel does not count as an attempt.
 void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
   lookup.plan->put_back();
   lookup.waits = Lookup::Wait::kForTurn;
@@ -114,8 +114,8 @@ void LookupDriver::await_turn(Lookup& lookup, const Endpoint& endpoint) {
 }
 
 void LookupDriver::admit() {
-  for (const auto forsaken : admission_.find_forsaken(now_)) {
-    if (auto* lookup = lookups_.find(forsaken)) {
+  for (const auto unwanted : admission_.find_unwanted(now_)) {
+    if (auto* lookup = lookups_.find(unwanted)) {
       results_.on_result(*lookup, failed_reply(Error::kCancelled));
     }
   }
@@ -124,7 +124,8 @@ void LookupDriver::admit() {
   }
 }
 
-// What was planned before may be of no use by now, unless a part of it has failed.
+// The state of the nameservers may have changed while the lookup waited, so it gets a new plan, unless part of the old
+// one has failed.
 void LookupDriver::resume(Lookup& lookup) {
   if (lookup.asked == TimePoint{} && lookup.plan->error() == Error::kTimeout) {
     ask_candidate(lookup);
@@ -135,8 +136,8 @@ void LookupDriver::resume(Lookup& lookup) {
   }
 }
 
-// A late answer counts until the deadline. A nameserver that is away for a moment is asked again when it may be back;
-// one that has said something would say it again.
+// Waits for a late reply until the deadline. Asks once more after a pause if all nameservers were silent, since one may
+// be back by then. A nameserver that reported an error would report it again.
 void LookupDriver::rest(Lookup& lookup) {
   resting_.add(lookup);
   const auto over = now_ + pace::pause(lookup.waiters.first.timeout, lookup.attempt_timeout);
@@ -145,7 +146,8 @@ void LookupDriver::rest(Lookup& lookup) {
   lookups_.wake_at(lookup, pauses ? over : lookup.deadline());
 }
 
-// A late answer is worth less than a question that is not asked.
+// If all channels are full, resting lookups give theirs up, because a question that cannot be sent costs more than a
+// late reply that is lost.
 ChannelPool::Choice LookupDriver::get_channel(const ChannelSettings& settings) {
   auto choice = channels_.get(settings, now_);
   while (choice.error == Error::kOverload && resting_.release_one(settings)) {
@@ -154,10 +156,10 @@ ChannelPool::Choice LookupDriver::get_channel(const ChannelSettings& settings) {
   return choice;
 }
 
-// Those that have had all their tries come after those that have not.
+// Queues behind the lookups that have tries left.
 void LookupDriver::ask_again(Lookup& lookup) {
   Admission::renew(lookup);
-  lookup.plan->once_more();
+  lookup.plan->add_round();
   attempt_next(lookup, Cause::kRetry);
 }
 
@@ -183,7 +185,7 @@ std::optional<Error> LookupDriver::send(Lookup& lookup, Attempt attempt, const C
   stats_of(lookup).count(Counter::kQueries);
   endpoints_.of(channel->settings().endpoint).on_question(now_);
   channel->send(lookup.question(), {lookup.ref, lookup.candidate, attempt, now_}, now_);
-  lookup.doubts_connection = attempt.tcp && channel->is_doubtful();
+  lookup.connection_may_be_stale = attempt.tcp && channel->may_be_stale();
   return std::nullopt;
 }
 
@@ -199,7 +201,8 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
     record.on_reply(token.asked, now_);
     channels_.restore(channel);
   } else if (failure == Error::kConnrefused && now_ - token.asked >= pace::kMinRetry) {
-    // A proxy without a server behind it, or a host that is not there: who refuses does so at once.
+    // A refusal that takes this long comes from a proxy without a server behind it, or means that the host is down. A
+    // nameserver that is up refuses at once.
     record.on_timeout(now_);
   }
   auto* lookup = find(token.lookup, token.candidate);
@@ -211,11 +214,11 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   if (is_awaited) {
     lookup->channels.erase(entry);
   } else if (message.empty()) {
-    // The end of a channel that the lookup has let go of is no word of the nameserver's.
+    // The lookup has given this channel up, so the end of the channel does not mean that the nameserver failed.
     return false;
   }
   auto reply = message.empty() ? failed_reply(failure) : decode_reply(message, lookup->question());
-  // Others read no more of it than that, and go on over TCP.
+  // Other clients would read only this part of the reply, and repeat the question over TCP.
   reply.truncated |= !is_failure(reply) && message.size() > channel.settings().largest_reply();
   const bool had_edns = channel.settings().edns_size > 0;
   if (!message.empty() && !channel.settings().endpoint.tcp && reply.error != Error::kFormerr) {
@@ -225,7 +228,8 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   return is_awaited;
 }
 
-// RFC 6891, section 7: who does not know EDNS says FORMERR, and is asked again without, which is no try.
+// A nameserver without EDNS replies FORMERR (RFC 6891, section 7). It is asked again without EDNS, which does not count
+// as a try.
 bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
   const auto attempt = arrival.token.attempt;
   if (arrival.reply.error != Error::kFormerr || !arrival.had_edns || !lookup.edns.on_refusal(attempt.server)) {
@@ -319,18 +323,17 @@ void LookupDriver::handle_failure(Lookup& lookup, Attempt attempt, Error error) 
     }
     return;
   }
-  if (lost_.has_lost_one(lookup, attempt, error, now_)) {
+  if (lost_.is_cut_off(lookup, attempt, error, now_)) {
     record_of(lookup, attempt.server, true).on_cut_off(now_);
     lookup.plan->repeat(attempt);
     lost_.add(lookup);
   } else if (error != Error::kTimeout && lookup.waits != Lookup::Wait::kForTurn) {
     attempt_next(lookup, Cause::kRetry);
   }
-  // c-ares gives up by time-outs of its own (since 1.32 learnt ones, of 250 ms and more); the pace is ours, and a timer
-  // is armed.
+  // A time-out of c-ares is ignored, because the timer of the lookup decides when to ask again.
 }
 
-// Of all that it has asked and that has not been answered.
+// Records a time-out for each endpoint that has an unanswered question of the lookup.
 void LookupDriver::note_silence(const Lookup& lookup) {
   for (const auto* channel : lookup.channels) {
     endpoints_.of(channel->settings().endpoint).on_timeout(now_);
@@ -341,7 +344,7 @@ void LookupDriver::wake(Lookup& lookup) {
   note_silence(lookup);
   if (lookup.waits == Lookup::Wait::kForPause) {
     ask_again(lookup);
-  } else if (std::exchange(lookup.doubts_connection, false) && lookup.deadline() > now_) {
+  } else if (std::exchange(lookup.connection_may_be_stale, false) && lookup.deadline() > now_) {
     ask_over_new_connection(lookup);
   } else if (lookup.waits != Lookup::Wait::kForTcp && lookup.deadline() > now_) {
     give_up_silent_channel(lookup);
@@ -355,10 +358,10 @@ void LookupDriver::wake(Lookup& lookup) {
   }
 }
 
-// A network that was away, or a nameserver that has moved behind the same address, can leave a socket from which
-// nothing comes back, for as long as the kernel, or a NAT on the way, remembers it.
+// After a network outage, or when the nameserver has moved behind its address, a socket may receive no replies for as
+// long as the kernel or a NAT keeps its state. So the next question goes over another channel.
 void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
-  // A channel that is not in there may be gone, and another one at its address.
+  // Without this check, `lookup.channel` could be another channel at the same address.
   if (std::find(lookup.channels.begin(), lookup.channels.end(), lookup.channel) == lookup.channels.end()) {
     return;
   }
@@ -367,7 +370,7 @@ void LookupDriver::give_up_silent_channel(const Lookup& lookup) {
   }
 }
 
-// Unless something has come over this one meanwhile: then the nameserver takes its time.
+// Keeps the connection if something has come over it meanwhile: the nameserver is slow then.
 void LookupDriver::ask_over_new_connection(Lookup& lookup) {
   give_up_silent_channel(lookup);
   if (channels_.is_usable(lookup.settings, lookup.channel)) {

@@ -18,17 +18,17 @@
 
 namespace caravan {
 
-// Takes the results of lookups.
+// Receives the results of lookups.
 class ResultObserver {
  public:
   virtual ~ResultObserver() = default;
 
-  // The lookup is on its way no more; the observer closes it, with LookupDriver::end().
+  // Called once for each lookup. The observer closes the lookup and calls LookupDriver::end().
   virtual void on_result(Lookup& lookup, Reply&& reply) = 0;
 };
 
 // Brings lookups from their first question to their result: through the names of the search list, the nameservers and
-// the tries, and over TCP when an answer was truncated. Owned by one thread.
+// the tries, and over TCP after a truncated reply. One thread owns it.
 class LookupDriver final : ReplyObserver {
  public:
   using TimePoint = Lookup::TimePoint;
@@ -38,46 +38,46 @@ class LookupDriver final : ReplyObserver {
   LookupDriver& operator=(const LookupDriver&) = delete;
   ~LookupDriver() override = default;
 
-  // All that happens until the next call happens now.
+  // Sets the time that all functions use until the next call.
   void set_time(TimePoint now) noexcept { now_ = now; }
 
   void begin(Lookup& lookup);
-  // The lookup asks nobody any more.
+  // Releases the channels and the slot of a lookup.
   static void end(Lookup& lookup) noexcept;
-  // The time has come that was given to LookupTable::wake_at().
+  // Handles the expiry of the timer that was set by LookupTable::wake_at().
   void wake(Lookup& lookup);
 
   void read(const SocketSet::Ready& ready) noexcept { ready.channel->process(ready, now_); }
   void begin_turn() noexcept { admission_.begin_turn(); }
-  // Lets those ask that have waited for their turn. Those that nobody waits for are ended.
+  // Lets waiting lookups ask, as far as there are slots. Ends lookups for which no caller waits.
   void admit();
-  // Whether some have to wait for the next turn of the loop, and for nothing else.
+  // Returns whether lookups wait for nothing but the next turn of the loop.
   bool is_behind() const noexcept { return admission_.is_behind(); }
-  // When admit() may have something to do without a reply.
+  // Returns when admit() must be called next even if no reply comes.
   std::optional<TimePoint> next_sweep() const noexcept { return admission_.next_sweep(); }
 
-  // Writes what was asked over connections. Returns whether there are replies to act upon.
+  // Writes the questions that connections hold back. Returns whether there are replies to handle.
   bool flush() noexcept {
     channels_.flush(now_);
     return !arrivals_.empty();
   }
-  // Acts upon the replies that have been read; false when there was none.
+  // Handles the replies that have been read. Returns false if there were none.
   bool handle_replies();
 
   void tend();
   std::optional<TimePoint> next_tend() const { return channels_.next_tend(now_); }
-  // None of the client's lookups is open.
+  // Forgets a client, which must have no open lookups.
   void forget(ClientState& client) { admission_.forget(client); }
 
  private:
-  // Why a question is sent.
+  // Why an attempt is made.
   enum class Cause : std::uint8_t { kNew, kRetry };
 
   struct Arrival {
     QueryToken token;
     Reply reply;
-    bool is_awaited = true;  // else the question was abandoned, and the reply came all the same
-    bool had_edns = false;   // the question
+    bool is_awaited = true;  // false if the question was abandoned and its reply came nevertheless
+    bool had_edns = false;   // whether the question had EDNS
   };
 
   bool on_reply(const Channel& channel, QueryToken token, std::span<const std::uint8_t> message,
@@ -103,13 +103,14 @@ class LookupDriver final : ReplyObserver {
   void note_silence(const Lookup& lookup);
   void ask_over_new_connection(Lookup& lookup);
   void give_up_silent_channel(const Lookup& lookup);
-  // Gives what has come over UDP.
+  // Ends the lookup with its answer over UDP.
   void give_partial(Lookup& lookup) {
     const auto partial = std::move(lookup.partial);
     results_.on_result(lookup, std::move(*partial));
   }
   void candidate_failed(Lookup& lookup, Error error);
-  // After one that has no answer, for which `reply` says why.
+  // Continues with the next candidate, or ends the lookup after the last one. `reply` says why the current candidate
+  // has no answer.
   void next_candidate(Lookup& lookup, Reply&& reply);
 
   LookupTable& lookups_;
@@ -117,10 +118,10 @@ class LookupDriver final : ReplyObserver {
   TimePoint now_;
   EndpointMemory endpoints_;
   std::vector<Arrival> arrivals_;
-  std::vector<Arrival> handled_;  // empty; keeps its memory
+  std::vector<Arrival> handled_;  // empty; keeps its capacity for the next swap
   RestingLookups resting_;
   Admission admission_;
-  // After everything that a callback of c-ares touches: closing a channel calls back.
+  // Declared after everything that c-ares' callbacks touch, because they run when a channel is destroyed.
   ChannelPool channels_;
   AttemptPlanner planner_;
   LostConnections lost_;

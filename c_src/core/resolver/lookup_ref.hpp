@@ -6,7 +6,7 @@
 
 namespace caravan {
 
-// Names an open lookup, and outlives it.
+// Identifies an open lookup, and may outlive it.
 struct LookupRef {
   std::uint32_t index = 0;
   std::uint32_t generation = 0;

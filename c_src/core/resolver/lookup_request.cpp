@@ -33,10 +33,10 @@ bool can_be_looked_up(const LookupRequest& request) {
   return is_dns_name(request.name) || (request.type == LookupType::kAddresses && parse_ip_address(request.name));
 }
 
-Inquiry inquiry_of(LookupRequest& request, const ClientOptions& otherwise, std::shared_ptr<const SystemConfig> system) {
+Inquiry inquiry_of(LookupRequest& request, const ClientOptions& defaults, std::shared_ptr<const SystemConfig> system) {
   const auto type = record_type(request.type);
-  auto nameservers = request.options.nameservers.value_or(otherwise.nameservers);
-  const auto transport = request.options.transport.value_or(otherwise.transport)
+  auto nameservers = request.options.nameservers.value_or(defaults.nameservers);
+  const auto transport = request.options.transport.value_or(defaults.transport)
                              .value_or(default_transport(type, system->use_vc && !nameservers));
   return {{std::move(request.name), type}, transport, std::move(nameservers), std::move(system)};
 }

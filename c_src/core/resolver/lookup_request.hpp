@@ -14,9 +14,9 @@ namespace caravan {
 
 enum class LookupType : std::uint8_t { kSrv, kA, kAaaa, kAddresses };
 
-// What a lookup wants otherwise than its client.
+// The options of one lookup, which override those of its client.
 struct LookupOptions {
-  std::optional<std::shared_ptr<const Nameservers>> nameservers;  // null: the system's
+  std::optional<std::shared_ptr<const Nameservers>> nameservers;  // null for those of the system
   std::optional<TransportChoice> transport;
   std::optional<std::chrono::milliseconds> timeout;
   std::optional<bool> srv_order;
@@ -24,16 +24,17 @@ struct LookupOptions {
 
 struct LookupRequest {
   LookupType type = LookupType::kSrv;
-  std::string name;  // a trailing dot keeps the search list out
+  std::string name;  // a trailing dot disables the search list
   LookupOptions options;
-  Waiter waiter;  // but for the receiver, filled in by submit()
+  Waiter waiter;  // Resolver::submit() sets all but the receiver
 };
 
-// A DNS name, or an address where its own addresses are wanted.
+// Returns whether the request names a DNS name or, if it asks for addresses, an address.
 bool can_be_looked_up(const LookupRequest& request);
 
-// What is to be asked: takes the name out of the request. By the request's options, otherwise by those of its client,
-// and at the system's nameservers otherwise over TCP alone if the system uses nothing else. kAddresses: for IPv4.
-Inquiry inquiry_of(LookupRequest& request, const ClientOptions& otherwise, std::shared_ptr<const SystemConfig> system);
+// Makes the inquiry of a request, and moves the name out of it. The request's options override those of the client,
+// `defaults`. If the system uses TCP only, so does a request to its nameservers that does not choose a transport. For
+// kAddresses, returns the inquiry for IPv4.
+Inquiry inquiry_of(LookupRequest& request, const ClientOptions& defaults, std::shared_ptr<const SystemConfig> system);
 
 }  // namespace caravan

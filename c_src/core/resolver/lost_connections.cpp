@@ -4,12 +4,13 @@
 #include <utility>
 
 namespace caravan {
-bool LostConnections::has_lost_one(const Lookup& lookup, Attempt attempt, Error error, TimePoint now) const {
+bool LostConnections::is_cut_off(const Lookup& lookup, Attempt attempt, Error error, TimePoint now) const {
   const bool is_last = attempt.server == lookup.attempt.server && lookup.attempt.tcp;
   if (error != Error::kConnrefused || !attempt.tcp || !is_last) {
     return false;
   }
-  // The first one may have been idle; after that each has to bring something, so that all are answered in the end.
+  // The first connection may have been idle before the question. Each one after that must have brought a reply since
+  // the question, so that repeated questions make progress.
   const auto since = !lookup.has_lost_connection ? now - 2 * ChannelPool::kConnectionIdleLimit : lookup.asked;
   return channels_.has_answered_after(since, lookup.settings, lookup.channel);
 }

@@ -10,17 +10,18 @@
 
 namespace caravan {
 
-// Lookups whose questions were cut off. A nameserver may close a connection at any time, and many do after so many
-// questions; those that it has not read, and answers that we have not, go with it, and are to be asked for again (RFC
-// 7766, section 6.2.4). Owned by one thread.
+// The lookups whose connection ended before their reply came. A nameserver may close a connection at any time, and many
+// do so after a number of questions. Questions that it has not read, and replies in transit, are lost with it, and the
+// client must ask again (RFC 7766, section 6.2.4). One thread owns it.
 class LostConnections {
  public:
   using TimePoint = Lookup::TimePoint;
 
   explicit LostConnections(const ChannelPool& channels) noexcept : channels_{channels} {}
 
-  // Whether the attempt, which has failed with `error`, was cut off and counts as no try.
-  bool has_lost_one(const Lookup& lookup, Attempt attempt, Error error, TimePoint now) const;
+  // Returns whether the attempt failed with `error` only because a working connection ended. It does not count as a try
+  // then.
+  bool is_cut_off(const Lookup& lookup, Attempt attempt, Error error, TimePoint now) const;
 
   void add(Lookup& lookup);
   struct CutOff {
@@ -30,8 +31,8 @@ class LostConnections {
 
     auto operator<=>(const CutOff&) const = default;
   };
-  // Gives those that were added, each once, and forgets them. The ones that began first go first over the next
-  // connection: at its end, they would be cut off again.
+  // Removes and returns the lookups that were added, each once and the earliest deadline first. In this order they are
+  // asked again over the next connection, whose end would again cut off those that come last.
   std::vector<CutOff> take();
 
  private:

@@ -26,7 +26,8 @@ std::uint16_t id_of(std::span<const std::uint8_t> message) noexcept {
   return static_cast<std::uint16_t>(message[0] << 8 | message[1]);
 }
 
-// The name of a question with the root label at its end: the octets that follow the header. Empty if it is none.
+// Returns the name of the question: the octets behind the header, up to and including the root label. Returns an empty
+// span if they are no name.
 template <typename Octet>
 std::span<Octet> name_of(std::span<Octet> message) noexcept {
   std::size_t size = 0;
@@ -58,7 +59,7 @@ void MixedCase::mix(std::span<std::uint8_t> message) noexcept {
   for (std::size_t i = 0; i < name.size(); ++i) {
     const unsigned bits = random[i / 8];
     const bool is_other = (bits >> (i % 8) & 1U) != 0;
-    // A length is no letter: it is 63 at most.
+    // A length octet is at most 63, so it is no letter.
     name[i] ^= is_other && is_letter(name[i]) ? kCaseBit : std::uint8_t{0};
   }
   mixed_.remember(message);

@@ -7,22 +7,23 @@
 
 namespace caravan {
 
-// Questions whose letters are upper or lower case at random (draft-vixie-dnsext-dns0x20). A nameserver repeats a
-// question as it came, and DNS takes both cases for the same name (RFC 4343): who forges a reply without having seen
-// the question has to guess a bit more for each letter. Owned by one thread.
+// Randomises the case of letters in questions (draft-vixie-dnsext-dns0x20). A nameserver copies the question into its
+// reply, and DNS does not distinguish case (RFC 4343), so a forger who cannot see the question must guess one more bit
+// for each letter. One thread owns it.
 class MixedCase {
  public:
-  // Mixes the case of a question, which is a whole message, and remembers it. Without random numbers it stays as it is.
+  // Randomises the case of a question, which is a whole message, and remembers it. Leaves the case unchanged if the
+  // system has no random numbers.
   void mix(std::span<std::uint8_t> message) noexcept;
 
   enum class Verdict : std::uint8_t {
-    kOther,    // the reply is to none of the questions that are remembered
-    kKept,     // it repeats the question as it was
-    kChanged,  // it repeats the question, but for the case of letters
+    kOther,    // the reply is to no question that is remembered
+    kKept,     // the reply repeats the case of the question
+    kChanged,  // the reply repeats the question in another case
   };
 
-  // Looks at a reply, and gives its question the case that it had before, in `plain`: names in the reply may point to
-  // it.
+  // Checks the question in a reply, and restores its original case from `plain`, because names in the reply may be
+  // compression pointers to it.
   Verdict restore(std::span<std::uint8_t> message, const RecentQuestions& plain) const noexcept;
 
  private:

@@ -20,9 +20,9 @@ milliseconds attempt_timeout(milliseconds timeout, unsigned tries, std::size_t t
   return std::min(longest, timeout / static_cast<milliseconds::rep>(std::max<std::size_t>(2 * tcp_attempts, tries)));
 }
 
-Duration retry(milliseconds attempt_timeout, std::optional<Duration> patience) noexcept {
+Duration retry_delay(milliseconds attempt_timeout, std::optional<Duration> retransmission_timeout) noexcept {
   const Duration longest{attempt_timeout};
-  return patience ? std::min(longest, std::max<Duration>(*patience, kMinRetry)) : longest;
+  return retransmission_timeout ? std::min(longest, std::max<Duration>(*retransmission_timeout, kMinRetry)) : longest;
 }
 
 milliseconds pause(milliseconds timeout, milliseconds attempt_timeout) noexcept {

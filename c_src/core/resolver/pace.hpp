@@ -10,21 +10,21 @@ namespace caravan::pace {
 using std::chrono::milliseconds;
 using Duration = std::chrono::steady_clock::duration;
 
-// Nothing is asked again sooner, however fast the nameserver is otherwise: it may have to ask others first.
+// No question is repeated sooner, however fast the nameserver usually is: it may have to ask other nameservers first.
 inline constexpr milliseconds kMinRetry{250};
 
-// How long one nameserver may take before the next one is asked, of a lookup that has `timeout` in all. At least half
-// of that is kept for UDP where it comes after `tcp_attempts` over TCP (0: it does not). A connection takes two round
-// trips, and `tcp_round_trip`, what was measured (zero: nothing), may be less than usual.
+// Returns how long a lookup with `timeout` in all waits for one nameserver before it asks the next one. If UDP comes
+// after `tcp_attempts` over TCP, keeps at least half of `timeout` for UDP; 0 means that there is no such fallback. A
+// connection takes two round trips, and the next one may be longer than `tcp_round_trip`, the measured one, which is
+// zero if none was measured.
 milliseconds attempt_timeout(milliseconds timeout, unsigned tries, std::size_t tcp_attempts,
                              Duration tcp_round_trip) noexcept;
 
-// After how long a question counts as lost that went over UDP, or over a connection that may lead nowhere any more: the
-// sooner it is asked again, the less that costs. `patience` is how long the nameserver takes otherwise; nothing if it
-// is not known.
-Duration retry(milliseconds attempt_timeout, std::optional<Duration> patience) noexcept;
+// Returns after what time a question over UDP, or over a connection that may be stale, counts as lost.
+// `retransmission_timeout` is that of the nameserver, or nullopt if it is not known.
+Duration retry_delay(milliseconds attempt_timeout, std::optional<Duration> retransmission_timeout) noexcept;
 
-// For how long a lookup pauses that has had nothing but silence: eight times at the most.
+// Returns how long a lookup pauses after it has met only silence. It pauses at most eight times.
 milliseconds pause(milliseconds timeout, milliseconds attempt_timeout) noexcept;
 
 }  // namespace caravan::pace

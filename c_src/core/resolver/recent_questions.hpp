@@ -10,20 +10,20 @@
 
 namespace caravan {
 
-// The last questions that have left, for replies that do not repeat theirs. Owned by one thread.
+// The last questions that were sent, for replies that do not repeat their question. One thread owns it.
 class RecentQuestions {
  public:
   static constexpr std::size_t kHeaderSize = 12;
   static constexpr std::size_t kMaxSize = kHeaderSize + kMaxDnsNameWire + 4;
 
-  // The octets of a message that ends with its question, of which there are kMaxSize at the most.
+  // Remembers a message that ends with its question and has at most kMaxSize octets.
   void remember(std::span<const std::uint8_t> message) noexcept {
     auto& question = questions_[next_++ % kRemembered];
     question.size = message.size();
     std::copy(message.begin(), message.end(), question.octets.begin());
   }
 
-  // The last one with that id. Empty if there is none.
+  // Returns the last message with this ID, or an empty span if there is none.
   std::span<const std::uint8_t> find(std::uint16_t id) const noexcept {
     for (std::size_t back = 1; back <= kRemembered; ++back) {
       const auto& [size, octets] = questions_[(next_ + kRemembered - back) % kRemembered];
@@ -39,7 +39,7 @@ class RecentQuestions {
     std::size_t size = 0;
     std::array<std::uint8_t, kMaxSize> octets{};
   };
-  // More than are in flight over one channel.
+  // At least as many as can be in flight over one channel over UDP.
   static constexpr std::size_t kRemembered = 32;
 
   std::array<Question, kRemembered> questions_{};

@@ -6,7 +6,7 @@
 namespace caravan {
 namespace {
 
-// Glue may hold for less time than the answer that it came with, and is not given out after that.
+// Removes glue that has expired: its TTL may be shorter than that of the answer.
 void age(Reply& reply, std::uint32_t seconds) noexcept {
   std::erase_if(reply.glue, [seconds](const Glue& glue) { return glue.ttl <= seconds; });
   const auto lower = [seconds](std::uint32_t& ttl) { ttl -= std::min(ttl, seconds); };
@@ -24,7 +24,7 @@ void age(Reply& reply, std::uint32_t seconds) noexcept {
   }
 }
 
-// The text of a copy has no room to spare.
+// Returns the approximate size of an entry.
 std::size_t octets_of(const Inquiry& inquiry, const Reply& reply) noexcept {
   return sizeof(Inquiry) + sizeof(Reply) + inquiry.question.name.size() + reply.text.size() +
          reply.srv.size() * sizeof(SrvRecord) + reply.addresses.size() * sizeof(AddressRecord) +

@@ -12,30 +12,32 @@
 
 namespace caravan {
 
-// Remembers what nameservers said for as long as they allow: answers for their least TTL, "there is none" for the time
-// in the SOA (RFC 2308). What nobody said, failures above all, is not remembered. Bounded; the entry that was not asked
-// for longest goes first. Knows no clock and no thread.
+// Caches replies for as long as nameservers allow: answers for their least TTL, negative answers for the time in the
+// SOA record (RFC 2308). Never caches failures. Evicts the least recently used entries when it is full. Uses no clock
+// and no thread.
 class ReplyCache {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
   struct Limits {
     std::size_t entries = 1000;
-    // A nameserver's TTL may be longer: a wrong answer is then believed no longer than this. Seconds.
+    // In seconds. Bounds how long a wrong answer can last, since a nameserver's TTL may be longer.
     std::uint32_t max_ttl = 3600;
-    // RFC 2308, section 5, suggests one to three hours as the most; discovery cannot wait for that. Seconds.
+    // In seconds. RFC 2308, section 5, suggests a maximum of one to three hours, which is too long for service
+    // discovery.
     std::uint32_t max_negative_ttl = 60;
   };
 
-  // Of all that is remembered, about. Answers of a thousand records have some hundred thousand.
+  // An approximate limit for all entries together. An answer of a thousand records takes some hundred thousand octets.
   static constexpr std::size_t kMaxOctets = std::size_t{64} * 1024 * 1024;
 
   explicit ReplyCache(Limits limits) noexcept : limits_{limits} {}
 
-  // What was said, its TTLs lowered by the time since.
+  // Returns the reply with its TTLs reduced by its age, or nullopt if there is no valid entry.
   std::optional<Reply> find(const Inquiry& inquiry, TimePoint now);
 
-  // `reply` is complete: one that was cut must not keep others from asking for the rest.
+  // Stores `reply` in place of an earlier one. Stores no failure, no truncated reply and no reply without a TTL, but
+  // removes the earlier one also for these.
   void put(const Inquiry& inquiry, const Reply& reply, TimePoint now);
 
   std::size_t size() const noexcept { return entries_.size(); }
@@ -48,7 +50,7 @@ class ReplyCache {
     TimePoint expires;
     std::size_t octets = 0;
   };
-  using Entries = std::list<Entry>;  // the one asked for last comes first
+  using Entries = std::list<Entry>;  // the most recently used entry comes first
 
   std::optional<std::uint32_t> lifetime(const Reply& reply) const noexcept;
   void erase(Entries::iterator entry);

@@ -17,11 +17,12 @@
 namespace caravan {
 namespace {
 
-// In one turn of the loop.
+// How many requests the worker takes in one turn of the loop.
 constexpr std::size_t kRequestsPerClient = 64;
 constexpr std::size_t kRequestsPerTurn = 2048;
 
-// A thread inherits the signal mask of the one that makes it. The VM's signals belong to the VM's threads.
+// Blocks all signals while a thread is created. The thread inherits the mask, and signals of the VM must be delivered
+// to its own threads.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept {
@@ -37,15 +38,15 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
-// Else it would bear the name of the scheduler that made it, in top(1) and in profiles.
+// Otherwise the thread would show the name of the scheduler that created it in top(1) and in profiles.
 void name_this_thread() noexcept {
 #ifdef __linux__
   ::pthread_setname_np(::pthread_self(), "caravan_dns");
 #endif
 }
 
-// A thread inherits the processors of the one that makes it, and a scheduler may be bound to one (`+sbt db`). The
-// process's first thread is no scheduler and has those that the process was given.
+// A thread inherits the CPU affinity of its creator, which may be a scheduler that is bound to one CPU (`+sbt db`). The
+// first thread of the process is no scheduler, and has the affinity of the process.
 void use_processors_of_process() noexcept {
 #ifdef __linux__
   cpu_set_t processors;
@@ -65,8 +66,8 @@ Resolver::~Resolver() {
   }
 }
 
-bool Resolver::stop(std::chrono::milliseconds patience) noexcept {
-  const auto until = std::chrono::steady_clock::now() + patience;
+bool Resolver::stop(std::chrono::milliseconds timeout) noexcept {
+  const auto until = std::chrono::steady_clock::now() + timeout;
   const MutexLock lock{mutex_};
   stop_ = true;
   if (!thread_.joinable()) {
@@ -78,7 +79,7 @@ bool Resolver::stop(std::chrono::milliseconds patience) noexcept {
   return has_ended_;
 }
 
-void Resolver::let_go(std::shared_ptr<void> owner) noexcept {
+void Resolver::detach(std::shared_ptr<void> owner) noexcept {
   const MutexLock lock{mutex_};
   if (thread_.joinable() && !has_ended_) {
     owner_ = std::move(owner);
@@ -86,9 +87,9 @@ void Resolver::let_go(std::shared_ptr<void> owner) noexcept {
   }
 }
 
-// To be followed by nothing but the end of the thread.
+// The last thing that the thread calls.
 void Resolver::end_thread() noexcept {
-  // May own this: it goes when the lock is free again.
+  // Destroyed after `lock`, since it may own this object.
   std::shared_ptr<void> owner;
   const MutexLock lock{mutex_};
   owner = std::move(owner_);
@@ -105,8 +106,8 @@ ClientId Resolver::open(ClientOptions options) {
 
 bool Resolver::close(ClientId id) { return leave(id, true); }
 
-void Resolver::forsake(ClientId id) noexcept try { leave(id, false); } catch (const std::bad_alloc&) {
-  // It stays until the resolver goes.
+void Resolver::release(ClientId id) noexcept try { leave(id, false); } catch (const std::bad_alloc&) {
+  // The client stays until the resolver is destroyed.
 }
 
 bool Resolver::leave(ClientId id, bool closed) {
@@ -115,9 +116,9 @@ bool Resolver::leave(ClientId id, bool closed) {
   if (found == clients_.end()) {
     return false;
   }
-  // Without a thread there was no lookup, and nobody keeps anything for the client.
+  // Without a thread there was no lookup, so no other object refers to the client.
   if (thread_.joinable()) {
-    // What can fail comes before anything is changed.
+    // Everything that may throw comes before the first change.
     auto& departure = departures_.emplace_back();
     departure.client = std::move(found->second);
     departure.closed = closed;
@@ -147,7 +148,7 @@ std::optional<Error> Resolver::submit(ClientId id, LookupRequest request) noexce
     }
     wakes = std::exchange(sleeps_, false);
   }
-  // A system call, for which no other caller is to wait.
+  // Outside of the lock, because it is a system call.
   if (wakes) {
     wake_->wake();
   }
@@ -187,7 +188,7 @@ void Resolver::start() {
   if (!wake_) {
     wake_ = std::make_unique<WakePipe>();
   }
-  // May throw, which a thread must not.
+  // Here and not in the thread, because it may throw.
   const std::uint64_t seed = std::random_device{}();
   const BlockedSignals blocked;
   thread_ = std::thread{[this, seed] {

@@ -17,65 +17,68 @@
 
 namespace caravan {
 
-// Names a client for ever: numbers are not used again.
+// Identifies a client. Numbers are never reused.
 using ClientId = std::uint64_t;
 
-// Answers DNS questions on a thread of its own, which alone touches c-ares and the network. The thread starts with the
-// first question. All members may be called from any thread, and none blocks for longer than it takes to append to a
-// list.
+// Answers DNS questions on its own thread, which alone uses c-ares and the network. The first lookup starts the thread.
+// All member functions may be called from any thread. None but stop() and the destructor blocks for longer than it
+// takes to append to a list.
 class Resolver {
  public:
   Resolver() = default;
-  // Ends open lookups with kClosed and joins the thread, unless it was let go.
+  // Ends open lookups with kClosed and joins the thread, unless it was detached.
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // Takes no more lookups, ends the open ones with kClosed, and waits for the end of the thread, for so long at most.
-  // Returns false if the thread still runs: it has many lookups to end, or waits for a file.
-  bool stop(std::chrono::milliseconds patience) noexcept;
-  // After stop(): the thread ends by itself, and keeps `owner` until then, to which this may belong.
-  void let_go(std::shared_ptr<void> owner) noexcept;
+  // Rejects new lookups, ends the open ones with kClosed, and waits until the thread has ended, at most for `timeout`.
+  // Returns false if the thread still runs, because it has many lookups to end or is blocked on a file.
+  bool stop(std::chrono::milliseconds timeout) noexcept;
+  // Lets the thread end on its own after stop() has returned false. The thread keeps `owner`, which may own this
+  // object, until then.
+  void detach(std::shared_ptr<void> owner) noexcept;
 
   ClientId open(ClientOptions options);
-  // Its open lookups end with kClosed. False when there is none such. Changes nothing when it throws that memory is
-  // short.
+  // Closes a client, and ends its open lookups with kClosed. Returns false if there is no such client. Throws
+  // std::bad_alloc without having changed anything.
   bool close(ClientId id);
-  // Nobody will ask through it any more; its open lookups are answered still.
-  void forsake(ClientId id) noexcept;
-  // Null when there is none such.
+  // Records that no caller can use the client any more. Its open lookups go on.
+  void release(ClientId id) noexcept;
+  // Returns null if there is no such client.
   std::shared_ptr<const Client> find(ClientId id) const noexcept;
 
-  // Takes the request, or says at once why not.
+  // Queues a request. Returns nullopt on success. Otherwise returns kClosed if there is no such client or stop() was
+  // called, kBadname, kOverload if the client has too many open lookups, or kSystem if memory, a thread or a descriptor
+  // is missing.
   std::optional<Error> submit(ClientId id, LookupRequest request) noexcept;
 
  private:
   friend class Worker;
 
-  // No vector: one that grows under the lock would move all that wait.
+  // A deque, because a vector would move all requests when it grows, while the lock is held.
   using Requests = std::deque<LookupRequest>;
 
   struct Departure {
     std::shared_ptr<const Client> client;
-    bool closed = false;  // or forsaken
-    Requests requests;    // of one that was closed, which nobody has taken
+    bool closed = false;  // false if it was released
+    Requests requests;    // the requests of a closed client that the worker has not taken
   };
   using RequestsOfClients = std::map<const Client*, Requests>;
-  // What the worker takes at a time.
+  // What the worker takes in one turn.
   struct Inbox {
     std::vector<LookupRequest> requests;
-    // Come after all requests: a client that has left makes no more.
+    // Applied after all requests. None of these clients has requests left.
     std::deque<Departure> departures;
     bool has_more = false;
     bool stop = false;
-    // When it is to stop: all requests that nobody has taken.
+    // The requests that the worker has not taken, if `stop` is set.
     RequestsOfClients left;
   };
 
-  // The worker's side: fills `inbox`, which is empty. Of each client it takes a few requests, and of all together no
-  // more than a part: neither the other clients nor those who want the lock wait for long.
+  // Called by the worker. Fills `inbox`, which must be empty. Limits the requests of each client, so that clients take
+  // turns, and of all clients, so that other threads do not wait long for the lock.
   void take(Inbox& inbox) noexcept;
-  // The worker waits now, unless this returns false: then there is something to take.
+  // Called by the worker before it waits. Returns false if there is something to take.
   bool may_sleep() noexcept;
   std::optional<Error> append(ClientId id, LookupRequest request) CARAVAN_REQUIRES(mutex_);
   bool leave(ClientId id, bool closed);
@@ -83,19 +86,19 @@ class Resolver {
   void end_thread() noexcept;
 
   mutable Mutex mutex_;
-  // No hash table: one that grows would keep everybody waiting.
+  // A map, because a hash table would rehash all clients while the lock is held.
   std::map<ClientId, std::shared_ptr<Client>> clients_ CARAVAN_GUARDED_BY(mutex_);
   ClientId last_id_ CARAVAN_GUARDED_BY(mutex_) = 0;
-  RequestsOfClients requests_ CARAVAN_GUARDED_BY(mutex_);           // none is empty
-  const Client* last_served_ CARAVAN_GUARDED_BY(mutex_) = nullptr;  // to be compared only
+  RequestsOfClients requests_ CARAVAN_GUARDED_BY(mutex_);           // no queue is empty
+  const Client* last_served_ CARAVAN_GUARDED_BY(mutex_) = nullptr;  // compared only, since it may be gone
   std::deque<Departure> departures_ CARAVAN_GUARDED_BY(mutex_);
   bool stop_ CARAVAN_GUARDED_BY(mutex_) = false;
-  bool sleeps_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread waits, or is about to, and nobody has woken it
+  bool sleeps_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread waits or is about to, and was not woken
   std::unique_ptr<WakePipe> wake_;                  // set once, under mutex_, before the thread starts
   std::thread thread_ CARAVAN_GUARDED_BY(mutex_);
-  bool has_ended_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread touches this no more, but for mutex_
+  bool has_ended_ CARAVAN_GUARDED_BY(mutex_) = false;  // the thread uses only mutex_ from then on
   Condition ended_;
-  std::shared_ptr<void> owner_ CARAVAN_GUARDED_BY(mutex_);  // of a thread that was let go
+  std::shared_ptr<void> owner_ CARAVAN_GUARDED_BY(mutex_);  // of a detached thread
 };
 
 }  // namespace caravan

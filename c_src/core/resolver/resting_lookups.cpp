@@ -7,7 +7,7 @@ namespace caravan {
 void RestingLookups::add(const Lookup& lookup) {
   for (const auto* channel : lookup.channels) {
     auto& queue = resting_[channel->settings()];
-    // Its questions to one nameserver come one after the other.
+    // Consecutive channels of a lookup may have the same settings. One entry is enough for them.
     if (queue.empty() || queue.back() != lookup.ref) {
       queue.push_back(lookup.ref);
       ++count_;
@@ -28,7 +28,7 @@ bool RestingLookups::release_one(const ChannelSettings& settings) {
     auto* lookup = lookups_.find(queue.front());
     queue.pop_front();
     --count_;
-    if (lookup != nullptr && !lookup->slot.is_held() && lookup->let_go_of_channels()) {
+    if (lookup != nullptr && !lookup->slot.is_held() && lookup->release_channels()) {
       return true;
     }
   }

@@ -9,18 +9,18 @@
 
 namespace caravan {
 
-// Lookups that have no question in flight, but may get a late answer: those that have used up their tries, and those
-// that wait for their turn. They let go of their channels where others need them: a late answer is worth less than a
-// question that is not asked. Owned by one thread.
+// Lookups that have no question in flight but may still get a late reply: those that have used up their tries, and
+// those that wait for a slot or a channel. They release their channels when other lookups need them, because a question
+// that cannot be sent costs more than a late reply that is lost. One thread owns it.
 class RestingLookups {
  public:
   explicit RestingLookups(LookupTable& lookups) noexcept : lookups_{lookups} {}
 
-  // To be called each time it begins to rest.
+  // Adds a lookup. Must be called each time that it begins to rest.
   void add(const Lookup& lookup);
 
-  // The lookup that has rested longest of those with channels with these settings lets go of its channels. Returns
-  // false if there is none.
+  // Makes the lookup that has rested longest, of those with a channel with these settings, release all its channels.
+  // Returns false if there is none.
   bool release_one(const ChannelSettings& settings);
 
  private:
@@ -29,7 +29,7 @@ class RestingLookups {
   void sweep();
 
   LookupTable& lookups_;
-  // The first one first, and some that have ended since, or have let go.
+  // In the order in which they began to rest. Some have ended or released their channels since.
   std::map<ChannelSettings, std::deque<LookupRef>> resting_;
   std::size_t count_ = 0;
   std::size_t sweep_at_ = kMinSweep;

@@ -14,7 +14,8 @@
 namespace caravan::socket_functions {
 namespace {
 
-// Looked for each time: an interface that is made anew has another one. 0 if there is no such interface.
+// Returns the index of an interface, or 0 if there is no such interface. Not cached, because an interface that is
+// created again has another index.
 unsigned index_of(const Scope& scope) noexcept {
   const std::string_view name{scope.data()};
   unsigned index = 0;
@@ -53,7 +54,7 @@ int connect(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, cons
 
 ares_ssize_t send(ares_socket_t fd, const iovec* parts, int count, void* /*data*/) noexcept {
   msghdr message{};
-  // sendmsg(2) reads it only.
+  // sendmsg(2) does not write to it.
   message.msg_iov = const_cast<iovec*>(parts);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
   return ::sendmsg(fd, &message, MSG_NOSIGNAL);

@@ -6,13 +6,15 @@
 #include "core/system/cares.hpp"
 #include "core/wire/ip_address.hpp"
 
-// What c-ares does with the sockets of a channel that reads through code of ours: 1.18 wants either all functions for
-// sockets or none. Each has about the form that ares_set_socket_functions() asks for.
+// The socket functions of a channel that reads through Incoming. c-ares 1.18 accepts only a full set of them. They have
+// the signatures that ares_set_socket_functions() expects, except for connect(), which takes the zone.
 namespace caravan::socket_functions {
 
-// One that does not block, and over TCP does not hold a question back until another one comes.
+// Opens a non-blocking socket. Over TCP, turns Nagle's algorithm off, which would delay a question while another one is
+// unacknowledged.
 ares_socket_t open(int domain, int type, int protocol, void* data) noexcept;
-// An address of IPv6 is reached through the interface, if there is one: c-ares of 1.18 knows of none.
+// Connects to an IPv6 address through the interface of `scope`, if that is not empty: c-ares 1.18 does not support
+// zones. Sets errno to ENODEV if there is no such interface.
 int connect(ares_socket_t fd, const sockaddr* address, ares_socklen_t size, const Scope& scope) noexcept;
 // Never raises SIGPIPE.
 ares_ssize_t send(ares_socket_t fd, const iovec* parts, int count, void* data) noexcept;

@@ -49,7 +49,7 @@ WakePipe::WakePipe() {
 
 void WakePipe::wake() noexcept {
   const char byte = 0;
-  // A full pipe wakes its reader as well as one more byte would.
+  // If the pipe is full, its reader wakes anyway.
   [[maybe_unused]] const auto written = ::write(write_.get(), &byte, 1);
 }
 
@@ -93,7 +93,7 @@ const std::vector<SocketSet::Ready>& SocketSet::wait(std::optional<std::chrono::
   ready_.clear();
   const auto count = ::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), milliseconds);
   if (count < 0 && errno != EINTR) {
-    // No memory, or fewer descriptors are allowed than are open: a loop that waits must not spin.
+    // There is no memory, or the descriptor limit was lowered. The pause keeps the loop from spinning.
     std::this_thread::sleep_for(std::min(timeout.value_or(kPollFailurePause), kPollFailurePause));
   }
   if (count <= 0) {
@@ -102,7 +102,7 @@ const std::vector<SocketSet::Ready>& SocketSet::wait(std::optional<std::chrono::
   for (std::size_t i = 1; i < fds_.size(); ++i) {
     const auto events = fds_[i].revents;
     if (events != 0) {
-      // c-ares finds the cause of an error or a hang-up by reading and writing.
+      // c-ares detects the cause of an error or a hang-up when it reads and writes.
       const bool broken = (events & (POLLERR | POLLHUP | POLLNVAL)) != 0;
       ready_.push_back({channels_[i], fds_[i].fd, broken || (events & POLLIN) != 0, broken || (events & POLLOUT) != 0});
     }

@@ -27,13 +27,14 @@ class Fd {
   int fd_;
 };
 
-// Not to block, and not to be had by programs that the VM starts. False with errno if that is refused.
+// Makes a descriptor non-blocking, and closes it in programs that the VM starts. Returns false and sets errno on
+// failure.
 bool set_descriptor_flags(int fd) noexcept;
 
-// Ends another thread's wait. A pipe, not an eventfd: one path on every Unix.
+// Wakes a thread that waits in SocketSet::wait(). A pipe works on every Unix, unlike an eventfd.
 class WakePipe {
  public:
-  // Throws std::system_error when there are no descriptors left.
+  // Throws std::system_error if there are no descriptors left.
   WakePipe();
 
   int read_end() const noexcept { return read_.get(); }
@@ -45,8 +46,8 @@ class WakePipe {
   Fd write_;
 };
 
-// The sockets that c-ares wants watched, kept for poll(2): select(2) knows no descriptor above 1023, and a VM has more.
-// Owned by one thread.
+// The sockets that c-ares wants to be watched, in the form for poll(2). select(2) is limited to descriptors below
+// 1,024, and a VM has more. One thread owns it.
 class SocketSet {
  public:
   struct Ready {
@@ -58,14 +59,14 @@ class SocketSet {
 
   explicit SocketSet(int wake_fd);
 
-  // c-ares' socket state callback; with neither flag set the descriptor is about to be closed.
+  // Called from c-ares' socket state callback. If both flags are false, the descriptor is about to be closed.
   void watch(Channel& channel, int fd, bool readable, bool writable);
 
-  // Waits until a socket is ready, the wake descriptor is, or `timeout` (nothing: for ever) has passed. The result is
-  // valid until the next call.
+  // Waits until a socket or the wake descriptor is ready, or until `timeout` has passed; nullopt waits without a limit.
+  // The result is valid until the next call.
   const std::vector<Ready>& wait(std::optional<std::chrono::milliseconds> timeout);
 
-  // Whether the wake descriptor was ready at the last wait.
+  // Returns whether the wake descriptor was ready at the last wait.
   bool is_woken() const noexcept { return fds_.front().revents != 0; }
 
  private:

@@ -11,16 +11,16 @@
 
 namespace caravan {
 
-// What is counted per resolver; every name is a key of caravan_dns:stats/1.
+// The counters of a resolver. Each name is a key of caravan_dns:stats/1.
 enum class Counter : std::uint8_t {
   kQueries,          // questions sent to nameservers
-  kRetries,          // of them, those sent because earlier ones had brought nothing
-  kTcpFallbacks,     // answers truncated over UDP and asked for again over TCP
-  kEdnsFallbacks,    // questions asked without EDNS (RFC 6891), since with it they had brought nothing
-  kCoalesced,        // lookups that shared the query of an equal one
+  kRetries,          // of these, repetitions of a question that had brought nothing
+  kTcpFallbacks,     // truncated replies over UDP, after which the question was asked over TCP
+  kEdnsFallbacks,    // questions repeated without EDNS (RFC 6891), because they had brought nothing with it
+  kCoalesced,        // lookups that joined an equal one
   kCacheHits,        // lookups answered from the cache
   kAbandoned,        // lookups whose caller had died
-  kChannelRebuilds,  // channels replaced because nothing came back over them
+  kChannelRebuilds,  // channels replaced because no reply came over them
 };
 
 struct CounterInfo {
@@ -49,24 +49,25 @@ constexpr bool counters_are_in_order() noexcept {
 }
 static_assert(counters_are_in_order(), "kCounters is indexed by Counter");
 
-// How many lookups took how long, in buckets that double from one to the next.
+// The distribution of latencies, in buckets whose bounds double.
 class LatencyHistogram {
  public:
-  // The upper bound of the first bucket; the last one has none.
+  // The upper bound of the first bucket. The last bucket has none.
   static constexpr std::chrono::microseconds kFirstBound{64};
   static constexpr std::size_t kBuckets = 20;
 
   void record(std::chrono::nanoseconds latency) noexcept;
 
   std::uint64_t count(std::size_t bucket) const noexcept { return buckets_[bucket].load(std::memory_order_relaxed); }
-  // Lookups in this bucket took less; nothing for the last one.
+  // Returns the exclusive upper bound of a bucket, or nullopt for the last one.
   static std::optional<std::chrono::microseconds> bound(std::size_t bucket) noexcept;
 
  private:
   std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};
 };
 
-// The numbers of one resolver, written while they are read: each is right, their sum may be off by what is under way.
+// The statistics of one resolver. Other threads read them while they change: each number is correct, but sums may be
+// off by the lookups that are under way.
 class Stats {
  public:
   void count(Counter counter) noexcept { add(counters_[static_cast<std::size_t>(counter)]); }
@@ -79,7 +80,7 @@ class Stats {
   std::uint64_t failed(Error error) const noexcept { return read(errors_[static_cast<std::size_t>(error)]); }
 
   LatencyHistogram latency;
-  // Lookups in flight, and those that are queued.
+  // The numbers of lookups in flight and queued.
   std::atomic<std::size_t> in_flight{0};
   std::atomic<std::size_t> queued{0};
 

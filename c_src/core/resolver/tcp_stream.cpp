@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kReadSize = 65536;
 constexpr std::size_t kLengthSize = 2;
-// No connection carries as many questions; a server may have sent any number of messages.
+// Bounds the search, since a nameserver may send any number of messages.
 constexpr std::ptrdiff_t kMaxSearched = 64;
 
 }  // namespace
@@ -26,7 +26,7 @@ void TcpStream::attach(ares_channel channel) noexcept {
             static_cast<TcpStream*>(stream)->clear();
             return socket_functions::open(domain, type, protocol, stream);
           },
-      // What came before the end of the connection has still to be told of.
+      // c-ares reports the last replies after it has closed the socket, so their octets are kept.
       .aclose =
           [](ares_socket_t fd, void* stream) {
             auto& self = *static_cast<TcpStream*>(stream);

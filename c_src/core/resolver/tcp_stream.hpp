@@ -12,8 +12,8 @@
 
 namespace caravan {
 
-// The octets that come over a TCP connection, and the messages in them (RFC 1035, section 4.2.2). c-ares 1.18 takes two
-// recv(2) and two poll(2) for each message. Owned by one thread.
+// The octets received over a TCP connection, and the messages in them (RFC 1035, section 4.2.2). Reads all that the
+// socket has at once, where c-ares 1.18 takes two recv(2) and two poll(2) for each message. One thread owns it.
 class TcpStream final : public Incoming {
  public:
   using Incoming::Incoming;
@@ -40,13 +40,13 @@ class TcpStream final : public Incoming {
   std::span<const std::uint8_t> at(const Extent& message) const noexcept;
 
   bool is_established_ = false;
-  // Its pages are not used until so much has come.
-  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would write to all of it
-  std::vector<std::uint8_t> octets_;        // from the length of the first message on that has not been forgotten
-  std::size_t read_ = 0;                    // by c-ares
-  std::size_t incomplete_ = 0;              // where the message begins that has not come as a whole
+  // Large, but the kernel commits only the pages that are written to.
+  std::unique_ptr<std::uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): a vector would initialise all of it
+  std::vector<std::uint8_t> octets_;        // begins with the length of the first message that is not forgotten
+  std::size_t read_ = 0;                    // the number of octets that c-ares has read
+  std::size_t incomplete_ = 0;              // where the first incomplete message begins
   std::vector<Extent> messages_;
-  std::size_t next_ = 0;  // of the messages
+  std::size_t next_ = 0;  // index of the message at which message_with_id() continues
 };
 
 }  // namespace caravan

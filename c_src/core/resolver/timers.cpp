@@ -5,36 +5,36 @@
 namespace caravan {
 
 void Timers::set(std::uint32_t number, TimePoint when) {
-  if (number >= place_.size()) {
-    place_.resize(number + std::size_t{1}, kNone);
+  if (number >= position_.size()) {
+    position_.resize(number + std::size_t{1}, kNone);
   }
-  auto place = place_[number];
-  if (place == kNone) {
-    place = static_cast<std::uint32_t>(heap_.size());
+  auto position = position_[number];
+  if (position == kNone) {
+    position = static_cast<std::uint32_t>(heap_.size());
     heap_.push_back({when, number});
-    place_[number] = place;
-    raise(place);
+    position_[number] = position;
+    raise(position);
     return;
   }
-  const auto before = std::exchange(heap_[place].when, when);
+  const auto before = std::exchange(heap_[position].when, when);
   if (when < before) {
-    raise(place);
+    raise(position);
   } else {
-    lower(place);
+    lower(position);
   }
 }
 
 void Timers::cancel(std::uint32_t number) noexcept {
-  if (number >= place_.size() || place_[number] == kNone) {
+  if (number >= position_.size() || position_[number] == kNone) {
     return;
   }
-  const auto place = std::exchange(place_[number], kNone);
+  const auto position = std::exchange(position_[number], kNone);
   const auto last = heap_.back();
   heap_.pop_back();
   if (last.number != number) {
-    put(place, last);
-    raise(place);
-    lower(place_[last.number]);
+    put(position, last);
+    raise(position);
+    lower(position_[last.number]);
   }
 }
 
@@ -51,34 +51,34 @@ std::optional<std::uint32_t> Timers::take_due(TimePoint now) noexcept {
   return number;
 }
 
-void Timers::put(std::size_t place, Timer timer) noexcept {
-  heap_[place] = timer;
-  place_[timer.number] = static_cast<std::uint32_t>(place);
+void Timers::put(std::size_t position, Timer timer) noexcept {
+  heap_[position] = timer;
+  position_[timer.number] = static_cast<std::uint32_t>(position);
 }
 
-void Timers::raise(std::size_t place) noexcept {
-  const auto timer = heap_[place];
-  while (place > 0 && timer.when < heap_[(place - 1) / 2].when) {
-    put(place, heap_[(place - 1) / 2]);
-    place = (place - 1) / 2;
+void Timers::raise(std::size_t position) noexcept {
+  const auto timer = heap_[position];
+  while (position > 0 && timer.when < heap_[(position - 1) / 2].when) {
+    put(position, heap_[(position - 1) / 2]);
+    position = (position - 1) / 2;
   }
-  put(place, timer);
+  put(position, timer);
 }
 
-void Timers::lower(std::size_t place) noexcept {
-  const auto timer = heap_[place];
+void Timers::lower(std::size_t position) noexcept {
+  const auto timer = heap_[position];
   while (true) {
-    auto child = 2 * place + 1;
+    auto child = 2 * position + 1;
     if (child + 1 < heap_.size() && heap_[child + 1].when < heap_[child].when) {
       ++child;
     }
     if (child >= heap_.size() || timer.when <= heap_[child].when) {
       break;
     }
-    put(place, heap_[child]);
-    place = child;
+    put(position, heap_[child]);
+    position = child;
   }
-  put(place, timer);
+  put(position, timer);
 }
 
 }  // namespace caravan

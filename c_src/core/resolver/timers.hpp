@@ -9,19 +9,19 @@
 
 namespace caravan {
 
-// One timer for each of many numbers, which are small: a heap, so that to set a timer takes no memory of its own. Owned
-// by one thread.
+// One timer for each of many small numbers. A binary heap, so that setting a timer seldom allocates. One thread owns
+// it.
 class Timers {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // In place of the time that was set for the number before.
+  // Sets the timer of `number`, in place of an earlier one.
   void set(std::uint32_t number, TimePoint when);
   void cancel(std::uint32_t number) noexcept;
 
-  // The earliest time; nothing when none is set.
+  // Returns the earliest time, or nullopt if no timer is set.
   std::optional<TimePoint> next() const noexcept;
-  // Cancels and gives the number with the earliest time if that has come.
+  // Cancels and returns the number with the earliest time, if that is not after `now`.
   std::optional<std::uint32_t> take_due(TimePoint now) noexcept;
 
  private:
@@ -31,12 +31,12 @@ class Timers {
   };
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-  void put(std::size_t place, Timer timer) noexcept;
-  void raise(std::size_t place) noexcept;
-  void lower(std::size_t place) noexcept;
+  void put(std::size_t position, Timer timer) noexcept;
+  void raise(std::size_t position) noexcept;
+  void lower(std::size_t position) noexcept;
 
-  std::vector<Timer> heap_;           // none is later than its children, at 2n + 1 and 2n + 2
-  std::vector<std::uint32_t> place_;  // of each number in the heap, or kNone
+  std::vector<Timer> heap_;              // a binary min-heap: the children of n are at 2n + 1 and 2n + 2
+  std::vector<std::uint32_t> position_;  // of each number in the heap, or kNone
 };
 
 }  // namespace caravan

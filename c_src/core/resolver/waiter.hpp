@@ -9,10 +9,10 @@
 
 namespace caravan {
 
-// Whether an answer is wanted still.
+// Whether a caller still wants its answer: it waits, it has cancelled the lookup, or it has died.
 enum class Interest : std::uint8_t { kWaiting, kCancelled, kGone };
 
-// What a receiver has made of a reply, for others that get the same one.
+// What a receiver has made of a reply, for other receivers of the same reply.
 class Rendering {
  public:
   Rendering() = default;
@@ -21,29 +21,30 @@ class Rendering {
   Rendering& operator=(const Rendering&) = delete;
 };
 
-// Who is to get an answer. Both functions are called on the resolver's thread.
+// The recipient of an answer. Both functions are called on the resolver's thread.
 class Receiver {
  public:
   virtual ~Receiver() = default;
 
   virtual Interest interest() const noexcept = 0;
 
-  // Called once; not kWaiting: nobody got it. `shared` is what others have made of the reply, which holds null until
-  // the first of them leaves it there; it is itself null if nobody else gets the reply.
+  // Delivers the reply. Called once. Returns kWaiting if it was delivered, and otherwise why not. `shared` is null if
+  // no other receiver gets this reply. Otherwise `*shared` is null for the first receiver, which may store its
+  // rendering there for the others.
   virtual Interest deliver(const Reply& reply, std::unique_ptr<Rendering>* shared) noexcept = 0;
 };
 
-// A caller of a lookup, from its request to its one answer.
+// A caller of a lookup, from its request to its answer.
 struct Waiter {
   using Clock = std::chrono::steady_clock;
 
   std::unique_ptr<Receiver> receiver;
-  Place place;  // nobody's: a part of another waiter's lookup, and not counted
+  Place place;  // of no client if this is a part of another waiter's lookup, which is not counted
   Clock::time_point deadline;
   std::chrono::milliseconds timeout{0};
   bool srv_order = false;
 
-  // Ends it and counts how. `shared` as for Receiver::deliver().
+  // Delivers the reply and counts the outcome. `shared` is that of Receiver::deliver().
   void finish(const Reply& reply, std::unique_ptr<Rendering>* shared = nullptr) const noexcept;
 };
 

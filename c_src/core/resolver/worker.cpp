@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What is done of each kind before the loop turns: a few milliseconds' worth.
+// How much of each kind of work is done in one turn of the loop: a few milliseconds' worth.
 constexpr std::size_t kTimersPerTurn = 512;
 constexpr std::size_t kClosedPerTurn = 512;
 constexpr std::size_t kRecordsPerTurn = 20'000;
@@ -56,7 +56,7 @@ void Worker::run() noexcept {
     fire_timers();
     settle();
     deliver_some();
-    clients_.forget_forsaken([this](ClientState& state) { driver_.forget(state); });
+    clients_.forget_released([this](ClientState& state) { driver_.forget(state); });
     intake_.tidy();
     lookups_.tidy();
     is_behind_ = is_behind_ || !resolver_.may_sleep();
@@ -73,7 +73,7 @@ void Worker::run() noexcept {
   }
 }
 
-// Nobody is asked any more, and nobody waits for ever.
+// Ends all lookups and requests with kClosed.
 void Worker::stop(Resolver::Inbox& inbox) {
   const auto reply = std::make_shared<const Reply>(failed_reply(Error::kClosed));
   for (auto& departure : inbox.departures) {
@@ -107,7 +107,7 @@ void Worker::on_lookup(Lookup& lookup) {
 
 void Worker::depart(Resolver::Departure departure) {
   if (auto* state = clients_.find(departure.client.get())) {
-    state->forsaken = true;
+    state->released = true;
     state->closed = departure.closed;
   }
   if (departure.closed) {
@@ -124,7 +124,7 @@ void Worker::end_some_of_departed() {
   is_behind_ |= !departed_.empty();
 }
 
-// Returns false if there was none left.
+// Ends one request or lookup of a closed client. Returns false if there was none left.
 bool Worker::end_one(Resolver::Departure& departure) {
   if (!departure.requests.empty()) {
     const auto waiter = std::move(departure.requests.front().waiter);
@@ -140,7 +140,8 @@ bool Worker::end_one(Resolver::Departure& departure) {
   return true;
 }
 
-// Brings everything to rest: replies may end lookups, ended lookups admit others, and those may be answered at once.
+// Repeats until nothing changes: replies may end lookups, which frees slots for others, and those may be answered at
+// once.
 void Worker::settle() {
   do {
     driver_.admit();
@@ -156,7 +157,8 @@ void Worker::fire_timers() {
     }
     driver_.wake(*lookup);
   }
-  // What nobody waits for keeps no others from being asked.
+  // An address lookup no longer waits for its late family, so the lookup for that is cancelled, unless another caller
+  // has joined it.
   for (const auto late : intake_.end_late_families()) {
     auto* lookup = lookups_.find(late);
     if (lookup != nullptr && !lookup->is_wanted()) {
@@ -168,7 +170,7 @@ void Worker::fire_timers() {
 void Worker::on_result(Lookup& lookup, Reply&& reply) {
   auto& state = *lookup.client;
   const bool out_of_time = (reply.truncated || is_failure(reply)) && lookup.deadline() <= now_;
-  // UDP in place of TCP: the answer may lack records that another one would have.
+  // An answer over UDP in place of TCP may lack records, and is not cached, so that the next lookup can get them.
   const bool second_best = lookup.inquiry.transport == Transport::kTcpFirst && !reply.error && !reply.complete;
   if (state.cache && !second_best) {
     state.cache->put(lookup.inquiry, reply, now_);
@@ -192,7 +194,7 @@ void Worker::on_result(Lookup& lookup, Reply&& reply) {
 
 void Worker::deliver_some() {
   is_behind_ |= !deliveries_.finish_some(kRecordsPerTurn, [this](auto&&... delivery) { finish(delivery...); });
-  // A client that has left is forgotten after this.
+  // Before forget_released(), which would drop the client of these lookups.
   is_behind_ |= intake_.look_up_next_names();
 }
 
@@ -206,7 +208,7 @@ void Worker::finish(const Waiter& waiter, const Reply& reply, std::unique_ptr<Re
   waiter.finish(ordered);
 }
 
-// The first one now, the others in parts.
+// Finishes the first waiter at once, and the others in parts.
 void Worker::finish(Lookup::Waiters waiters, const std::shared_ptr<const Reply>& reply) {
   finish(waiters.first, *reply);
   deliveries_.add(reply, std::move(waiters.others));
@@ -236,7 +238,7 @@ std::optional<milliseconds> Worker::time_to_wait() const {
   if (!until) {
     return std::nullopt;
   }
-  // Rounded up: a wait that ends early would spin.
+  // Rounded up, since a wait that ends early would make the loop spin.
   return std::chrono::ceil<milliseconds>(std::max(*until - now_, Clock::duration::zero()));
 }
 

@@ -18,9 +18,9 @@
 
 namespace caravan {
 
-// The resolver's thread: takes requests, answers them from literals, the hosts file, the cache or a query that is under
-// way already, lets the others onto the wire, and hands out answers. Everything in it is owned by that thread. Memory
-// that cannot be had ends the process, as it does everywhere in the VM.
+// The resolver's thread. Takes requests, answers them from literals, the hosts file, the cache or an equal open lookup,
+// sends questions for the others, and delivers the answers. That thread owns all members. As everywhere in the VM, a
+// failed allocation ends the process.
 class Worker final : ResultObserver, IntakeObserver {
  public:
   using Clock = std::chrono::steady_clock;
@@ -55,11 +55,11 @@ class Worker final : ResultObserver, IntakeObserver {
   Resolver& resolver_;
   WakePipe& wake_;
   Clock::time_point now_;
-  bool is_behind_ = false;  // something was left for the next turn
+  bool is_behind_ = false;  // there is work left for the next turn
   std::mt19937_64 random_;
   ClientStates clients_;
   Deliveries deliveries_;
-  std::deque<Resolver::Departure> departed_;  // that were closed, and whose lookups are not all ended
+  std::deque<Resolver::Departure> departed_;  // closed clients with lookups or requests that have not been ended
   LookupTable lookups_;
   Intake intake_;
   SocketSet sockets_;

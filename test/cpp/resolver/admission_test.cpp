@@ -246,12 +246,12 @@ TEST_CASE_METHOD(Fixture, "lookups that nobody waits for are found where others 
   auto& holder = open(client);
   REQUIRE(admission.enter(holder, kOne, now));
   interest = Interest::kGone;
-  CHECK(admission.find_forsaken(now).empty());
+  CHECK(admission.find_unwanted(now).empty());
   open_waiting(client, kOne, 1);
-  CHECK(admission.find_forsaken(now) == std::vector{holder.ref});
+  CHECK(admission.find_unwanted(now) == std::vector{holder.ref});
   // That takes time, and is not done each time.
-  CHECK(admission.find_forsaken(now).empty());
-  CHECK(admission.find_forsaken(now + Admission::kSweepInterval).size() == 1);
+  CHECK(admission.find_unwanted(now).empty());
+  CHECK(admission.find_unwanted(now + Admission::kSweepInterval).size() == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "of a client that is forgotten nothing waits") {

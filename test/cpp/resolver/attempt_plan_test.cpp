@@ -38,7 +38,7 @@ TEST_CASE("every nameserver is asked before the first one is asked again") {
 TEST_CASE("when all attempts have been made each nameserver may be asked once more") {
   AttemptPlan plan{2, Transport::kTcpFirst, 1};
   all_failing(plan, Error::kTimeout);
-  plan.once_more();
+  plan.add_round();
   CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 udp", "1 udp"});
 }
 

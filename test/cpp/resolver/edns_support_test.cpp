@@ -25,14 +25,14 @@ TEST_CASE("a nameserver that has refused EDNS is asked without for ten minutes")
 TEST_CASE("who has answered a question with EDNS has to refuse it several times in a row") {
   EdnsSupport edns;
   edns.on_answer();
-  for (unsigned i = 1; i < EdnsSupport::kSilences; ++i) {
+  for (unsigned i = 1; i < EdnsSupport::kMinEvidence; ++i) {
     edns.on_answer_after_refusal(kNow);
     CHECK_FALSE(edns.is_missing(kNow));
   }
   edns.on_answer();
   edns.on_answer_after_refusal(kNow);
   CHECK_FALSE(edns.is_missing(kNow));
-  for (unsigned i = 1; i < EdnsSupport::kSilences; ++i) {
+  for (unsigned i = 1; i < EdnsSupport::kMinEvidence; ++i) {
     edns.on_answer_after_refusal(kNow);
   }
   CHECK(edns.is_missing(kNow));

@@ -14,20 +14,20 @@ EndpointRecord::TimePoint at(int ms) { return EndpointRecord::TimePoint{} + mill
 TEST_CASE("before the first reply nobody knows how long one takes") {
   EndpointRecord record;
   record.on_question(at(0));
-  CHECK_FALSE(record.patience());
+  CHECK_FALSE(record.retransmission_timeout());
 }
 
 // RFC 6298, section 2: the mean and four times the deviation, which is half of the first measurement at first.
 TEST_CASE("how long to wait follows what replies take") {
   EndpointRecord record;
   record.on_reply(at(0), at(100));
-  CHECK(record.patience() == milliseconds{300});
+  CHECK(record.retransmission_timeout() == milliseconds{300});
   for (int i = 0; i < 100; ++i) {
     record.on_reply(at(0), at(100));
   }
-  CHECK(*record.patience() < milliseconds{101});
+  CHECK(*record.retransmission_timeout() < milliseconds{101});
   record.on_reply(at(0), at(500));
-  CHECK(*record.patience() > milliseconds{500});
+  CHECK(*record.retransmission_timeout() > milliseconds{500});
 }
 
 TEST_CASE("silence is from the first question after the last reply to the last time-out") {
@@ -72,9 +72,9 @@ TEST_CASE("any number of endpoints takes up the same room") {
   for (std::size_t i = 1; i < EndpointMemory::kMaxEndpoints; ++i) {
     endpoints.of(endpoint(i));
   }
-  CHECK(endpoints.of(endpoint(0)).patience());
+  CHECK(endpoints.of(endpoint(0)).retransmission_timeout());
   endpoints.of(endpoint(EndpointMemory::kMaxEndpoints));
-  CHECK_FALSE(endpoints.of(endpoint(0)).patience());
+  CHECK_FALSE(endpoints.of(endpoint(0)).retransmission_timeout());
 }
 
 }  // namespace

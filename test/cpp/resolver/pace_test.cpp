@@ -18,11 +18,11 @@ TEST_CASE("half of the time is kept for UDP however slow TCP is") {
 }
 
 TEST_CASE("a question that may be lost is repeated by what was measured, within bounds") {
-  CHECK(retry(milliseconds{1000}, std::nullopt) == milliseconds{1000});
-  CHECK(retry(milliseconds{1000}, milliseconds{1}) == milliseconds{250});
-  CHECK(retry(milliseconds{1000}, milliseconds{400}) == milliseconds{400});
-  CHECK(retry(milliseconds{1000}, milliseconds{4000}) == milliseconds{1000});
-  CHECK(retry(milliseconds{100}, milliseconds{1}) == milliseconds{100});
+  CHECK(retry_delay(milliseconds{1000}, std::nullopt) == milliseconds{1000});
+  CHECK(retry_delay(milliseconds{1000}, milliseconds{1}) == milliseconds{250});
+  CHECK(retry_delay(milliseconds{1000}, milliseconds{400}) == milliseconds{400});
+  CHECK(retry_delay(milliseconds{1000}, milliseconds{4000}) == milliseconds{1000});
+  CHECK(retry_delay(milliseconds{100}, milliseconds{1}) == milliseconds{100});
 }
 
 TEST_CASE("a lookup pauses no more than eight times") {

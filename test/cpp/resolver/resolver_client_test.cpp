@@ -78,16 +78,16 @@ TEST_CASE("nobody can ask through a client that is closed") {
   CHECK_FALSE(client.close());
 }
 
-TEST_CASE("a client that never asked can be closed and forsaken") {
+TEST_CASE("a client that never asked can be closed and released") {
   test::LookupClient closed;
   CHECK(closed.close());
   CHECK_FALSE(closed.close());
   CHECK(submit(closed, kQuestion) == Error::kClosed);
 
-  test::LookupClient forsaken;
-  forsaken.forsake();
-  CHECK_FALSE(forsaken.find());
-  CHECK_FALSE(forsaken.close());
+  test::LookupClient released;
+  released.release();
+  CHECK_FALSE(released.find());
+  CHECK_FALSE(released.close());
 
   // Also when the resolver has its thread already.
   test::LookupClient asking;
@@ -98,17 +98,17 @@ TEST_CASE("a client that never asked can be closed and forsaken") {
   asking.settle();
 }
 
-TEST_CASE("a forsaken client is answered what it has asked and nothing else") {
-  test::Gate forsaken;
-  MockDnsServer server{test::answer_after(forsaken, "n1.example")};
+TEST_CASE("a released client is answered what it has asked and nothing else") {
+  test::Gate released;
+  MockDnsServer server{test::answer_after(released, "n1.example")};
   auto options = test::once_at(server);
   options.max_inflight = 2;
   test::LookupClient client{options};
   auto answers = start(client, 6);
-  client.forsake();
+  client.release();
   CHECK(submit(client, kQuestion) == Error::kClosed);
   CHECK_FALSE(client.close());
-  forsaken.open();
+  released.open();
   for (auto& answer : answers) {
     CHECK(outcome(test::await(std::move(answer)).value()) == "ok");
   }

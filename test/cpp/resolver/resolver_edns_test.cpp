@@ -95,13 +95,13 @@ TEST_CASE("who says FORMERR to everything is asked without EDNS once more for ea
 TEST_CASE("where EDNS is swallowed a lookup is answered without") {
   MockDnsServer server{without_edns(test::say_nothing)};
   test::LookupClient client{at(server, 3)};
-  for (unsigned i = 1; i <= EdnsSupport::kSilences; ++i) {
+  for (unsigned i = 1; i <= EdnsSupport::kMinEvidence; ++i) {
     CHECK(outcome(client.ask(kQuestion)) == "ok");
     CHECK(server.queries().size() == 3 * i);
   }
-  CHECK(client.stats().get(Counter::kEdnsFallbacks) == EdnsSupport::kSilences);
+  CHECK(client.stats().get(Counter::kEdnsFallbacks) == EdnsSupport::kMinEvidence);
   CHECK(outcome(client.ask(kQuestion)) == "ok");
-  CHECK(server.queries().size() == 3 * EdnsSupport::kSilences + 1);
+  CHECK(server.queries().size() == 3 * EdnsSupport::kMinEvidence + 1);
 }
 
 TEST_CASE("who has answered a question with EDNS is asked with it whatever is lost") {

@@ -166,23 +166,23 @@ TEST_CASE("a lookup that nobody waits for any more leaves its place to others at
   CHECK_FALSE(test::await(std::move(first)));
 }
 
-TEST_CASE("a resolver that is forsaken while it has much to do leaves nothing behind") {
+TEST_CASE("a resolver that is released while it has much to do leaves nothing behind") {
   test::LookupClient other;
   Blocked thread{other};
   std::atomic<int> answered{0};
-  std::weak_ptr<const Client> forsaken;
+  std::weak_ptr<const Client> released;
   {
     test::LookupClient client{other, {}};
-    forsaken = client.find();
+    released = client.find();
     for (int i = 0; i < 1000; ++i) {
       client.submit(LookupType::kAddresses, "127.0.0.1", {}, std::make_unique<OnAnswer>([&] { ++answered; }));
     }
-    client.forsake();
+    client.release();
   }
   thread.gate.open();
   other.settle();
   CHECK(answered == 1000);
-  CHECK(forsaken.expired());
+  CHECK(released.expired());
 }
 
 }  // namespace

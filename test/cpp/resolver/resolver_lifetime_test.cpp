@@ -158,7 +158,7 @@ TEST_CASE("a thread that cannot end now is let go and takes with it what it uses
   CHECK_FALSE(resolver.stop(std::chrono::milliseconds{1}));
   CHECK(resolver.submit(client, literal(std::make_unique<test::PromiseReceiver>(std::promise<test::Answer>{}))) ==
         Error::kClosed);
-  resolver.let_go(std::move(owner));
+  resolver.detach(std::move(owner));
   CHECK_FALSE(left.expired());
   gate.open();
   CHECK(outcome(test::await(std::move(late_answer)).value()) == "closed");
@@ -177,7 +177,7 @@ TEST_CASE("a thread that has ended is not let go") {
   test::await(std::move(answer));
   CHECK(resolver.stop(test::kHangGuard));
   const std::weak_ptr<Owner> left = owner;
-  resolver.let_go(std::move(owner));
+  resolver.detach(std::move(owner));
   CHECK(left.expired());
 }
 

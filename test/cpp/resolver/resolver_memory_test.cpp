@@ -87,7 +87,7 @@ TEST_CASE("a client that gets no memory to be closed stays open and is closed la
   CHECK(refused > 0);
 }
 
-TEST_CASE("a client that gets no memory to be forsaken harms nobody") {
+TEST_CASE("a client that gets no memory to be released harms nobody") {
   MockDnsServer server{test::answer_with("n1.example")};
   const auto options = at(Transport::kUdp, server);
   test::LookupClient client;
@@ -95,7 +95,7 @@ TEST_CASE("a client that gets no memory to be forsaken harms nobody") {
   test::each_allocation([&](std::size_t number) {
     test::LookupClient other{client, {}};
     const test::FailingAllocation memory{number};
-    other.forsake();
+    other.release();
     return memory.has_failed();
   });
   CHECK(outcome(client.ask(kQuestion, options)) == "ok");

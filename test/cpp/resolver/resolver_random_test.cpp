@@ -72,7 +72,7 @@ class RandomRun {
         clients_[random_.below(clients_.size())]->close();
         open();
       } else {
-        clients_[random_.below(clients_.size())]->forsake();
+        clients_[random_.below(clients_.size())]->release();
         open();
       }
     }

@@ -160,7 +160,7 @@ class LookupClient {
   // Of the client, which may be closed.
   const Stats& stats() const noexcept { return client_->stats; }
   bool close() { return resolver_.close(id_); }
-  void forsake() { resolver_.forsake(id_); }
+  void release() { resolver_.release(id_); }
 
   // Receivers may still call submit() meanwhile.
   void destroy_resolver() { owned_.reset(); }

@@ -149,7 +149,7 @@ void ResolverWorld::leave() {
     causes_.set(static_cast<std::size_t>(Error::kClosed));
     require(resolver_->close(customer.id));
   } else {
-    resolver_->forsake(customer.id);
+    resolver_->release(customer.id);
   }
   require(!resolver_->close(customer.id) && !resolver_->find(customer.id));
 }
