@@ -9,7 +9,7 @@
 
 namespace caravan {
 
-// Every atom of the library, made once when it is loaded.
+// The atoms of the library. They are created once, when the library is loaded.
 struct Atoms {
   explicit Atoms(ErlNifEnv* env) noexcept {  // NOLINT(readability-function-size): a list
     for (std::size_t i = 0; i < kErrors.size(); ++i) {

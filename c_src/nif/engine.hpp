@@ -16,17 +16,17 @@
 
 namespace caravan {
 
-// What a newer version of the library may read of an engine of this one: it never changes.
+// The part of an engine that another version of the library reads during an upgrade. Its layout never changes.
 struct EngineHead {
   static constexpr std::uint32_t kLayout = 2;
 
   std::uint32_t layout = kLayout;
-  // Tells the handles of this engine from those of the ones before it, in a chain of upgrades.
+  // Distinguishes the handles of this engine from those of earlier engines in a chain of upgrades.
   std::uint64_t number = 0;
 };
 
-// The port rule in force, for all schedulers. The generation tells ports that follow from this rule from those of
-// earlier ones.
+// The current port rule, shared by all schedulers. The generation distinguishes ports that were computed with this rule
+// from those of earlier ones.
 class SharedRule {
  public:
   struct Versioned {
@@ -58,8 +58,8 @@ struct ResourceTypes {
   ErlNifResourceType* resolver;
 };
 
-// What one loaded instance of the library owns. It lives in priv_data, as a pointer to its head, since static data is
-// shared between the old and the new instance of the module while code is being replaced.
+// The state of one loaded instance of the library. It lives in priv_data, as a pointer to its head, because the old and
+// the new instance of the module share static data during an upgrade.
 class Engine : public EngineHead {
  public:
   Engine(ErlNifEnv* env, const ResourceTypes& opened) noexcept : atoms{env}, types{opened} {}
@@ -74,12 +74,12 @@ class Engine : public EngineHead {
   CaresLibrary cares;
   SharedRule port_rule;
   PortMemo ports;
-  Resolver resolver;  // after `cares`: its thread uses it to the end
+  Resolver resolver;  // declared after `cares`, which its thread uses until it ends
 };
 
-// An engine of this very version.
+// Returns the engine in `priv_data`, which must be of this version of the library.
 inline Engine* engine_in(void* priv_data) noexcept {
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): no virtual function, for the sake of the layout
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): a virtual function would change the layout
   return static_cast<Engine*>(static_cast<EngineHead*>(priv_data));
 }
 

@@ -10,11 +10,11 @@ namespace {
 
 using HandleReference = Resource<LookupHandle>;
 
-// The result in the message to a process, for others that get the same reply: to copy a term takes a fraction of the
-// time that making it does.
+// The terms of a result, which other receivers of the same reply copy: copying a term takes a fraction of the time that
+// it takes to make it.
 class Result final : public Rendering {
  public:
-  // Null until the first process has wanted it in this form.
+  // null until the first receiver needs this form
   struct Form {
     MessageEnv env;
     ERL_NIF_TERM term = 0;
@@ -23,12 +23,12 @@ class Result final : public Rendering {
   Form packed;
 };
 
-// Sends the answer from the resolver's thread.
+// Sends the result to the process that called lookup. Used on the resolver's thread.
 class CallingProcess final : public Receiver {
  public:
   CallingProcess(HandleReference handle, const Atoms& atoms) noexcept : handle_{std::move(handle)}, atoms_{atoms} {}
 
-  // The answer is told by that, and is packed; else it is told by the handle.
+  // Makes the message carry `reference` and a packed result, in place of the handle and documented maps.
   void use_reference(ERL_NIF_TERM reference) noexcept {
     env_.reset(enif_alloc_env());
     reference_ = enif_make_copy(env_.get(), reference);
@@ -70,7 +70,7 @@ class CallingProcess final : public Receiver {
     if (!*shared) {
       *shared = std::make_unique<Result>();
     }
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): nobody else leaves one
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): only this class stores a rendering
     auto& result = static_cast<Result&>(**shared);
     auto& form = is_packed ? result.packed : result.documented;
     if (!form.env) {
@@ -82,21 +82,21 @@ class CallingProcess final : public Receiver {
 
   HandleReference handle_;
   const Atoms& atoms_;
-  MessageEnv env_;  // that of the message; null until there is something in it
+  MessageEnv env_;  // of the message; null until it is needed
   ERL_NIF_TERM reference_ = 0;
 };
 
 }  // namespace
 
 ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept {
-  // A newer version of the library takes over the handles of an older one by this name: a handle of another layout gets
-  // a type of another name.
+  // A newer version of the library takes over the handles of an older one by the name of the type. If the layout
+  // changes, the name must change too.
   struct Layout {
     ErlNifPid caller;
     std::atomic<LookupHandle::State> state;
   };
   static_assert(sizeof(LookupHandle) == sizeof(Layout));
-  // No destructor: a handle owns nothing, and the VM postpones unloading for types that have one.
+  // No destructor: a handle owns no resources, and the VM delays unloading while a type has one.
   return enif_open_resource_type(env, nullptr, "caravan_lookup", nullptr,
                                  static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER), nullptr);
 }

@@ -10,14 +10,13 @@
 
 namespace caravan {
 
-// The resource behind the reference of an open lookup. The reference itself goes into the answer, so that no table maps
-// one to the other.
+// The resource behind the reference of an open lookup. The message with the result contains the reference itself, so no
+// table maps references to lookups.
 class LookupHandle {
  public:
   //   kOpen ── deliver ──> kDelivering ── message sent ──> kDelivered
   //     └───── cancel ───> kCancelled
-  // Only the resolver's thread leaves kOpen by the first way and only the caller by the second; whoever comes first
-  // wins.
+  // The resolver's thread delivers and the caller cancels. Only the first of the two succeeds.
   enum class State : std::uint8_t { kOpen, kDelivering, kDelivered, kCancelled };
 
   explicit LookupHandle(ErlNifPid caller) noexcept : caller_{caller} {}
@@ -27,7 +26,7 @@ class LookupHandle {
 
   bool begin_delivery() noexcept { return leave_open(State::kDelivering); }
   void end_delivery() noexcept { state_.store(State::kDelivered, std::memory_order_release); }
-  // False when the answer is on its way.
+  // Returns false if the result was delivered, or is being delivered.
   bool cancel() noexcept { return leave_open(State::kCancelled) || state() == State::kCancelled; }
 
  private:
@@ -40,7 +39,7 @@ class LookupHandle {
   std::atomic<State> state_{State::kOpen};
 };
 
-// Opens the resource type; null when the VM refuses.
+// Opens the resource type. Returns null if the VM refuses.
 ErlNifResourceType* open_lookup_type(ErlNifEnv* env) noexcept;
 
 struct OpenLookup {
@@ -48,11 +47,11 @@ struct OpenLookup {
   std::unique_ptr<Receiver> receiver;
 };
 
-// A handle for the calling process, and the receiver that sends it the answer: with the handle in it, or with `own`, a
-// reference of the caller's.
+// Makes a handle for the calling process, and the receiver that sends it the result. The message carries the handle, or
+// the caller's own reference `own` if that is given.
 OpenLookup open_lookup(ErlNifEnv* env, const Engine& engine, std::optional<ERL_NIF_TERM> own);
 
-// Null when the term is no handle.
+// Returns null if the term is no handle of a lookup.
 LookupHandle* read_lookup(ErlNifEnv* env, const Engine& engine, ERL_NIF_TERM term) noexcept;
 
 }  // namespace caravan

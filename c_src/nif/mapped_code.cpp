@@ -6,7 +6,7 @@ namespace caravan {
 
 bool keep_code_mapped() noexcept {
   Dl_info here{};
-  // One reference more to what is loaded already, which nobody gives back.
+  // Adds a reference to the loaded library that is never released.
   return ::dladdr(reinterpret_cast<const void*>(&keep_code_mapped), &here) != 0 &&
          ::dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD) != nullptr;
 }

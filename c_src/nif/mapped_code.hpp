@@ -2,8 +2,8 @@
 
 namespace caravan {
 
-// Keeps the code of this library in memory until the process ends, whoever unloads it. Returns false if the loader
-// refuses.
+// Keeps the code of this library mapped until the process ends, even after the VM has unloaded it. Returns false if the
+// dynamic loader refuses.
 bool keep_code_mapped() noexcept;
 
 }  // namespace caravan

@@ -18,14 +18,15 @@
 #include "nif/resolver_handle.hpp"
 #include "nif/term.hpp"
 
-// The functions of caravan_nif.erl, where each is described. They validate nothing twice: what the Erlang modules above
-// have not checked ends in badarg.
+// The functions of caravan_nif.erl, where each is documented. They return badarg for arguments that the Erlang modules
+// should have rejected.
 
 namespace caravan {
 namespace {
 
-// Raised with the functions below, the form of the port rule and that of answers; caravan_nif.erl passes its own number
-// in load_info, so that a library left over from another version is refused instead of misunderstood.
+// The version of the interface between this library and caravan_nif.erl: the functions below, the form of the port rule
+// and that of answers. caravan_nif.erl passes its own number in load_info, so that a library of another version is
+// refused. Increment it with each change of the interface.
 constexpr int kAbi = 8;
 
 ERL_NIF_TERM make_error(ErlNifEnv* env, const Atoms& atoms, Error error) noexcept {
@@ -152,7 +153,7 @@ ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   }
   const auto timeout = options->timeout;
   auto [reference, receiver] = open_lookup(env, engine, has_reference ? std::optional{argv[7]} : std::nullopt);
-  // Of a name that is too long, as much is copied as shows it.
+  // A longer name is invalid anyway, so only enough of it is copied to see that it is too long.
   LookupRequest request{*type, std::string{name->substr(0, kMaxDnsNameText + 2)}, std::move(*options), {}};
   request.waiter.receiver = std::move(receiver);
   if (const auto error = engine.resolver.submit(*client, std::move(request))) {
@@ -162,8 +163,9 @@ ERL_NIF_TERM lookup(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
     return enif_make_tuple2(env, engine.atoms.ok, reference);
   }
   const auto of_client = timeout ? nullptr : engine.resolver.find(*client);
-  const auto in_force = of_client ? of_client->options.timeout : timeout.value_or(std::chrono::milliseconds{0});
-  return enif_make_tuple3(env, engine.atoms.ok, reference, enif_make_int64(env, in_force.count()));
+  const auto effective_timeout =
+      of_client ? of_client->options.timeout : timeout.value_or(std::chrono::milliseconds{0});
+  return enif_make_tuple3(env, engine.atoms.ok, reference, enif_make_int64(env, effective_timeout.count()));
 }
 
 ERL_NIF_TERM cancel(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
@@ -184,7 +186,8 @@ ERL_NIF_TERM versions(ErlNifEnv* env, int, const ERL_NIF_TERM[]) {
 
 using Function = ERL_NIF_TERM(ErlNifEnv*, int, const ERL_NIF_TERM[]);
 
-// The border that no exception crosses. All that can be thrown here is that memory is short.
+// Calls a function and keeps exceptions out of the VM. The functions throw only if memory, or another resource of the
+// system, is short.
 template <Function* function>
 ERL_NIF_TERM guarded(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) noexcept {
   try {
@@ -194,7 +197,7 @@ ERL_NIF_TERM guarded(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) noexce
   }
 }
 
-// `{Abi, PortRule}`, or nothing when the number or the rule is another version's.
+// Reads `{Abi, PortRule}`. Returns null if the number is not kAbi or the rule is invalid.
 std::shared_ptr<const PortRule> read_load_info(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM load_info) {
   int arity = 0;
   const ERL_NIF_TERM* elements = nullptr;
@@ -207,7 +210,7 @@ std::shared_ptr<const PortRule> read_load_info(ErlNifEnv* env, const Atoms& atom
   return rule ? std::make_shared<const PortRule>(std::move(*rule)) : nullptr;
 }
 
-// The loader shows the number to the user; caravan_nif.erl adds to kOtherAbi what to do.
+// The VM includes the number in its error message. For kOtherAbi, caravan_nif.erl adds what to do.
 enum LoadResult : int { kLoaded = 0, kOtherAbi = 1, kNoResources = 2 };
 
 int create_engine(void** priv_data, ErlNifEnv* env, ERL_NIF_TERM load_info) noexcept try {
@@ -234,8 +237,8 @@ int load(ErlNifEnv* env, void** priv_data, ERL_NIF_TERM load_info) noexcept {
   return create_engine(priv_data, env, load_info);
 }
 
-// The new instance starts with an engine of its own: the old one's thread runs code of the old library, which goes when
-// that instance is purged. The old engine may be another version's: only its head is read.
+// The new instance creates its own engine: the thread of the old one runs code of the old library, which is unmapped
+// when that instance is purged. The old engine may be that of another version, so only its head is read.
 int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM load_info) noexcept {
   const auto result = create_engine(priv_data, env, load_info);
   const auto* old = static_cast<const EngineHead*>(*old_priv_data);
@@ -245,10 +248,11 @@ int upgrade(ErlNifEnv* env, void** priv_data, void** old_priv_data, ERL_NIF_TERM
   return result;
 }
 
-// All schedulers may be waiting for unload() to return.
+// The limit of the wait in unload(), during which all schedulers may be blocked.
 constexpr std::chrono::milliseconds kUnloadTimeout{5};
 
-// The VM unmaps the code right after this. A thread that cannot end at once needs it for longer, and then it stays.
+// The VM unmaps the code when this returns. If the thread cannot end in time, the code stays mapped, and the thread
+// owns the engine until it ends.
 void unload(ErlNifEnv*, void* priv_data) noexcept {
   std::shared_ptr<Engine> engine{engine_in(priv_data)};
   if (!engine->resolver.stop(kUnloadTimeout) && keep_code_mapped()) {
@@ -258,7 +262,7 @@ void unload(ErlNifEnv*, void* priv_data) noexcept {
   }
 }
 
-// The VM writes into the table.
+// Not const, because the VM writes to the table.
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 ErlNifFunc functions[] = {
     {"dist_port", 1, guarded<dist_port>, 0},

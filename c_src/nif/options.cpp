@@ -47,11 +47,12 @@ std::optional<milliseconds> read_timeout(ErlNifEnv* env, ERL_NIF_TERM term) noex
   return timeout ? std::optional{milliseconds{*timeout}} : std::nullopt;
 }
 
-// An option's value where nothing is a value too.
+// The value of an option that may also have no value. The readers wrap it in another optional, which is empty if the
+// term is invalid.
 template <typename Value>
 using Nullable = std::optional<Value>;
 
-// `auto` is nothing inside.
+// Reads a transport. `auto` becomes nullopt.
 std::optional<Nullable<Transport>> read_transport(const Atoms& atoms, ERL_NIF_TERM term) noexcept {
   if (is(term, atoms.udp)) {
     return Transport::kUdp;
@@ -62,7 +63,7 @@ std::optional<Nullable<Transport>> read_transport(const Atoms& atoms, ERL_NIF_TE
   return is(term, atoms.auto_) ? std::make_optional<Nullable<Transport>>() : std::nullopt;
 }
 
-// `system`, which is null inside, or one to kMaxNameservers binaries.
+// Reads `system`, which becomes null, or a list of one to kMaxNameservers binaries.
 std::optional<std::shared_ptr<const Nameservers>> read_nameservers(ErlNifEnv* env, const Atoms& atoms,
                                                                    ERL_NIF_TERM term) {
   if (is(term, atoms.system)) {
@@ -84,13 +85,13 @@ std::optional<std::shared_ptr<const Nameservers>> read_nameservers(ErlNifEnv* en
   return std::make_shared<const Nameservers>(std::move(list));
 }
 
-// It is copied.
+// The limit matters because the path is copied.
 std::optional<std::string_view> read_path(ErlNifEnv* env, ERL_NIF_TERM term) noexcept {
   const auto path = read_binary(env, term);
   return path && path->size() <= kMaxPath ? path : std::nullopt;
 }
 
-// `false`, which is nothing inside, or the limits.
+// Reads `false`, which becomes nullopt, or `{Entries, MaxTtl, MaxNegativeTtl}`.
 std::optional<Nullable<ReplyCache::Limits>> read_cache(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term) noexcept {
   if (is(term, atoms.false_)) {
     return std::make_optional<Nullable<ReplyCache::Limits>>();
@@ -109,12 +110,12 @@ std::optional<Nullable<ReplyCache::Limits>> read_cache(ErlNifEnv* env, const Ato
   return ReplyCache::Limits{*entries, *max_ttl, *max_negative_ttl};
 }
 
-// The values of a map, taken one after the other; the first that is missing or not allowed spoils the whole.
+// Reads the values of a map one after the other. A value that is missing or invalid makes good() false.
 class MapReader {
  public:
   MapReader(ErlNifEnv* env, ERL_NIF_TERM map) noexcept : env_{env}, map_{map} {}
 
-  // `read` gives an optional value.
+  // Reads the value of `key` with `read`, which returns an optional, and stores it in `value`.
   template <typename Value, typename Read>
   void take(ERL_NIF_TERM key, Value& value, Read read) {
     ERL_NIF_TERM term{};
@@ -139,7 +140,7 @@ class MapReader {
 
 using PortRange = std::pair<std::uint16_t, std::uint16_t>;
 
-// `{First, Last}`, of at least so many ports.
+// Reads `{First, Last}`, a range of at least `min_ports` ports.
 std::optional<PortRange> read_port_range(ErlNifEnv* env, ERL_NIF_TERM term, std::size_t min_ports) noexcept {
   int arity = 0;
   const ERL_NIF_TERM* ends = nullptr;

@@ -11,19 +11,19 @@
 
 namespace caravan {
 
-// Options as caravan_dns and caravan_boot hand them down. Nothing: badarg; the words about what is allowed are
-// caravan_option's.
+// These functions read options as caravan_dns and caravan_boot pass them. They return nullopt for an invalid term,
+// which becomes badarg; caravan_option has the messages for users.
 
-// `default`, or a map in which every key is present.
+// Reads `default`, or a map in which every key is present.
 std::optional<PortRule> read_port_rule(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM term);
 
 std::optional<LookupType> read_lookup_type(const Atoms& atoms, ERL_NIF_TERM term) noexcept;
 
-// Every one may be `default`.
+// Reads the options of one lookup. Each may be `default`.
 std::optional<LookupOptions> read_lookup_options(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM nameservers,
                                                  ERL_NIF_TERM transport, ERL_NIF_TERM timeout, ERL_NIF_TERM srv_order);
 
-// A map in which every key is present.
+// Reads a map in which every key is present.
 std::optional<ClientOptions> read_client_options(ErlNifEnv* env, const Atoms& atoms, ERL_NIF_TERM map);
 
 }  // namespace caravan

@@ -10,9 +10,9 @@
 
 namespace caravan {
 
-// Remembers the ports of atoms. Reading the text of an atom costs half of an empty NIF call, and a node sees the same
-// few names again and again. An atom's term is a number that stands for it as long as the VM runs, and no other kind of
-// term has the same bits. Lossy, of fixed size, shared by all schedulers without locks.
+// Caches the ports of atoms. Reading the text of an atom takes half the time of an empty NIF call, and a node resolves
+// the same few names again and again. The term of an atom stays the same while the VM runs, and no other kind of term
+// has the same bits. A lossy cache of fixed size that all schedulers share without a lock.
 class PortMemo {
  public:
   std::optional<std::uint16_t> find(ERL_NIF_TERM atom, std::uint16_t generation) const noexcept {
@@ -40,12 +40,12 @@ class PortMemo {
   static constexpr unsigned kPortBits = 16;
   static constexpr unsigned kGenerationBits = 10;
   static constexpr unsigned kAtomBits = 64 - kPortBits - kGenerationBits;
-  // The low bits of the term say "atom"; the others number the atoms.
+  // The low bits of the term are the tag of atoms. The others are the index of the atom.
   static constexpr unsigned kTagBits = 6;
 
   static constexpr bool fits(std::uint64_t atom) noexcept { return atom >> kAtomBits == 0; }
   static constexpr std::size_t index_of(std::uint64_t atom) noexcept { return (atom >> kTagBits) % kEntries; }
-  // The top bits of a term that does not fit stay in the key, where an entry has none: it is never found.
+  // The key of an atom that does not fit differs from all entries in its top bits, so find() never finds it.
   static constexpr std::uint64_t key_of(std::uint64_t atom, std::uint16_t generation) noexcept {
     return atom << kGenerationBits | (generation % (1U << kGenerationBits));
   }

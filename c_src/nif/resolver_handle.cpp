@@ -5,7 +5,8 @@
 namespace caravan {
 namespace {
 
-// Runs wherever the last reference goes, on a scheduler mostly; `env` is that of the library that owns the type now.
+// The destructor of the type. Runs on the thread that drops the last reference, mostly a scheduler. `env` belongs to
+// the version of the library that owns the type now.
 void collect(ErlNifEnv* env, void* object) noexcept {
   const auto& handle = *static_cast<const ResolverHandle*>(object);
   auto& engine = engine_of(env);

@@ -12,7 +12,7 @@ struct ReleaseResource {
   void operator()(void* object) const noexcept { enif_release_resource(object); }
 };
 
-// One of the references that keep the object behind a term alive.
+// Owns one reference to the object behind a term.
 template <typename Object>
 using Resource = std::unique_ptr<Object, ReleaseResource>;
 

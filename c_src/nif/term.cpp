@@ -10,7 +10,8 @@
 namespace caravan {
 namespace {
 
-// The external term format of an atom: a version octet, a tag, the length in one octet or two, the UTF-8 text.
+// An atom in the external term format: a version octet, a tag, the length in one octet (small) or two, and the UTF-8
+// text.
 constexpr unsigned char kSmallAtomUtf8 = 119;
 constexpr unsigned char kAtomUtf8 = 118;
 
@@ -52,12 +53,12 @@ ERL_NIF_TERM make_address_records(ErlNifEnv* env, const Atoms& atoms, const Repl
   return make_list(env, records);
 }
 
-// The largest map that is no hash map inside. To build a hash map from arrays the VM sorts with the state of a
-// scheduler thread, and dereferences null where there is none (measured on OTP 25.2.3); adding to one works on every
-// thread.
+// The size up to which the VM does not use a hash map. enif_make_map_from_arrays() makes a hash map with the state of
+// the calling scheduler thread, and dereferences a null pointer on any other thread (seen with OTP 25.2.3).
+// enif_make_map_put() works on every thread.
 constexpr std::size_t kSmallMapSize = 32;
 
-// Keys are unique.
+// Makes a map of any size. The keys must be unique.
 ERL_NIF_TERM make_any_map(ErlNifEnv* env, std::vector<ERL_NIF_TERM>& keys, std::vector<ERL_NIF_TERM>& values) noexcept {
   const auto small = std::min(keys.size(), kSmallMapSize);
   ERL_NIF_TERM map{};
@@ -73,8 +74,8 @@ struct GlueMaps {
   ERL_NIF_TERM ttls;
 };
 
-// What came along for each target: its addresses, and for how many seconds the first of them to expire may be believed.
-// Reply::glue is sorted by target, so that one pass groups it.
+// Makes the maps from each target to its addresses, and to the least of their TTLs in seconds. Relies on the order of
+// Reply::glue, in which the addresses of one target are adjacent.
 GlueMaps make_glue(ErlNifEnv* env, const Reply& reply) {
   std::vector<ERL_NIF_TERM> targets;
   std::vector<ERL_NIF_TERM> address_lists;
