@@ -14,8 +14,8 @@
 #include <type_traits>
 #include <vector>
 
-// What c-ares itself costs: one channel, poll(2), a window of queries in flight, each answer parsed by
-// ares_parse_srv_reply. Every line read is a run, "udp|tcp PORT NAME RECORDS WINDOW LOOKUPS"; every line written its
+// The cost of c-ares alone: one channel, poll(2), a window of queries in flight, and each reply parsed by
+// ares_parse_srv_reply(). Each line read is a run, "udp|tcp PORT NAME RECORDS WINDOW LOOKUPS". Each line written is its
 // result, "LOOKUPS WALL_NS CPU_NS FAILURES P50_NS P99_NS".
 
 namespace {
@@ -26,7 +26,7 @@ using std::chrono::nanoseconds;
 constexpr int kClassIn = 1;
 constexpr int kTypeSrv = 33;
 constexpr int kEdnsSize = 4096;
-// As long as Caravan waits before it asks again.
+// The time after which Caravan asks again.
 constexpr int kAttemptTimeoutMs = 1000;
 constexpr int kTries = 3;
 constexpr int kPollMs = 100;
@@ -124,7 +124,7 @@ void fill_window(ares_channel channel, Run& run) {
   const auto& task = run.task;
   while (run.queries.size() < task.lookups && run.queries.size() - run.ended < task.window) {
     auto& query = run.queries.emplace_back(Query{&run, Clock::now()});
-    // A generic lambda: whether the message is const depends on the version of c-ares.
+    // A generic lambda, because it depends on the version of c-ares whether the message is const.
     ::ares_query(
         channel, task.name.c_str(), kClassIn, kTypeSrv,
         [](void* arg, int status, int, auto* message, int size) {

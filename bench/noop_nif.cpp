@@ -1,6 +1,6 @@
 #include <erl_nif.h>
 
-// The cheapest NIF there can be: what any call into native code costs.
+// The cost of a call of any NIF, for comparison.
 
 namespace {
 

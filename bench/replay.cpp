@@ -25,10 +25,11 @@
 #include "core/system/cares.hpp"
 #include "core/wire/packed_answer.hpp"
 
-// Lookups for bench/replay, which counts their instructions: "udp|tcp LOOKUPS", a hundred at a time. The core is whole,
-// as in the library, and all of it runs in one thread, with a DNS server, and always alike. For that, three functions
-// of libc are replaced below: the thread that the resolver starts is run by main(), and where it waits for the network,
-// the server answers, callers ask, and the clock moves on. Without arguments it prints what the numbers depend on.
+// Runs the lookups whose instructions bench/replay counts: "udp|tcp LOOKUPS", a hundred at a time. The core is that of
+// the library. To make the count reproducible, everything runs in one thread, together with a DNS server. For that,
+// this file replaces three functions of libc: main() runs the thread that the resolver starts, and when that waits for
+// the network, the server answers, callers ask, and the clock advances. Without arguments, prints the versions that the
+// count depends on.
 
 namespace {
 
@@ -63,7 +64,7 @@ Octets reply_to(std::span<const std::uint8_t> question) {
   return reply;
 }
 
-// Answers over one transport; one connection is all there is over TCP.
+// Answers over one transport. Over TCP, serves a single connection.
 class DnsServer {
  public:
   explicit DnsServer(bool tcp)
@@ -81,7 +82,7 @@ class DnsServer {
 
   const caravan::Nameserver& nameserver() const noexcept { return nameserver_; }
 
-  // All that has come.
+  // Answers everything that has been received.
   void answer() { tcp_ ? answer_messages() : answer_datagrams(); }
 
  private:
@@ -96,7 +97,7 @@ class DnsServer {
     }
   }
 
-  // Whoever sits in the same thread has written whole messages.
+  // A read never ends within a message, because the client runs in this thread and writes whole messages.
   void answer_messages() {
     if (connection_.get() < 0) {
       connection_ = Fd{::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
@@ -151,7 +152,7 @@ class Replay {
     client_ = resolver_.find(id_);
   }
 
-  // Each caller has a name of its own: equal questions would share a query.
+  // Each caller has its own name, since equal lookups would share a query.
   void ask() {
     for (std::size_t i = 0; i < kCallers; ++i) {
       caravan::LookupRequest request;
@@ -164,7 +165,7 @@ class Replay {
     asked_ += kCallers;
   }
 
-  // While the resolver waits.
+  // Called whenever the resolver waits.
   void go_on() {
     server_.answer();
     if (answered_ < asked_) {
@@ -174,11 +175,11 @@ class Replay {
       ask();
     } else {
       resolver_.stop(0ms);
-      resolver_.detach(nullptr);  // the thread is this one, and cannot join itself
+      resolver_.detach(nullptr);  // its thread is this one, and cannot join itself
     }
   }
 
-  // Nothing was lost, and so each question was asked once.
+  // Returns whether every lookup was answered, and by its first question.
   bool is_good() const { return answered_ == client_->stats.get(caravan::Counter::kQueries) && answered_ == lookups_; }
 
  private:
@@ -192,14 +193,14 @@ class Replay {
   std::shared_ptr<const caravan::Client> client_;
 };
 
-// What the functions below share.
+// The state that the functions below share.
 struct World {
   Replay* replay = nullptr;
-  long milliseconds = 1'000'000;  // on the clock; the core takes 0 for no time
+  long milliseconds = 1'000'000;  // of the clock; not 0, which the core uses for "never"
   void* (*thread)(void*) = nullptr;
   void* argument = nullptr;
 };
-constinit World world;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): nothing else leads there
+constinit World world;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): libc passes no context
 
 void print_versions() {
 #ifdef __clang__
@@ -214,7 +215,7 @@ void print_versions() {
 
 }  // namespace
 
-// In place of libc's. They are exported, so that libstdc++ and c-ares call them too.
+// These replace functions of libc. They are exported, so that libstdc++ and c-ares call them too.
 extern "C" {
 
 [[gnu::visibility("default")]] int pthread_create(pthread_t* newthread, const pthread_attr_t* /*attr*/,
@@ -230,8 +231,8 @@ extern "C" {
   return 0;
 }
 
-// Replies come when the resolver has nothing else to do, all at once, after a millisecond of this clock. The kernel may
-// take a moment to hand them over.
+// Delivers all replies together when the resolver has nothing else to do, a millisecond later by this clock. The kernel
+// may take a moment to deliver them.
 [[gnu::visibility("default")]] int poll(pollfd* fds, nfds_t nfds, int timeout) {
   constexpr timespec at_once{};
   constexpr timespec kernel_delay{0, 1'000'000};

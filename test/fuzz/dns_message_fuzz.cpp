@@ -10,7 +10,7 @@
 #include "support/entry.hpp"
 #include "support/require.hpp"
 
-// Decodes any bytes as the reply to the question that is in them, and checks what Reply promises.
+// Decodes any bytes as the reply to the question in them, and checks the invariants of Reply.
 namespace {
 
 using caravan::Question;
@@ -20,12 +20,12 @@ using caravan::TextRef;
 using caravan::fuzz::require;
 
 constexpr std::size_t kHeaderBytes = 12;
-// A name takes at least an octet, the fixed fields of a record ten; SRV has six octets of data and a target.
+// A name takes at least one octet, the fixed fields of a record ten. SRV data take six octets and a target.
 constexpr std::size_t kLeastSrvRecord = 1 + 10 + 6 + 1;
 constexpr std::size_t kLeastAddressRecord = 1 + 10 + 4;
 // A name of 255 octets in which every octet is escaped to four characters.
 constexpr std::size_t kLongestNameText = 4 * caravan::kMaxDnsNameWire;
-// Names are read from the question, and from every record at most twice.
+// Names are read from the question, and at most twice from each record.
 constexpr std::size_t kLeastRecord = 1 + 10;
 
 Question question_in(std::span<const std::uint8_t> message) {
@@ -75,7 +75,7 @@ void check_glue(const Reply& reply, std::size_t size) {
     if (i > 0) {
       require(!caravan::less_names(target, reply.view(reply.glue[i - 1].target)));
     }
-    // Quadratic, so only for answers as they are in practice.
+    // Quadratic, so only for answers of a usual size.
     if (reply.srv.size() < 32 && reply.glue.size() < 32) {
       require(
           std::none_of(reply.glue.begin(), reply.glue.begin() + static_cast<std::ptrdiff_t>(i), [&](const auto& other) {

@@ -11,7 +11,7 @@
 #include "support/entry.hpp"
 #include "support/require.hpp"
 
-// Any bytes as a hosts file, against a map that is filled octet by octet.
+// Reads any bytes as a hosts file, and compares the result with a map that is filled octet by octet.
 namespace {
 
 using caravan::IpAddress;
@@ -86,14 +86,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(hosts.find(name) == addresses || name.ends_with('.'));
     require(hosts.find(name + '.') == addresses);
     require(hosts.find(in_upper_case(name)) == addresses || name.ends_with('.'));
-    // Nothing is found under a part of a name or under a longer one, unless that is a name as well.
+    // A part of a name and a longer name have addresses only if they are names themselves.
     for (const auto& other : {name.substr(0, name.size() / 2), name + "x"}) {
       const auto found = names.find(folded(other));
       require(hosts.find(other) == (found == names.end() ? std::vector<IpAddress>{} : found->second) ||
               other.size() > caravan::kMaxDnsNameText);
     }
   }
-  // The file after itself says nothing more.
+  // The same file twice has the same addresses.
   if (size < 4096) {
     const caravan::HostsFile twice{std::string{text} + '\n' + std::string{text}};
     for (const auto& [name, addresses] : names) {

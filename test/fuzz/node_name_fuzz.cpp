@@ -12,8 +12,8 @@
 #include "support/name_pattern.hpp"
 #include "support/require.hpp"
 
-// The rules for names over any bytes: four octets of port range, one for port_in_name, a pattern of helpers' names and
-// a line feed, or neither, and the name.
+// Checks the invariants of the rules for names. Input: four octets of port range, one of port_in_name, optionally a
+// pattern of helper names and a line feed, and the name.
 namespace {
 
 using caravan::fuzz::expected_match;
@@ -51,7 +51,7 @@ void check_port(std::string_view name, const caravan::PortRule& rule) {
       require(choice.port >= rule.first && choice.port <= rule.last);
       const auto digits = std::to_string(choice.port);
       require(before_at.ends_with(digits));
-      // Whatever digits stand before are zeros.
+      // Digits before the number are zeros.
       const auto rest = before_at.substr(0, before_at.size() - digits.size());
       const auto last_other = rest.find_last_not_of('0');
       require(last_other == std::string_view::npos || rest[last_other] < '0' || rest[last_other] > '9');

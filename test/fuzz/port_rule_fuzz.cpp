@@ -14,9 +14,9 @@
 #include "support/name_pattern.hpp"
 #include "support/require.hpp"
 
-// The port of a name by any rule, against the rule as docs/helpers.md puts it, in other words than the core's: built-in
-// patterns as regular expressions, numbers as text. Input: default port, range, range of helpers, which digits count,
-// how many patterns; a line for each pattern; the name.
+// Compares the port of a name with a second implementation of docs/helpers.md, which uses regular expressions for the
+// built-in patterns and text for numbers. Input: default port, port range, range of helpers, which digits count, the
+// number of patterns, a line for each pattern, and the name.
 namespace {
 
 using caravan::HelperPattern;
@@ -33,7 +33,7 @@ struct BuiltIn {
   std::regex regex;
 };
 
-// Behind the helper's own part of a name comes a node's, in which not all characters are digits.
+// The helper's own part of a name precedes a node's name, which has a character that is no digit.
 const std::vector<BuiltIn>& built_ins() {
   static const auto all = [] {
     const std::string node = "-[0-9]*[^0-9].*";
@@ -58,7 +58,7 @@ const std::vector<BuiltIn>& built_ins() {
 
 std::string_view digits_at_end(std::string_view name) { return name.substr(name.find_last_not_of("0123456789") + 1); }
 
-// Nothing: more than 65535.
+// Returns nullopt for a number above 65535.
 std::optional<unsigned> port_of(std::string_view digits) {
   digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
   if (digits.size() > 5) {
@@ -144,7 +144,7 @@ void check(std::string_view text, const PortRule& rule) {
 
 PortRule rule_of(Input& input) {
   PortRule rule{input.u16(), input.u16(), input.u16(), {}};
-  // Three ports at least, as caravan_config asks for.
+  // At least three ports, as caravan_config requires.
   rule.helpers.first = std::min<std::uint16_t>(input.u16(), 65533);
   rule.helpers.last = std::max(input.u16(), static_cast<std::uint16_t>(rule.helpers.first + 2));
   rule.port_in_name = static_cast<PortInName>(input.below(3));
@@ -163,7 +163,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rule = rule_of(input);
   const auto text = input.view();
   check(text, rule);
-  // The host makes no difference, as long as the name is one.
+  // The host does not change the port of a valid name.
   const std::string name{text.substr(0, std::min<std::size_t>(text.find('@'), 255))};
   const auto alone = caravan::choose_port(name, rule);
   for (const auto* host : {"@host", "@127.0.0.1", "@a-4370.example", "@@1"}) {

@@ -13,8 +13,8 @@
 #include "support/input.hpp"
 #include "support/require.hpp"
 
-// Any bytes as resolv.conf and as what the environment says, and the search list that comes of it. Input: a name, the
-// value of LOCALDOMAIN and that of RES_OPTIONS, a line each; the file.
+// Parses any bytes as resolv.conf and as environment variables, and checks the search list that follows. Input: a line
+// for a name, one for LOCALDOMAIN and one for RES_OPTIONS, then the file.
 namespace {
 
 using caravan::SearchList;
@@ -32,7 +32,7 @@ bool same(const SystemConfig& a, const SystemConfig& b) {
          a.rotate == b.rotate && a.use_vc == b.use_vc;
 }
 
-// The scope goes behind the address, which stands in brackets where a port follows. A scope may have a bracket itself.
+// Adds the scope to the address, which is in brackets if a port follows. A scope may contain a bracket.
 std::string host_of(const caravan::Nameserver& nameserver) {
   constexpr std::string_view standard_port{"]:53"};
   auto text = nameserver.to_string();
@@ -46,7 +46,7 @@ std::string host_of(const caravan::Nameserver& nameserver) {
   return text.insert(text.find(']'), scope);
 }
 
-// A file that says the same.
+// Writes a file that parses to `config`.
 std::string written(const SystemConfig& config) {
   std::string text;
   for (const auto& nameserver : config.nameservers) {
@@ -76,7 +76,7 @@ void check_config(const SystemConfig& config) {
   require(same(parse(written(config)), config));
 }
 
-// What resolv.conf(5) says of the order, for a name without a dot at its end.
+// Checks the order of resolv.conf(5), for a name without a trailing dot.
 void check_candidates(const std::string& name, const SearchList& search) {
   const auto candidates = caravan::search_candidates(name, search);
   const auto dots = static_cast<std::size_t>(std::count(name.begin(), name.end(), '.'));
@@ -89,7 +89,7 @@ void check_candidates(const std::string& name, const SearchList& search) {
   } else if (std::find(search.domains.begin(), search.domains.end(), "") == search.domains.end()) {
     require(candidates.back() == name);
   }
-  // The others are the domains, in their order.
+  // The other candidates are in the order of their domains.
   auto next = candidates.begin();
   for (const auto& domain : search.domains) {
     const auto candidate = domain.empty() ? name : name + '.' + domain;
@@ -108,13 +108,13 @@ void check_candidates(const std::string& name, const SearchList& search) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input{data, size};
   const std::string name{input.line()};
-  // As the environment has them: up to a NUL.
+  // Values in the environment end at a NUL.
   const std::string local_domain{std::string{input.line()}.c_str()};
   const std::string options{std::string{input.line()}.c_str()};
   const std::string text{input.view()};
   const auto config = parse(text);
   check_config(config);
-  // What comes later in a file counts as what the environment says does.
+  // The environment overrides the file just as later lines of the file do.
   const auto with_environment = parse(text, local_domain.c_str(), options.c_str());
   check_config(with_environment);
   require(same(with_environment, parse(text + "\nsearch " + local_domain + "\noptions " + options)));

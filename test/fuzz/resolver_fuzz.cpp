@@ -5,11 +5,11 @@
 #include "support/input.hpp"
 #include "support/resolver_world.hpp"
 
-// The whole resolver, fed with requests, replies, time-outs, connections that end and clients that go, by what the
-// octets of the input say: resolver_world.cpp has what they mean. Nameservers and the clock are in this process.
+// Drives the whole resolver with requests, replies, time-outs, connections that end and clients that leave, as the
+// input says; resolver_world.cpp defines its format. Nameservers and the clock are simulated in this process.
 namespace {
 
-// The search list is that of the input's world, whatever the machine's is.
+// Makes the search list independent of the machine.
 const bool has_environment = [] {
   return ::setenv("LOCALDOMAIN", "one.test two.test", 1) == 0 && ::setenv("RES_OPTIONS", "ndots:2", 1) == 0;
 }();
@@ -17,7 +17,7 @@ const bool has_environment = [] {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // More octets make it slower, and nothing else.
+  // A longer input only takes more time.
   constexpr std::size_t most = 1024;
   if (has_environment && size > 0 && size <= most) {
     caravan::fuzz::ResolverWorld world{caravan::fuzz::Input{data, size}};

@@ -1,11 +1,11 @@
-// Passes frames between TAP devices, late and more than once, where the kernel has no netem:
+// Relays frames between TAP devices, with delay and duplication, for kernels without netem:
 //
 //   frame_relay PID...
 //
 // Device netN of this network namespace and device net of the namespace of the Nth process are the two ends of a link:
-// what comes in at one of them goes out at the other. A line of four numbers on the standard input says what frames of
-// a link meet from then on, both ways: N, the least and the most milliseconds that one is late, and how many of a
-// hundred come twice. Frames whose delays differ overtake each other. It runs until the standard input ends.
+// a frame that enters at one end leaves at the other. Each line on the standard input has four numbers and changes a
+// link in both directions: N, the least and the greatest delay in milliseconds, and the percentage of frames that are
+// duplicated. Frames with different delays may overtake each other. Runs until the standard input ends.
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -36,9 +36,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// Of a frame: an Ethernet header, and any packet.
+// An Ethernet header and a packet of the greatest size.
 constexpr std::size_t kMaxFrame = 65'536;
-// A network that is overloaded drops what comes last.
+// Like an overloaded network, drops frames beyond this number.
 constexpr std::size_t kMaxLate = 20'000;
 
 class Descriptor {
@@ -100,7 +100,7 @@ struct Link {
 
 struct LateFrame {
   Clock::time_point due;
-  // Of two that are due at once, the one goes first that came first.
+  // Keeps the order of frames that are due at the same time.
   std::uint64_t number;
   int to;
   std::vector<char> octets;
@@ -150,7 +150,7 @@ class Relay {
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
 
-  // Returns whether there may be more of them.
+  // Returns false at the end of the standard input.
   bool read_orders() {
     std::array<char, 4096> octets{};
     const ssize_t count = ::read(STDIN_FILENO, octets.data(), octets.size());
@@ -179,7 +179,7 @@ class Relay {
     std::array<char, kMaxFrame> octets;
     for (;;) {
       const ssize_t count = ::read(link.ends[end].get(), octets.data(), octets.size());
-      // A device that is down says so, and is read again when it is up.
+      // Reading from a device that is down fails. It is read again when it is up.
       if (count <= 0)
         return;
       const std::vector<char> frame(octets.data(), octets.data() + count);

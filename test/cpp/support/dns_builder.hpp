@@ -31,7 +31,7 @@ inline Bytes u16(std::size_t value) {
 
 inline Bytes u32(std::uint32_t value) { return concat({u16(value >> 16), u16(value & 0xFFFF)}); }
 
-// One label with its length before it; the octets are taken as they are.
+// A label with its length octet. The octets are not checked.
 inline Bytes label(std::string_view octets) {
   Bytes bytes{static_cast<std::uint8_t>(octets.size())};
   bytes.insert(bytes.end(), octets.begin(), octets.end());
@@ -43,10 +43,10 @@ inline const Bytes kRootLabel{0};
 // A compression pointer (RFC 1035, section 4.1.4).
 inline Bytes pointer(std::size_t offset) { return u16(0xC000U | offset); }
 
-// A pointer to the name in the question, the first one in every message.
+// A pointer to the name in the question, which is the first name of every message.
 inline Bytes question_pointer() { return pointer(12); }
 
-// A name on the wire: from text without escapes, or any octets in its place.
+// A name in wire format, made from text without escapes or from any octets.
 class WireName {
  public:
   WireName(const char* text) : WireName{std::string_view{text}} {}
@@ -72,8 +72,8 @@ class WireName {
 
 enum class Section : std::uint8_t { kQuestion, kAnswer, kAuthority, kAdditional };
 
-// Builds a DNS message front to back, a wrong one if told so. It starts as a reply that has the question and nothing
-// else; records go to the answer section until in() names a later one.
+// Builds a DNS message front to back, malformed if asked to. It begins as a reply with the question and no records.
+// Records go to the answer section until in() names a later one.
 class DnsBuilder {
  public:
   static constexpr std::uint16_t kClassIn = 1;
@@ -118,7 +118,7 @@ class DnsBuilder {
     section_ = section;
     return *this;
   }
-  // The header says `count`, whatever follows.
+  // Sets the count of a section in the header, regardless of its records.
   DnsBuilder& claim(Section section, std::uint16_t count) {
     claims_.emplace_back(section, count);
     return *this;
@@ -128,7 +128,7 @@ class DnsBuilder {
                      std::uint16_t record_class = kClassIn) {
     return record_claiming(data.size(), owner, type, ttl, data, record_class);
   }
-  // A record whose RDLENGTH is `size`, however long its data is.
+  // Adds a record whose RDLENGTH is `size`, regardless of the size of its data.
   DnsBuilder& record_claiming(std::size_t size, const WireName& owner, std::uint16_t type, std::uint32_t ttl,
                               const Bytes& data, std::uint16_t record_class = kClassIn) {
     ++counts_[static_cast<std::size_t>(section_)];
@@ -164,7 +164,7 @@ class DnsBuilder {
     return record(owner, kTypeNs, ttl, server.octets());
   }
 
-  // Where the next octet goes, for pointers to it.
+  // The position of the next octet, for pointers to it.
   std::size_t position() const noexcept { return kHeaderBytes + body_.size(); }
 
   Bytes build() const {

@@ -24,7 +24,7 @@ NoThreads::~NoThreads() { has_no_threads = false; }
 
 }  // namespace caravan::test
 
-// The other forms of new call these, but with a sanitizer, which has all of them.
+// The other forms of operator new call these, unless a sanitizer replaces all of them.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   auto& left = caravan::test::allocations_left;
   if (left > 0 && --left == 0) {
@@ -41,7 +41,7 @@ void* operator new(std::size_t size) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-// A sanitizer has a pthread_create of its own, which must be the one that is called.
+// A sanitizer needs its own pthread_create to be called.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
                               void* argument) {

@@ -4,7 +4,8 @@
 
 namespace caravan::test {
 
-// Makes one allocation of this thread by operator new fail, the first being 1, until the end of the scope.
+// Makes the allocation with this number fail in this thread, counted from 1, until the end of the scope. Counts
+// operator new only.
 class FailingAllocation {
  public:
   explicit FailingAllocation(std::size_t number) noexcept;
@@ -15,8 +16,8 @@ class FailingAllocation {
   bool has_failed() const noexcept;
 };
 
-// Calls a function of a number, 1 and so on, that says whether an allocation of this number has failed, until none has.
-// Returns how many have.
+// Calls `function` with 1, 2 and so on, until it returns false. `function` returns whether the allocation with that
+// number has failed. Returns how many allocations have failed.
 template <typename Function>
 std::size_t each_allocation(Function function) {
   std::size_t number = 1;
@@ -26,7 +27,7 @@ std::size_t each_allocation(Function function) {
   return number - 1;
 }
 
-// The system makes no thread for this one, until the end of the scope.
+// Makes the creation of threads by this thread fail until the end of the scope.
 class NoThreads {
  public:
   NoThreads() noexcept;

@@ -12,19 +12,20 @@
 
 namespace caravan::test {
 
-// A server whose faults come from a seed, and change while it runs. What it answers is right: the name as the target.
+// A server with faults that depend on a seed, and that a test changes while it runs. Its answers are right: each has
+// the name as the target.
 class FaultyServer {
  public:
   enum class Fault : std::uint8_t {
     kNone,
-    kLossy,  // half of the questions, or of the answers, are lost
+    kLossy,  // loses half of the questions and answers
     kSilent,
     kRefuses,
-    kCloses,    // connections, before the answer; over UDP silence
-    kRepeats,   // answers, also those to earlier questions
-    kCuts,      // messages, anywhere
-    kEchoes,    // the question before the answer
-    kReorders,  // answers, and so gives some late
+    kCloses,    // closes connections before it answers; is silent over UDP
+    kRepeats,   // repeats answers, also to earlier questions
+    kCuts,      // truncates messages anywhere
+    kEchoes,    // sends the question before the answer
+    kReorders,  // reorders answers, and so sends some late
     kCount,
   };
 
@@ -97,7 +98,7 @@ class FaultyServer {
   }
 
   std::atomic<Fault> fault_{Fault::kNone};
-  // Of the server's thread.
+  // Used by the server's thread only.
   RandomText random_;
   Bytes earlier_;
   std::vector<Bytes> held_;

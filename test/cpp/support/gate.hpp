@@ -6,10 +6,10 @@
 
 namespace caravan::test {
 
-// How long a test waits for what must happen: no test depends on it, but a hang ends as a failure.
+// How long a test waits for an event before it fails. No result depends on this time.
 inline constexpr std::chrono::seconds kHangGuard{60};
 
-// Keeps one thread until another lets it pass.
+// Blocks a thread until another one opens the gate.
 class Gate {
  public:
   void open() { promise_.set_value(); }

@@ -26,15 +26,15 @@ T await(std::future<T> future) {
   return future.get();
 }
 
-// The reply that a receiver got; nothing when it was thrown away without one.
+// The reply that a receiver got, or nullopt if it was destroyed without one.
 using Answer = std::optional<Reply>;
 
-// Gives the answer to a future.
+// Passes the answer to a future.
 class PromiseReceiver final : public Receiver {
  public:
   using Waiting = std::shared_ptr<std::atomic<bool>>;
 
-  // `waiting` null: always.
+  // If `waiting` is null, the receiver always waits.
   explicit PromiseReceiver(std::promise<Answer> promise, Waiting waiting = nullptr)
       : promise_{std::move(promise)}, waiting_{std::move(waiting)} {}
   ~PromiseReceiver() override {
@@ -45,7 +45,7 @@ class PromiseReceiver final : public Receiver {
   PromiseReceiver(const PromiseReceiver&) = delete;
   PromiseReceiver& operator=(const PromiseReceiver&) = delete;
 
-  // A second delivery ends the test run.
+  // A second delivery aborts the test run.
   Interest deliver(const Reply& reply, std::unique_ptr<Rendering>*) noexcept override {
     if (interest() != Interest::kWaiting) {
       return interest();
@@ -64,7 +64,7 @@ class PromiseReceiver final : public Receiver {
   bool delivered_ = false;
 };
 
-// The options of a lookup at these servers. The time is more than any of them needs.
+// The options of a lookup at these servers, with a timeout longer than any of them needs.
 template <std::same_as<MockDnsServer>... Server>
 LookupOptions at(Transport transport, std::chrono::milliseconds timeout, const Server&... servers) {
   return {std::make_shared<const Nameservers>(Nameservers{servers.nameserver()...}), transport, timeout, {}};
@@ -74,8 +74,8 @@ LookupOptions at(Transport transport, const Server&... servers) {
   return at(transport, std::chrono::milliseconds{6000}, servers...);
 }
 
-// The options of a client that puts each question to each of these servers once, and waits for as long as a test does:
-// however slow the machine is, no question comes twice.
+// The options of a client that asks each of these servers once and waits as long as a test does, so that no question is
+// repeated on a slow machine.
 template <std::same_as<MockDnsServer>... Server>
 ClientOptions once_at(const Server&... servers) {
   ClientOptions options;
@@ -102,7 +102,7 @@ constexpr LookupType lookup_type(RecordType type) noexcept {
 class LookupClient {
  public:
   explicit LookupClient(ClientOptions options = {}) : id_{resolver_.open(std::move(options))} {}
-  // Another client of the same resolver.
+  // Adds a client to the resolver of another one.
   LookupClient(LookupClient& other, ClientOptions options)
       : owned_{nullptr}, resolver_{other.resolver_}, id_{resolver_.open(std::move(options))} {}
 
@@ -138,31 +138,30 @@ class LookupClient {
     return resolver_.submit(id_, std::move(request));
   }
 
-  // Returns when the resolver's thread has done everything that can be done with what was submitted before, down to the
-  // last number that it counts.
+  // Returns when the resolver's thread has finished all work that was submitted before, including its statistics.
   void settle() {
     LookupClient other{*this, {}};
-    // The second one is taken after what the first one came with has reached the network; of a client that has asked
-    // much, a part comes with each.
+    // The second lookup is taken after what came with the first one has been sent. Each lookup lets a part of a busy
+    // client's requests through.
     for (int round = 0; round < 200; ++round) {
       other.ask(LookupType::kAddresses, "127.0.0.1");
     }
     other.close();
   }
 
-  // Null when it is closed.
+  // Null if the client is closed.
   std::shared_ptr<const Client> find() const noexcept { return resolver_.find(id_); }
-  // Why the resolver does not take the question; nothing when it does.
+  // Returns why the resolver rejects the lookup, or nullopt if it accepts it.
   std::optional<Error> refusal(LookupType type, std::string name, LookupOptions options = {}) {
     return submit(type, std::move(name), std::move(options), std::make_unique<PromiseReceiver>(std::promise<Answer>{}));
   }
 
-  // Of the client, which may be closed.
+  // The statistics of the client, also after it was closed.
   const Stats& stats() const noexcept { return client_->stats; }
   bool close() { return resolver_.close(id_); }
   void release() { resolver_.release(id_); }
 
-  // Receivers may still call submit() meanwhile.
+  // Receivers may call submit() while this runs.
   void destroy_resolver() { owned_.reset(); }
 
  private:

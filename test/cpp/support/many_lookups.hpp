@@ -10,19 +10,19 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Lookups that differ: equal ones would share a query.
+// Names that differ, since equal lookups would share a query.
 namespace caravan::test {
 
 inline Question numbered_question(int number) {
   return {"app" + std::to_string(number) + ".example", RecordType::kSrv};
 }
 
-// Gives the name back as the target.
+// Answers with the name as the target.
 inline void echo(MockDnsServer::Exchange& exchange) {
   exchange.reply(srv_reply_to(exchange.query(), exchange.query().name));
 }
 
-// Starts so many lookups, each of another name.
+// Starts `count` lookups, each for another name.
 inline std::vector<std::future<Answer>> start_many(LookupClient& client, int count, const LookupOptions& options) {
   std::vector<std::future<Answer>> answers;
   for (int i = 0; i < count; ++i) {
@@ -31,7 +31,7 @@ inline std::vector<std::future<Answer>> start_many(LookupClient& client, int cou
   return answers;
 }
 
-// Each has what echo() says to its own name.
+// Checks that each lookup has the answer that echo() gives to its name.
 inline void check_own_answers(std::vector<std::future<Answer>> answers) {
   int number = 0;
   for (auto& answer : answers) {

@@ -28,7 +28,7 @@ void require(bool ok, const char* what) {
 
 sockaddr* generic(sockaddr_storage& address) noexcept { return reinterpret_cast<sockaddr*>(&address); }
 
-// IPv4 and IPv6 have the port at the same place.
+// IPv4 and IPv6 addresses have the port at the same offset.
 in_port_t& port_of(sockaddr_storage& address) noexcept { return reinterpret_cast<sockaddr_in&>(address).sin_port; }
 
 std::pair<sockaddr_storage, socklen_t> to_sockaddr(const IpAddress& address) noexcept {
@@ -111,7 +111,7 @@ class MockDnsServer::TcpExchange final : public Exchange {
   TcpExchange(int fd, const Bytes& message) : fd_{fd}, query_{parse_query(message, true)} {
     sockaddr_storage client{};
     socklen_t size = sizeof(client);
-    // The client may have gone already.
+    // The client may have closed the connection.
     if (::getpeername(fd, generic(client), &size) == 0) {
       query_.client_port = ntohs(port_of(client));
     }
@@ -141,7 +141,7 @@ MockDnsServer::MockDnsServer(Handler handler, Listen listen, const char* address
     require(::listen(tcp_.get(), SOMAXCONN) == 0, "listen");
   }
   if (listen == Listen::kTcp || listen == Listen::kNothing) {
-    // A datagram socket that is connected takes only what its peer sends, here itself; the others are refused.
+    // A connected datagram socket receives from its peer only, here itself. The kernel refuses other datagrams.
     auto self = any_port;
     port_of(self) = htons(nameserver_.port);
     require(::connect(udp_.get(), generic(self), size) == 0, "connect");
@@ -154,7 +154,7 @@ MockDnsServer::~MockDnsServer() {
   thread_.join();
 }
 
-// The system chooses a port for TCP, which may be in use for UDP.
+// Binds both sockets to one port. Returns false if the port that the system chose for TCP is in use for UDP.
 bool MockDnsServer::bind_both(const sockaddr_storage& any_port, socklen_t size) {
   auto address = any_port;
   auto address_size = size;
@@ -190,7 +190,7 @@ std::vector<std::string> MockDnsServer::transports() const {
 
 void MockDnsServer::run() {
   constexpr std::size_t kFixed = 3;
-  // A TCP socket that does not listen would report a hang-up at every poll.
+  // poll(2) would report a hang-up for a TCP socket that does not listen.
   const int listener = accepts_ ? tcp_.get() : -1;
   while (true) {
     std::vector<pollfd> fds{{stop_.read_end(), POLLIN, 0}, {udp_.get(), POLLIN, 0}, {listener, POLLIN, 0}};
@@ -231,7 +231,7 @@ void MockDnsServer::serve_udp() {
   }
 }
 
-// False when the connection has ended.
+// Returns false if the connection has ended.
 bool MockDnsServer::serve_tcp(Connection& connection) {
   std::array<std::uint8_t, 4096> octets{};
   const auto count = ::recv(connection.fd.get(), octets.data(), octets.size(), 0);

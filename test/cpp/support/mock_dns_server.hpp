@@ -17,7 +17,7 @@
 
 namespace caravan::test {
 
-// A question as it came to the server.
+// A question as the server received it.
 struct Query {
   std::uint16_t id = 0;
   bool tcp = false;
@@ -27,14 +27,14 @@ struct Query {
   std::optional<std::uint16_t> edns_size;
   Bytes message;
 
-  // The reply to it, without any records yet.
+  // Returns a reply to it, without records.
   DnsBuilder reply() const { return DnsBuilder{name, type}.id(id); }
 };
 
-// A DNS server on one loopback port that says what a test's handler tells it to, right or wrong.
+// A DNS server on one loopback port, which answers as the handler of a test says.
 class MockDnsServer {
  public:
-  // One query and the ways to answer it. Calling none of them is silence.
+  // A query and the ways to answer it. A handler that calls none of them is silent.
   class Exchange {
    public:
     virtual ~Exchange() = default;
@@ -42,9 +42,9 @@ class MockDnsServer {
     virtual const Query& query() const noexcept = 0;
     virtual void reply(const Bytes& message) = 0;
     void reply(const DnsBuilder& builder) { reply(builder.build()); }
-    // Over TCP: octets without the length that goes before a message.
+    // Over TCP: writes octets without the length of a message.
     virtual void write(const Bytes& octets) = 0;
-    // Over UDP: from a port that was not asked.
+    // Over UDP: replies from another port than the one that was asked.
     virtual void reply_from_elsewhere(const Bytes& message) = 0;
     // Over TCP: closes the connection once the handler returns.
     virtual void close() = 0;
@@ -53,7 +53,7 @@ class MockDnsServer {
   // Runs on the server's thread, one query at a time.
   using Handler = std::function<void(Exchange&)>;
 
-  // The transports it listens on. The other one refuses, and nobody else can get its port.
+  // The transports on which the server listens. It holds the port of the other one too, and refuses there.
   enum class Listen : std::uint8_t { kUdpAndTcp, kUdp, kTcp, kNothing };
 
   explicit MockDnsServer(Handler handler, Listen listen = Listen::kUdpAndTcp, const char* address = "127.0.0.1");
@@ -61,14 +61,14 @@ class MockDnsServer {
   MockDnsServer(const MockDnsServer&) = delete;
   MockDnsServer& operator=(const MockDnsServer&) = delete;
 
-  // Over every TCP connection that is open. For a handler, which runs on the thread that has them.
+  // Sends a message over each open TCP connection. For handlers, which run on the thread that owns the connections.
   void reply_over_tcp(const DnsBuilder& builder);
 
   const Nameserver& nameserver() const noexcept { return nameserver_; }
 
-  // The queries so far, in the order in which they came.
+  // The queries so far, in the order in which they were received.
   std::vector<Query> queries() const;
-  // "udp" or "tcp" of each of them.
+  // "udp" or "tcp" for each of them.
   std::vector<std::string> transports() const;
 
  private:
@@ -89,7 +89,7 @@ class MockDnsServer {
   Nameserver nameserver_;
   Fd udp_;
   Fd tcp_;
-  bool accepts_ = false;  // connections
+  bool accepts_ = false;  // whether it accepts connections
   std::list<Connection> connections_;
   WakePipe stop_;
   mutable std::mutex mutex_;

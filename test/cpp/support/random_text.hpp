@@ -8,14 +8,15 @@
 
 namespace caravan::test {
 
-// A source of inputs for property tests: the same ones for the same seed.
+// Inputs for property tests. The same seed gives the same inputs.
 class RandomText {
  public:
   explicit RandomText(std::uint32_t seed) : engine_{seed} {}
 
   std::size_t below(std::size_t limit) { return std::uniform_int_distribution<std::size_t>{0, limit - 1}(engine_); }
 
-  // Up to `max` octets: a few are arbitrary, most are from `likely`, so that the interesting paths are taken often.
+  // Returns up to `max` octets. A few are arbitrary and most are from `likely`, so that interesting paths are taken
+  // often.
   std::string text(std::size_t max, std::string_view likely) {
     std::string octets(below(max + 1), '\0');
     for (auto& octet : octets) {
@@ -28,7 +29,7 @@ class RandomText {
   std::mt19937 engine_;
 };
 
-// For messages: every octet is readable there.
+// Makes octets readable in messages.
 inline std::string in_hex(std::string_view octets) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;

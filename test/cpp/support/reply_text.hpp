@@ -9,12 +9,12 @@
 #include "core/wire/dns_message.hpp"
 #include "support/dns_builder.hpp"
 
-// Replies as text, so that a test reads like a zone file and a failure shows what came instead.
+// Replies as text, so that a test reads like a zone file and a failure shows the actual records.
 namespace caravan::test {
 
 using Lines = std::vector<std::string>;
 
-// Decodes a copy that ends where the message ends, so that AddressSanitizer sees every read past it.
+// Decodes a copy of exactly the size of the message, so that AddressSanitizer detects each read beyond it.
 inline Reply decode(const Bytes& message, const Question& question) {
   const std::unique_ptr<std::uint8_t[]> exact{new std::uint8_t[message.size()]};
   std::copy(message.begin(), message.end(), exact.get());

@@ -11,7 +11,7 @@
 
 namespace caravan::test {
 
-// A file that is there as long as this is.
+// A file that exists as long as this object.
 class TemporaryFile {
  public:
   explicit TemporaryFile(std::string_view text) : path_{std::filesystem::temp_directory_path() / unique_name()} {
@@ -23,7 +23,8 @@ class TemporaryFile {
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  // A second later than the last time: the clock of files is too coarse for a test.
+  // Sets a time of modification a second after the last one, because the clock of file systems is too coarse for a
+  // test.
   void rewrite(std::string_view text) {
     std::ofstream{path_, std::ios::binary} << text;
     std::filesystem::last_write_time(path_, std::filesystem::file_time_type{std::chrono::seconds{++second_}});

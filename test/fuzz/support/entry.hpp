@@ -3,5 +3,5 @@
 #include <cstddef>
 #include <cstdint>
 
-// What libFuzzer, or replay_corpus.cpp, calls with each input: the fuzzer.
+// The fuzzer: libFuzzer or replay_corpus.cpp calls it with each input.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

@@ -11,7 +11,7 @@
 
 #include "support/require.hpp"
 
-// The names of these functions, and of those at the end, are the linker's.
+// The linker's --wrap defines the names of these functions and of those at the end of the file.
 extern "C" {
 int __real_socket(int domain, int type, int protocol);
 int __real_connect(int fd, const sockaddr* address, socklen_t size);
@@ -36,7 +36,7 @@ decltype(__real_poll) __wrap_poll;
 namespace caravan::fuzz {
 namespace {
 
-// Above those of the kernel.
+// Above the descriptors of the kernel.
 constexpr int kFirstFd = 1 << 20;
 
 constinit FakeNetwork* in_force = nullptr;
@@ -108,7 +108,7 @@ ssize_t FakeNetwork::write(int fd, const msghdr& message) {
 void FakeNetwork::take_messages(int fd) {
   auto& socket = sockets_.at(fd);
   if (!socket.tcp) {
-    // As many as README.md and the channels promise to wait for at a port.
+    // The limit of ChannelPool::kQueriesPerPort, which README.md promises.
     constexpr std::size_t most_at_a_port = 24;
     require(++socket.unanswered <= most_at_a_port);
     const auto message = std::exchange(socket.written, {});
@@ -189,7 +189,7 @@ int FakeNetwork::poll(std::span<pollfd> fds, int timeout) {
   const bool goes_on = peers_.on_wait(timeout);
   int ready = __real_poll(fds.data(), 1, goes_on ? 0 : -1);  // the pipe that wakes the thread
   for (auto& entry : fds.subspan(1)) {
-    // Nothing is watched that is closed already.
+    // Throws if the core watches a socket that it has closed.
     const auto& socket = sockets_.at(entry.fd);
     unsigned events = 0;
     events |= is_readable(socket) ? unsigned{POLLIN} : 0U;
@@ -202,7 +202,7 @@ int FakeNetwork::poll(std::span<pollfd> fds, int timeout) {
   return ready;
 }
 
-// Under the names that --wrap gives to steady_clock::now(), which are none of C++.
+// The symbols that --wrap derives from steady_clock::now(). They are no valid C++ names.
 std::chrono::steady_clock::time_point real_now() noexcept __asm__("__real__ZNSt6chrono3_V212steady_clock3nowEv");
 std::chrono::steady_clock::time_point wrapped_now() noexcept __asm__("__wrap__ZNSt6chrono3_V212steady_clock3nowEv");
 std::chrono::steady_clock::time_point wrapped_now() noexcept {

@@ -17,27 +17,27 @@ namespace caravan::fuzz {
 
 using Octets = std::vector<std::uint8_t>;
 
-// How a nameserver takes what comes over a transport.
+// How a nameserver behaves over one transport.
 enum class Manners : std::uint8_t {
   kAccepts,
   kRefuses,  // at once
-  kHangs,    // a connection is neither made nor refused
-  kFails,    // what is sent comes back as an error
+  kHangs,    // neither accepts nor refuses a connection
+  kFails,    // each write returns an error
 };
 
-// Sockets that lead to nameservers in this process, and a clock that moves when it is told to. As long as one is in
-// force, the core gets it in place of the kernel's: the linker gives the core our socket(2), poll(2) and so on
-// (--wrap). One thread uses it at a time.
+// Simulates sockets that lead to nameservers in this process, and a clock that only advance() moves. While an object
+// exists, the core uses it in place of the kernel: the linker redirects socket(2), poll(2) and so on (--wrap). One
+// thread uses it at a time.
 class FakeNetwork {
  public:
-  // Who decides what happens.
+  // Decides what happens on the network.
   class Peers {
    public:
     virtual ~Peers() = default;
-    // A whole message has come to a nameserver.
+    // Called when a nameserver has received a whole message.
     virtual void on_question(int fd, std::span<const std::uint8_t> message) = 0;
-    // The resolver waits, for so many milliseconds (-1: for ever). Returns false when nothing will happen any more but
-    // what another thread does.
+    // Called when the resolver waits for `timeout` milliseconds; -1 is without a limit. Returns false if from now on
+    // only other threads can wake it.
     virtual bool on_wait(int timeout) = 0;
   };
 
@@ -50,11 +50,11 @@ class FakeNetwork {
     std::size_t server = 0;
     bool is_connected = false;
     bool is_broken = false;          // reading and writing fail
-    bool is_closed_by_peer = false;  // what has come can be read
+    bool is_closed_by_peer = false;  // what has been received can still be read
     std::size_t unanswered = 0;      // over UDP
-    std::deque<Octets> datagrams;    // that wait to be read
-    Octets stream;                   // likewise, over TCP
-    Octets written;                  // over TCP: a message that is not whole yet
+    std::deque<Octets> datagrams;    // not read yet
+    Octets stream;                   // not read yet, over TCP
+    Octets written;                  // over TCP: the beginning of a message
   };
 
   explicit FakeNetwork(Peers& peers);
@@ -67,15 +67,15 @@ class FakeNetwork {
   void advance(std::chrono::milliseconds by) noexcept { now_ += by; }
   std::chrono::steady_clock::time_point now() const noexcept { return now_; }
 
-  // Connections that hang are made now.
+  // Establishes the connections that hang.
   void connect_all() noexcept;
   std::map<int, Socket>& sockets() noexcept { return sockets_; }
-  // What the nameserver says. Over TCP, `message` goes behind its length.
+  // Sends a message from the nameserver. Over TCP, adds its length.
   void send(int fd, std::span<const std::uint8_t> message);
-  // Octets as they are.
+  // Sends octets unchanged.
   void send_raw(int fd, std::span<const std::uint8_t> octets);
 
-  // What the core calls.
+  // The functions that the core calls.
   int open(int type);
   int connect(int fd, const sockaddr* address);
   ssize_t write(int fd, const msghdr& message);
@@ -88,7 +88,7 @@ class FakeNetwork {
   void take_messages(int fd);
 
   Peers& peers_;
-  // The core takes zero for no time.
+  // Not zero, which the core uses for "never".
   std::chrono::steady_clock::time_point now_{std::chrono::seconds{1}};
   std::array<std::array<Manners, 2>, kServers> manners_{};
   bool descriptors_left_ = true;

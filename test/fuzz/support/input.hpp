@@ -8,7 +8,7 @@
 
 namespace caravan::fuzz {
 
-// The octets that a fuzzer is given, read front to back; behind the end there are zeros.
+// Reads the input of a fuzzer front to back. Returns zeros after the end.
 class Input {
  public:
   Input(const std::uint8_t* data, std::size_t size) noexcept : rest_{data, size} {}
@@ -32,7 +32,7 @@ class Input {
     return octets;
   }
 
-  // Up to the next line feed, which it takes as well, or to the end.
+  // Returns the text up to the next line feed, which it skips, or up to the end.
   std::string_view line() noexcept {
     const auto text = view();
     const auto line = text.substr(0, text.find('\n'));

@@ -10,7 +10,7 @@ namespace caravan::fuzz {
 
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Whether the pattern matches the name: piece by piece, where each way to match the pieces so far can end.
+// Returns whether the pattern matches the name. Keeps the set of positions where a match of the pieces so far can end.
 inline bool expected_match(std::string_view pattern, std::string_view name) {
   constexpr std::string_view kNumber = "{number}";
   std::vector<bool> ends(name.size() + 1);

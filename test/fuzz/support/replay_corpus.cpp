@@ -14,8 +14,8 @@
 
 #include "support/entry.hpp"
 
-// In place of libFuzzer's main: gives the fuzzer each file of a directory once. The name of the file is said before, so
-// that it is the last word of one that fails.
+// Replaces libFuzzer's main(): calls the fuzzer once with each file of a directory. Prints the name of a file first, so
+// that the last line names the file that fails.
 namespace {
 
 void replay(const std::filesystem::path& path) {
@@ -24,8 +24,8 @@ void replay(const std::filesystem::path& path) {
   if (!file) {
     throw std::runtime_error{path.string() + " cannot be read"};
   }
-  std::cout << path.string() << std::endl;  // what comes next may abort
-  // A copy that ends where the input ends, so that AddressSanitizer sees every read past it.
+  std::cout << path.string() << std::endl;  // flushed, since the next call may abort
+  // A copy of exactly the size of the input, so that AddressSanitizer detects each read beyond it.
   const std::vector<std::uint8_t> input{octets.begin(), octets.end()};
   const std::unique_ptr<std::uint8_t[]> exact{new std::uint8_t[input.size()]};
   std::copy(input.begin(), input.end(), exact.get());

@@ -7,7 +7,7 @@
 #include "support/require.hpp"
 #include "support/resolver_world.hpp"
 
-// What the nameservers of the world say, and what callers may be told because of that.
+// What the nameservers of the world reply, and which results their replies allow.
 namespace caravan::fuzz {
 namespace {
 
@@ -21,14 +21,14 @@ constexpr unsigned kNxdomainCode = 3;
 constexpr unsigned kNotimpCode = 4;
 constexpr unsigned kRefusedCode = 5;
 
-// What the header and the question of a reply say.
+// Makes a reply with the ID of `message` and the question.
 DnsBuilder reply_to(const Octets& message, const Octets& wire_name, RecordType type) {
   DnsBuilder builder{WireName{wire_name}, type};
   builder.id(static_cast<std::uint16_t>(message[0] << 8 | message[1]));
   return builder;
 }
 
-// The number of the answer that a record came with.
+// Returns the number of the answer that the record came with.
 std::size_t number_in(const IpAddress& address) {
   const auto* end = address.bytes.data() + address.size();
   return static_cast<std::size_t>(end[-2] << 8 | end[-1]);
@@ -48,7 +48,7 @@ void ResolverWorld::answer() {
   }
   switch (kind) {
     case 5:
-      // A name that does not exist has no records of any type (RFC 8020).
+      // NXDOMAIN holds for all record types (RFC 8020).
       for (const auto type : {RecordType::kA, RecordType::kAaaa, RecordType::kSrv}) {
         denied_.insert({query.question.first, type});
       }
@@ -122,7 +122,7 @@ Octets ResolverWorld::negative(const Query& query, unsigned rcode) {
       .build();
 }
 
-// Replies that are none, or are another one's.
+// Sends a malformed reply, or the reply to another question.
 void ResolverWorld::answer_wrongly(const Query& query, std::size_t kind) {
   auto message = records_for(query, false);
   switch (kind) {
@@ -134,7 +134,7 @@ void ResolverWorld::answer_wrongly(const Query& query, std::size_t kind) {
       message[3] = kFormerrCode;
       break;
     case 11:
-      message[1] ^= 1U;  // another question's id
+      message[1] ^= 1U;  // the ID of another question
       spoilt_.insert(query.question);
       break;
     case 12:
@@ -147,14 +147,14 @@ void ResolverWorld::answer_wrongly(const Query& query, std::size_t kind) {
       for (auto changes = 1 + input_.below(8); changes > 0; --changes) {
         message[2 + input_.u16() % (message.size() - 2)] ^= input_.u8();
       }
-      // Whoever has the id may say anything.
+      // A reply with the right ID may say anything.
       spoilt_.insert(query.question);
   }
   causes_.set(static_cast<std::size_t>(Error::kBadresp));
   say(query, message);
 }
 
-// From whoever sees neither the question nor its id.
+// Sends octets from an attacker who knows neither the question nor its ID.
 void ResolverWorld::send_garbage() {
   auto& sockets = network_.sockets();
   const auto which = input_.u8();
@@ -162,7 +162,7 @@ void ResolverWorld::send_garbage() {
   if (!sockets.empty()) {
     const auto fd = std::next(sockets.begin(), static_cast<std::ptrdiff_t>(which % sockets.size()))->first;
     network_.send_raw(fd, octets);
-    // It may be a word on whatever is asked over the socket, should its id be right.
+    // With the right ID, it may be a reply to any question that was sent over the socket.
     causes_.set();
     for (const auto& query : queries_) {
       if (query.fd == fd) {
@@ -193,7 +193,7 @@ bool ResolverWorld::is_spoilt(const Asked& asked) const {
   });
 }
 
-// What a caller gets was said of a name that was asked for it, and is only complete when it came over TCP.
+// Checks that the records are from an answer to a name of the lookup, and that only an answer over TCP is complete.
 void ResolverWorld::check_records(const Asked& asked, const Reply& reply) const {
   require(reply.addresses.empty() != reply.srv.empty());
   require(reply.srv.empty() == (asked.type != LookupType::kSrv));
@@ -210,7 +210,7 @@ void ResolverWorld::check_records(const Asked& asked, const Reply& reply) const 
     return number;
   };
   for (const auto& srv : reply.srv) {
-    // All of one answer.
+    // All records are from one answer.
     require(check(srv.port, RecordType::kSrv) == reply.srv.front().port);
     require(reply.view(srv.target).ends_with(".test"));
   }
@@ -221,8 +221,7 @@ void ResolverWorld::check_records(const Asked& asked, const Reply& reply) const 
   }
 }
 
-// "There is none" is the word on every name that was asked. Of the others, something has happened that is such an
-// error.
+// Checks that a negative answer was given for each name of the lookup, and that any other error has a cause.
 void ResolverWorld::check_error(const Asked& asked, Error error) const {
   if (is_negative_answer(error)) {
     for (const auto& name : asked.names) {
@@ -240,14 +239,14 @@ void ResolverWorld::check_error(const Asked& asked, Error error) const {
   }
 }
 
-// The resolver has done all that it can do by now.
+// Called when the resolver has done everything that it can do by now.
 void ResolverWorld::check_nobody_is_late() const {
   for (const auto& asked : asked_) {
     require(asked->has_ended || asked->deadline > network_.now());
   }
 }
 
-// Each lookup was counted once.
+// Checks that each lookup was counted once.
 void ResolverWorld::check_numbers() const {
   for (const auto& customer : customers_) {
     const auto& stats = customer.client->stats;

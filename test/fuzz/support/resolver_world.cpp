@@ -33,7 +33,7 @@ std::string folded(std::string_view name) {
 
 }  // namespace
 
-// Is told of the answer by the resolver's thread, which everything here happens on.
+// Receives the answer on the resolver's thread, on which all of this runs.
 class ResolverWorld::Caller final : public Receiver {
  public:
   Caller(ResolverWorld& world, Asked& asked) noexcept : world_{world}, asked_{asked} {}
@@ -57,7 +57,7 @@ void ResolverWorld::run() {
     network_.manners(server, true) = static_cast<Manners>(manners >> (2 * server) & 3U);
   }
   open();
-  // The thread begins with the first lookup that is taken; from then on it does all of this.
+  // The first accepted lookup starts the resolver's thread, which from then on calls all of this.
   while (asked_.empty() && !input_.empty()) {
     ask();
   }
@@ -137,7 +137,7 @@ void ResolverWorld::ask() {
   }
 }
 
-// Nobody asks through a client that has left, and the lookups of one that was closed end.
+// No lookup goes through a client that has left. If it was closed, its lookups end.
 void ResolverWorld::leave() {
   auto& customer = customers_[input_.below(customers_.size())];
   const bool closes = input_.below(2) == 0;
@@ -189,7 +189,7 @@ void ResolverWorld::on_question(int fd, std::span<const std::uint8_t> message) {
   const auto name_end = reader.position();
   const auto type = static_cast<RecordType>(reader.u16());
   require(reader.u16() == kClassIn && !reader.failed());
-  // A question to a server that recurses, with an OPT record or nothing behind it.
+  // A question to a server that recurses, followed by an OPT record or by no octets.
   require((message[2] & 0xF9U) == 0x01U && message[4] == 0 && message[5] == 1 && message[6] == 0 && message[7] == 0);
   require(message.size() - reader.position() == (message[11] != 0 ? 11U : 0U));
   require(type == RecordType::kSrv || type == RecordType::kA || type == RecordType::kAaaa);
@@ -209,7 +209,7 @@ void ResolverWorld::on_question(int fd, std::span<const std::uint8_t> message) {
                       question,
                       static_cast<std::uint8_t>(socket.server),
                       socket.tcp});
-  // Three names of two types at three nameservers, over two transports, four times each; and once more now and then.
+  // Three names of two types at three nameservers over two transports, four times each, and occasional repetitions.
   constexpr std::size_t most_of_a_lookup = 300;
   require(++query_count_ <= most_of_a_lookup * asked_.size());
 }
@@ -288,7 +288,7 @@ void ResolverWorld::step() {
   }
 }
 
-// Nothing comes any more. So each wait must bring the end nearer, and the last one must leave nobody waiting.
+// There is no more input. Each wait must bring the end nearer, and at the last one no lookup may be open.
 void ResolverWorld::finish(int timeout) {
   constexpr std::size_t most_waits = 20'000;
   constexpr std::size_t most_waits_without_time = 64;

@@ -21,10 +21,9 @@
 
 namespace caravan::fuzz {
 
-// A resolver, its callers and its nameservers under virtual time, all of them moved by the octets of an input: each
-// time that the resolver waits, one of them says what happens. When there are none left, the nameservers are silent,
-// and time passes until nobody waits any more. What must hold of all that is required in resolver_world.cpp and
-// resolver_answers.cpp.
+// A resolver, its callers and its nameservers under virtual time. Each time the resolver waits, octets of the input say
+// what happens. At the end of the input the nameservers fall silent, and time advances until no lookup is open.
+// resolver_world.cpp and resolver_answers.cpp check the invariants.
 class ResolverWorld final : FakeNetwork::Peers {
  public:
   explicit ResolverWorld(Input input);
@@ -41,7 +40,7 @@ class ResolverWorld final : FakeNetwork::Peers {
   struct Asked {
     std::size_t client = 0;
     LookupType type = LookupType::kSrv;
-    std::vector<std::string> names;  // that may be asked for it
+    std::vector<std::string> names;  // the names that may be asked for it
     std::chrono::steady_clock::time_point deadline;
     Interest interest = Interest::kWaiting;
     bool has_ended = false;
@@ -54,7 +53,7 @@ class ResolverWorld final : FakeNetwork::Peers {
     std::uint64_t taken = 0;
     std::uint64_t refused = 0;
   };
-  // As it came to a nameserver.
+  // A question as a nameserver received it.
   struct Query {
     int fd;
     Octets message;
@@ -63,7 +62,7 @@ class ResolverWorld final : FakeNetwork::Peers {
     std::uint8_t server;
     bool tcp;
   };
-  // Each answer with records has a number, which is in its records.
+  // An answer with records. Its number is encoded in its records.
   struct Served {
     Name question;
     bool tcp;
@@ -101,21 +100,21 @@ class ResolverWorld final : FakeNetwork::Peers {
   Input input_;
   FakeNetwork network_{*this};
   std::vector<Customer> customers_;
-  std::vector<std::unique_ptr<Asked>> asked_;  // no two at one address: callers keep theirs
+  std::vector<std::unique_ptr<Asked>> asked_;  // pointers, because callers refer to the elements
   std::vector<Query> queries_;                 // the last ones
   std::size_t query_count_ = 0;
   std::vector<Served> served_;
-  std::set<Name> denied_;   // of which a nameserver has said that there is none
-  std::set<Name> spoilt_;   // for which something came that says anything
-  std::bitset<32> causes_;  // by Error: what may have caused it has happened
+  std::set<Name> denied_;   // the questions that got a negative answer
+  std::set<Name> spoilt_;   // the questions to which a reply with arbitrary content may have been sent
+  std::bitset<32> causes_;  // by Error: whether a cause of that error has happened
   bool is_stopping_ = false;
-  std::size_t waits_without_end_ = 0;  // in a row that took no time and brought nothing
+  std::size_t waits_without_end_ = 0;  // successive waits that took no time and ended no lookup
   std::size_t waits_to_finish_ = 0;
-  // The thread that has made this touches nothing of it in between.
+  // The thread that created this object does not use it between the two.
   std::binary_semaphore may_begin_{0};
   std::binary_semaphore is_over_{0};
   bool has_begun_ = false;
-  // After all that its thread uses.
+  // Declared after everything that its thread uses.
   std::unique_ptr<Resolver> resolver_ = std::make_unique<Resolver>();
 };
 
