@@ -29,9 +29,13 @@ defmodule Caravan.MixProject do
     # In a release, Elixir's handler is there before the first line is logged; a plain `erl` may have none.
     @properties
     |> Keyword.take([:applications, :registered, :mod, :env])
-    |> Keyword.update!(:applications, &(&1 ++ [:logger]))
+    |> Keyword.update!(:applications, &(&1 ++ [:logger | test_applications(Mix.env())]))
     |> Keyword.put(:optional_applications, [:logger])
   end
+
+  # Mix of Elixir 1.15 and later finds header files of the applications only that are listed.
+  defp test_applications(:test), do: [:eunit]
+  defp test_applications(_env), do: []
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]
   defp elixirc_paths(_env), do: ["lib"]

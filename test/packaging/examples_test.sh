@@ -138,7 +138,7 @@ expect_two_shells() {
   local port
   for port in 4371 4372; do
     start_shell "$(command_of_document "$1" "$2" "$port")" "$work/$port.log"
-    await_in "$work/$port.log" "shop-$port listens on $port"
+    await_in "$work/$port.log" "shop-$port listens on port $port"
   done
   await_in "$work/4371.log" 'connected to .*shop-4372@127.0.0.1'
   await_in "$work/4372.log" 'connected to .*shop-4371@127.0.0.1'
@@ -174,7 +174,7 @@ development_from_a_checkout() {
   rebar3 compile
   commands=$(section docs/development.md '## Two nodes from a checkout' | sed -n '/^```sh/,/^```$/p' | sed '1d;$d')
   start_shell "$commands" "$work/a.log"
-  await_in "$work/a.log" 'a-24371 listens on 24371'
+  await_in "$work/a.log" 'a-24371 listens on port 24371'
   start_shell "${commands/-name a-24371/-name b-24372}" "$work/b.log"
   await_in "$work/a.log" 'connected to .*b-24372@127.0.0.1'
   await_in "$work/b.log" 'connected to .*a-24371@127.0.0.1'
