@@ -45,7 +45,7 @@ class AddressJoins {
   // looked up in order. split() returns the lookups for the first name.
   static JoinRef begin(Waiter waiter, Inquiry inquiry, std::vector<std::string> names);
 
-  // Returns a join whose next name must be looked up, or null if there is none.
+  // Returns a join whose next name must be looked up, or null if no join has one.
   JoinRef take_unfinished();
 
   Parts split(const JoinRef& join);

@@ -148,7 +148,7 @@ Lookup* Admission::admit_from(Lane& lane) {
   return nullptr;
 }
 
-// Removes and returns the first lookup that still waits, or null if there is none.
+// Removes and returns the first lookup that still waits, or null if no lookup does.
 Lookup* Admission::take_first(Lane& lane, Share& share) {
   while (!share.waiting.empty()) {
     const auto [number, ref] = share.waiting.front();

@@ -63,7 +63,8 @@ class Admission {
 
   // Gives a slot to the next waiting lookup and returns it. Returns null if no lookup can have a slot now.
   Lookup* admit(TimePoint now);
-  // Gives no slot of `endpoint` away until unblock(). The caller has found that no channel to the endpoint has room.
+  // Stops giving away slots of `endpoint` until unblock(). The caller has found that no channel to the endpoint has
+  // room.
   void block(const Endpoint& endpoint);
   void unblock() noexcept;
 
@@ -88,10 +89,12 @@ class Admission {
     std::uint64_t number = 0;
     LookupRef lookup;
   };
+  // The lookups of one client at one endpoint.
   struct Share {
     std::vector<Lookup*> holders;
     std::deque<Ticket> waiting;  // sorted by number; some belong to lookups that no longer wait
   };
+  // The slots of one endpoint and the lookups that wait for them.
   struct Lane {
     Endpoint endpoint;
     std::size_t held = 0;

@@ -117,7 +117,7 @@ class Channel {
   ReplyObserver& observer_;
   Clock::time_point opened_;
   std::size_t in_flight_ = 0;
-  std::size_t abandoned_ = 0;  // how many of the questions in flight
+  std::size_t abandoned_ = 0;  // the questions in flight that no lookup waits for
   std::size_t sent_in_a_row_ = 0;
   Clock::time_point last_used_;
   Clock::time_point last_reply_;

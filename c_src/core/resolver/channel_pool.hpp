@@ -36,7 +36,7 @@ class ChannelPool {
     Error error = Error::kSystem;
   };
 
-  // Returns a channel that can take one more question, or the reason why there is none.
+  // Returns a channel that can take one more question, or an error if no channel can.
   Choice get(const ChannelSettings& settings, TimePoint now);
 
   // Retires a channel, because the reply to a question sent at `asked` is late. No further question goes over a retired
@@ -57,8 +57,8 @@ class ChannelPool {
   // Returns whether the channel is open and not retired.
   bool is_usable(const ChannelSettings& settings, const Channel* channel) const;
 
-  // Writes the questions that connections hold back. Called once in a turn of the loop, so that all questions of a turn
-  // leave together.
+  // Writes the questions that connections hold back. Called when all questions of a turn of the loop are sent, so
+  // that they leave together.
   void flush(TimePoint now) noexcept;
 
   // Closes idle channels and those for which no lookup waits, at most once in kTendInterval.

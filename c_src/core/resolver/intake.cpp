@@ -22,8 +22,8 @@ Reply reply_with(const std::vector<IpAddress>& addresses) {
   return reply;
 }
 
-// Adds the waiter to an open lookup for an equal inquiry. Returns false if there is none, or if it may last longer than
-// the waiter's deadline.
+// Adds the waiter to an open lookup for an equal inquiry. Returns false if no lookup is equal, or if it may last longer
+// than the waiter's deadline.
 bool join(ClientState& state, const LookupKey& key, Waiter& waiter) {
   const auto equal = state.joinable.find(key);
   if (equal == state.joinable.end() || (*equal)->deadline() > waiter.deadline) {

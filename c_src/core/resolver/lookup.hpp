@@ -38,7 +38,7 @@ struct Lookup {
     kForReply,
     kForTurn,   // for a slot or a channel for its next question
     kForPause,  // after all tries, before it asks once more
-    kForTcp,    // holds an answer over UDP, and waits for one over TCP, which is complete
+    kForTcp,    // for an answer over TCP, while it holds one over UDP that may lack records
   };
 
   LookupRef ref;
@@ -51,7 +51,7 @@ struct Lookup {
 
   Inquiry inquiry;
   std::shared_ptr<const Nameservers> nameservers;
-  std::shared_ptr<const SearchList> search;  // null if the name is fully qualified
+  std::shared_ptr<const SearchList> search;  // null if no search list applies
   std::size_t first_server = 0;
 
   // The questions for the names of the search list. Empty if the inquiry's question is asked as it is.
@@ -106,7 +106,7 @@ class LookupTable {
 
   void wake_at(Lookup& lookup, TimePoint when);
   std::optional<TimePoint> next_wake() const noexcept { return timers_.next(); }
-  // Returns a lookup whose timer has expired by `now`, and cancels the timer. Returns null if there is none.
+  // Returns a lookup whose timer has expired by `now`, and cancels the timer. Returns null if no timer has.
   Lookup* take_due(TimePoint now) noexcept;
 
   template <typename Visitor>

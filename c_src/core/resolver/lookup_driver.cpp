@@ -58,7 +58,7 @@ EndpointRecord& LookupDriver::record_of(const Lookup& lookup, std::size_t server
   return endpoints_.of({(*lookup.nameservers)[server], tcp});
 }
 
-// Makes the next attempt. The last one is over, so its slot is free.
+// Gives up the slot of the last attempt and makes the next one.
 void LookupDriver::attempt_next(Lookup& lookup, Cause cause) {
   Admission::leave(lookup);
   lookup.is_retry = cause == Cause::kRetry;
@@ -124,8 +124,7 @@ void LookupDriver::admit() {
   }
 }
 
-// The state of the nameservers may have changed while the lookup waited, so it gets a new plan, unless part of the old
-// one has failed.
+// Nameservers may have changed while the lookup waited, so it gets a new plan, unless part of the old one has failed.
 void LookupDriver::resume(Lookup& lookup) {
   if (lookup.asked == TimePoint{} && lookup.plan->error() == Error::kTimeout) {
     ask_candidate(lookup);
@@ -146,8 +145,7 @@ void LookupDriver::rest(Lookup& lookup) {
   lookups_.wake_at(lookup, pauses ? over : lookup.deadline());
 }
 
-// If all channels are full, resting lookups give theirs up, because a question that cannot be sent costs more than a
-// late reply that is lost.
+// If all channels are full, resting lookups release theirs, because new questions matter more than late replies.
 ChannelPool::Choice LookupDriver::get_channel(const ChannelSettings& settings) {
   auto choice = channels_.get(settings, now_);
   while (choice.error == Error::kOverload && resting_.release_one(settings)) {
@@ -228,8 +226,7 @@ bool LookupDriver::on_reply(const Channel& channel, QueryToken token, std::span<
   return is_awaited;
 }
 
-// A nameserver without EDNS replies FORMERR (RFC 6891, section 7). It is asked again without EDNS, which does not count
-// as a try.
+// A nameserver without EDNS replies FORMERR (RFC 6891, section 7). Asking it again without EDNS counts as no try.
 bool LookupDriver::asks_without_edns(Lookup& lookup, const Arrival& arrival) {
   const auto attempt = arrival.token.attempt;
   if (arrival.reply.error != Error::kFormerr || !arrival.had_edns || !lookup.edns.on_refusal(attempt.server)) {

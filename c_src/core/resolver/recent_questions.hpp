@@ -23,7 +23,7 @@ class RecentQuestions {
     std::copy(message.begin(), message.end(), question.octets.begin());
   }
 
-  // Returns the last message with this ID, or an empty span if there is none.
+  // Returns the last message with this ID, or an empty span if no message has it.
   std::span<const std::uint8_t> find(std::uint16_t id) const noexcept {
     for (std::size_t back = 1; back <= kRemembered; ++back) {
       const auto& [size, octets] = questions_[(next_ + kRemembered - back) % kRemembered];

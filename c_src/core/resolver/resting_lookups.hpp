@@ -20,7 +20,7 @@ class RestingLookups {
   void add(const Lookup& lookup);
 
   // Makes the lookup that has rested longest, of those with a channel with these settings, release all its channels.
-  // Returns false if there is none.
+  // Returns false if no lookup has one.
   bool release_one(const ChannelSettings& settings);
 
  private:
