@@ -32,7 +32,7 @@ OPT_RECORD = record(b"\0", OPT, b"", ttl=0, rclass=4096)
 
 
 class Resolver:
-    """What happens to a resolver, as resolver_world.cpp reads it. Nameserver n is that of the n-th port."""
+    """Encodes events for a resolver in the format of resolver_world.cpp. Nameserver n has the n-th port."""
 
     A, AAAA, SRV, ADDRESSES = 1, 2, 0, 3
     UDP, TCP, TCP_FIRST = 1, 2, 3
@@ -52,7 +52,7 @@ class Resolver:
         self.octets += bytes(octets)
         return self
 
-    # The first lookup has no octet before it that says what it is.
+    # No octet with the kind of event precedes the first lookup.
     def first(self, name=2, kind=SRV, client=0):
         return self._do(client, name | kind << 3)
 
@@ -233,7 +233,7 @@ SEEDS = {
         "odd_octets": message(SRV, [srv(QUESTION, 1, b"\x04a.\\\x00\x02\xff@\x00")]),
     },
     "node_name_fuzz": {
-        # First and last port, which port_in_name (0 to 2), a pattern and a line feed or neither, the name.
+        # First and last port, port_in_name (0 to 2), optionally a pattern and a line feed, and the name.
         label: struct.pack(">HHB", first, last, port_in_name) + text.encode()
         for label, first, last, port_in_name, text in [
             ("port", 1024, 65535, 3, "app-4834@host"),
