@@ -38,7 +38,7 @@ bool is_pattern(std::string_view text) { return HelperPattern::parse(text).has_v
 
 bool matches(std::string_view pattern, std::string_view name) { return HelperPattern::parse(pattern)->matches(name); }
 
-// The meaning of a pattern once more, by trying everything.
+// A model of patterns that tries every match.
 bool expected_match(std::string_view pattern, std::string_view name, bool after_digit = false) {
   constexpr auto kNumber = "{number}"sv;
   const auto is_digit_at = [&](std::size_t i) { return i < name.size() && name[i] >= '0' && name[i] <= '9'; };
@@ -101,9 +101,9 @@ TEST_CASE("names of known tools are helpers") {
   }
 }
 
-TEST_CASE("a service whose name only begins like a helper is none") {
+TEST_CASE("a service whose name only begins like a helper's is no helper") {
   for (const auto name : {
-           // The words, but no random part.
+           // The words without a random part.
            "rpc-gateway-4370@h"sv,
            "rem-app-4370@h"sv,
            "remote-4370@h"sv,
@@ -144,13 +144,13 @@ TEST_CASE("a service whose name only begins like a helper is none") {
            "pg_SUITE-two-4370@h"sv,
            "pg_SUITEtwo-1-4370@h"sv,
            "pg_suite-two-1-4370@h"sv,
-           // A number after the words, and no node's name after it.
+           // A number after the words, but no node's name after that.
            "rpc-2024-4370@h"sv,
            "rem-1-4370@h"sv,
            "maint1-4370@h"sv,
            "abc-ctl-4370@h"sv,
            "rabbitmqcli-18-4370@h"sv,
-           // Nothing after the random part.
+           // The name ends after the random part.
            "rem-1f3a@h"sv,
            "rem-1f3a-@h"sv,
            "rem-1f3aapp@h"sv,
@@ -193,7 +193,7 @@ TEST_CASE("only what may stand before the at sign of a node name is a helper's")
 }
 
 TEST_CASE("the port of a helper is the hash of its name") {
-  // Computed by another program. A vector that changes breaks clusters of nodes with different versions.
+  // Computed by another program. If a value changes, nodes of different versions no longer find each other.
   for (const auto& [name, port] : {
            std::pair{"rem-1f3a-app-4370"sv, 64300},
            std::pair{"rpc-00ff-app-4834"sv, 61911},
@@ -245,7 +245,7 @@ TEST_CASE("in a range of three ports there is always one") {
   }
 }
 
-TEST_CASE("the ports of many helpers lie in the range and differ from those left out") {
+TEST_CASE("the ports of many helpers lie in the range and differ from those that are skipped") {
   const auto seed = GENERATE(41U, 42U);
   test::RandomText random{seed};
   for (int i = 0; i < 20000; ++i) {
@@ -287,7 +287,7 @@ TEST_CASE("patterns are literal text, any characters and numbers") {
   CHECK_FALSE(matches(std::string(64, 'a'), std::string(65, 'a')));
 }
 
-TEST_CASE("what can match nothing or any name is no pattern") {
+TEST_CASE("text that matches no name or any name is no pattern") {
   for (const auto text : {""sv,
                           "*"sv,
                           "**"sv,
@@ -325,7 +325,7 @@ TEST_CASE("the first pattern that matches is named, built-in ones first") {
   CHECK(pattern_of("fo-4370@h", rule) == "none");
 }
 
-TEST_CASE("random patterns match what they mean") {
+TEST_CASE("random patterns agree with a simple model") {
   const auto seed = GENERATE(51U, 52U, 53U, 54U);
   test::RandomText random{seed};
   for (int i = 0; i < 5000; ++i) {

@@ -25,7 +25,7 @@ PortOrigin origin_of(std::string_view name, const PortRule& rule = kDefaultRule)
   return choose_port(name, rule).origin;
 }
 
-// The rule once more, written for clarity: digits as text instead of arithmetic.
+// A model of the rule that treats digits as text.
 PortChoice expected_choice(const std::string& node_name, const PortRule& rule) {
   if (node_name.size() > kMaxNodeNameBytes) {
     return {rule.default_port, PortOrigin::kNoDigits};
@@ -63,8 +63,8 @@ TEST_CASE("a name without trailing digits has the default port") {
   }
 }
 
-TEST_CASE("trailing digits that are no port in the range give the default port and are reported") {
-  // A StatefulSet's ordinal, a worker's number, more than a port can be.
+TEST_CASE("trailing digits outside the range give the default port and are reported") {
+  // The ordinal of a StatefulSet, the number of a worker, and numbers above 65535.
   for (const auto name : {"app-0@pod"sv, "worker2@h"sv, "app-99999@h"sv, "app-0000@h"sv}) {
     CAPTURE(name);
     CHECK(port_of(name) == 4370);
@@ -104,7 +104,7 @@ TEST_CASE("with port_in_name none, digits never count") {
   }
 }
 
-TEST_CASE("both ends of the range belong to it") {
+TEST_CASE("the range includes both ends") {
   CHECK(port_of("app-1023@h") == 4370);
   CHECK(port_of("app-1024@h") == 1024);
   CHECK(port_of("app-65535@h") == 65535);
@@ -125,21 +125,21 @@ TEST_CASE("leading zeros do not change the number") {
   CHECK(port_of("app-" + std::string(26, '0') + "4834@h") == 4834);
 }
 
-TEST_CASE("a number of any length is no port instead of another one") {
+TEST_CASE("a number of any length does not overflow to a port") {
   CHECK(port_of("app-" + std::string(30, '9') + "@h") == 4370);
   CHECK(port_of("app-4294972296@h") == 4370);            // 2^32 + 5000
   CHECK(port_of("app-18446744073709556616@h") == 4370);  // 2^64 + 5000
   CHECK(port_of("app-70536@h") == 4370);                 // 2^16 + 5000
 }
 
-TEST_CASE("only what stands before the first at sign counts") {
+TEST_CASE("only the part before the first at sign counts") {
   CHECK(port_of("app-4834@h-5000@x-6000") == 4834);
   CHECK(port_of("app@h-5000") == 4370);
   CHECK(port_of("@4834") == 4370);
   CHECK(port_of("app-4834") == 4834);
 }
 
-TEST_CASE("any byte may stand in a name") {
+TEST_CASE("a name may contain any byte") {
   CHECK(port_of("caf\xE9-4834@h") == 4834);
   CHECK(port_of("\xF0\x9F\x90\xAB-4834@h") == 4834);
   CHECK(port_of("app\0-4834@h"sv) == 4834);

@@ -20,7 +20,7 @@ std::string host_of(std::size_t size) {
   return host;
 }
 
-TEST_CASE("a name that is fit for a node stays as it is") {
+TEST_CASE("a valid node name is unchanged") {
   for (const auto name : {"app-4370@n1.example.com"sv, "app@10.0.0.7"sv, "app@fd00::1"sv, "my_App-2-65535@host"sv,
                           "app-31337@7f000001.addr.dc1.consul"sv, "app@app-0.svc.ns.svc.cluster.local"sv}) {
     CAPTURE(name);
@@ -33,7 +33,7 @@ TEST_CASE("node names compare octet by octet so the host loses what DNS does not
   CHECK(normalize_node_name("App@FD00::1") == "App@fd00::1");
 }
 
-TEST_CASE("what cannot be a node name is none") {
+TEST_CASE("invalid node names are refused") {
   for (const auto name : {""sv,
                           "app"sv,
                           "@n1"sv,
@@ -87,7 +87,7 @@ TEST_CASE("a node name is at most 255 characters long as an atom is") {
   CHECK(normalize_node_name(longest + '.') == longest);
 }
 
-TEST_CASE("random texts that pass for node names are fit for the rest of the system") {
+TEST_CASE("normalized random texts are valid node names") {
   const auto seed = GENERATE(21U, 22U, 23U, 24U);
   test::RandomText random{seed};
   int passed = 0;

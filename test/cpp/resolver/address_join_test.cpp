@@ -60,9 +60,9 @@ TEST_CASE("addresses of both families are complete when both parts are") {
   CHECK(joined.complete == (ipv4 && ipv6));
 }
 
-TEST_CASE("a family of which there are no addresses takes nothing away") {
+TEST_CASE("a family without addresses does not affect those of the other family") {
   const auto none = GENERATE(Error::kNodata, Error::kNxdomain);
-  // How long "there is none" holds is no matter of the addresses that there are.
+  // The TTL of the negative answer does not apply to the addresses of the other family.
   const auto only_ipv4 = join_replies(kIpv4, failure(none, 5));
   CHECK(outcome(only_ipv4) == "ok");
   CHECK(address_lines(only_ipv4) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
@@ -92,7 +92,7 @@ TEST_CASE("when one family could not be asked for the answer is not complete") {
   }
 }
 
-TEST_CASE("there is no address only when both families say so") {
+TEST_CASE("the result is negative only if both families are") {
   CHECK(outcome(join_replies(failure(Error::kNxdomain), failure(Error::kNxdomain))) == "nxdomain");
   CHECK(outcome(join_replies(failure(Error::kNodata), failure(Error::kNodata))) == "nodata");
   // A name with no address of one family exists.
@@ -104,26 +104,26 @@ TEST_CASE("there is no address only when both families say so") {
   CHECK(joined.addresses.empty());
 }
 
-TEST_CASE("that one family could not be asked for outweighs that there is none of the other") {
+TEST_CASE("a failure of one family takes precedence over a negative answer of the other") {
   const auto none = GENERATE(Error::kNodata, Error::kNxdomain);
   for (const auto error : failures()) {
     CAPTURE(error_name(error));
     for (const auto& joined :
          {join_replies(failure(error), failure(none, 30)), join_replies(failure(none, 30), failure(error))}) {
       CHECK(joined.error == error);
-      // Nobody has said how long to believe it.
+      // The negative answer has no TTL.
       CHECK_FALSE(joined.ttl);
       CHECK_FALSE(joined.complete);
     }
   }
 }
 
-TEST_CASE("of two failures one is reported") {
+TEST_CASE("one of two failures is reported") {
   const auto joined = join_replies(failure(Error::kServfail), failure(Error::kTimeout));
   CHECK((joined.error == Error::kServfail || joined.error == Error::kTimeout));
 }
 
-// Keeps what it gets.
+// Stores the reply that it receives.
 struct Got {
   Interest interest = Interest::kWaiting;
   std::vector<Reply> replies;
@@ -175,7 +175,7 @@ struct Whole {
   Waiter ipv6;
 };
 
-TEST_CASE("the caller of a split lookup is answered once both parts are whichever comes first") {
+TEST_CASE("the caller of a split lookup gets its answer after both parts, in any order") {
   Whole split;
   const bool ipv4_first = GENERATE(false, true);
   auto& first = ipv4_first ? split.ipv4 : split.ipv6;
@@ -238,7 +238,7 @@ TEST_CASE("once there are addresses of one family the other one has a short time
   REQUIRE(split.got.replies.size() == 1);
   CHECK(address_lines(split.got.replies[0]) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
   CHECK_FALSE(split.got.replies[0].complete);
-  // Nobody waits for the other one, and what it says is for nobody.
+  // No caller waits for the other family, and its reply is dropped.
   CHECK(split.ipv6.receiver->interest() == Interest::kGone);
   split.ipv6.finish(kIpv6);
   CHECK(split.got.replies.size() == 1);
@@ -252,7 +252,7 @@ TEST_CASE("a family without addresses does not hurry the other one") {
   CHECK_FALSE(split.joins.next_end());
 }
 
-TEST_CASE("without an address of either family the next name is looked up and no further one") {
+TEST_CASE("the next name is looked up, and no later one, if no family has an address") {
   Whole split{{"n1.a.", "n1.b.", "n1.c."}};
   CHECK(split.name == "n1.a.");
   split.ipv4.finish(failure(Error::kNxdomain));
@@ -270,7 +270,7 @@ TEST_CASE("without an address of either family the next name is looked up and no
   CHECK(address_lines(split.got.replies[0]) == Lines{"2001:db8::1 20"});
 }
 
-TEST_CASE("what no name has is what all of them say") {
+TEST_CASE("names without addresses have the combined result of all of them") {
   struct Case {
     std::vector<Error> said;
     std::string outcome;
@@ -292,7 +292,7 @@ TEST_CASE("what no name has is what all of them say") {
   CHECK(outcome(split.got.replies[0]) == expected);
 }
 
-TEST_CASE("a name that does not exist for one family is soon none for the other one while there are more names") {
+TEST_CASE("after NXDOMAIN for one family the other one has a short time if there are more names") {
   Whole split{{"n1.a.", "n1.b."}};
   split.ipv4.finish(failure(Error::kNxdomain));
   const auto end = split.joins.next_end();
@@ -302,12 +302,12 @@ TEST_CASE("a name that does not exist for one family is soon none for the other 
   REQUIRE(join);
   split.split(join);
   split.ipv4.finish(failure(Error::kNxdomain));
-  // The last one: nobody waits for another name.
+  // This is the last name.
   CHECK_FALSE(split.joins.next_end());
   CHECK(split.got.replies.empty());
 }
 
-TEST_CASE("a name that exists is not passed over because one family is slow") {
+TEST_CASE("a slow family does not make the search skip a name that exists") {
   Whole split{{"n1.a.", "n1.b."}};
   split.ipv6.finish(failure(Error::kNodata));
   CHECK_FALSE(split.joins.next_end());
@@ -316,7 +316,7 @@ TEST_CASE("a name that exists is not passed over because one family is slow") {
   CHECK(address_lines(split.got.replies[0]) == Lines{"10.0.0.1 30", "10.0.0.2 30"});
 }
 
-TEST_CASE("when the time is over or the resolver closed no further name is looked up") {
+TEST_CASE("no further name is looked up after the deadline or when the resolver is closed") {
   const bool is_closed = GENERATE(false, true);
   Whole split{{"n1.a.", "n1.b."}};
   if (!is_closed) {
@@ -333,7 +333,7 @@ TEST_CASE("when the time is over or the resolver closed no further name is looke
   CHECK(outcome(split.got.replies[0]) == error_name(error));
 }
 
-TEST_CASE("a lookup whose families both were answered is not ended again") {
+TEST_CASE("a lookup with answers for both families is not ended again") {
   Whole split;
   split.ipv4.finish(kIpv4);
   split.ipv6.finish(kIpv6);

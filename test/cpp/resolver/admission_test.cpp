@@ -65,7 +65,7 @@ struct Fixture {
     return lookups;
   }
 
-  // All that may go now, in order.
+  // The lookups that may go now, in order.
   Lookups admit_all() {
     Lookups admitted;
     while (auto* lookup = admission.admit(now)) {
@@ -94,12 +94,12 @@ Lookups part(const Lookups& all, std::size_t begin, std::size_t end) {
   return {all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
-TEST_CASE_METHOD(Fixture, "when nobody waits nobody is admitted") {
+TEST_CASE_METHOD(Fixture, "no lookup is admitted while none waits") {
   CHECK(admission.admit(now) == nullptr);
   CHECK(client.in_flight == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "as many lookups of a client go at a time as its limit says and in order") {
+TEST_CASE_METHOD(Fixture, "lookups of a client go in order and up to its limit") {
   const auto lookups = open_waiting(client, kOne, 7);
   CHECK(admit_all() == part(lookups, 0, 3));
   CHECK(client.in_flight == 3);
@@ -115,12 +115,12 @@ TEST_CASE_METHOD(Fixture, "as many lookups of a client go at a time as its limit
   CHECK(admit_all() == part(lookups, 4, 7));
 }
 
-TEST_CASE_METHOD(Fixture, "lookups at a nameserver that does not answer keep no others from going") {
+TEST_CASE_METHOD(Fixture, "lookups at a silent nameserver do not hold up others") {
   const auto dead = open_waiting(client, kOne, 5);
   CHECK(admit_all() == part(dead, 0, 3));
   const auto alive = open_waiting(client, kOther, 4);
   CHECK(admit_all() == part(alive, 0, 3));
-  // What ends in one lane makes no room in the other.
+  // A lookup that ends in one lane makes no room in the other.
   Admission::leave(*alive[0]);
   CHECK(admit_all() == part(alive, 3, 4));
   Admission::leave(*alive[1]);
@@ -129,7 +129,7 @@ TEST_CASE_METHOD(Fixture, "lookups at a nameserver that does not answer keep no 
   CHECK(admit_all() == part(dead, 3, 4));
 }
 
-TEST_CASE_METHOD(Fixture, "a lookup that has lost its slot goes before those that came later") {
+TEST_CASE_METHOD(Fixture, "a lookup that has lost its slot goes before later ones") {
   auto& first = open(client);
   REQUIRE(admission.enter(first, kOne, now));
   REQUIRE(admission.enter(open(client), kOne, now));
@@ -137,7 +137,7 @@ TEST_CASE_METHOD(Fixture, "a lookup that has lost its slot goes before those tha
   auto& later = open_waiting(client, kOne);
   admission.wait(first, kOne);
   CHECK(admit_all() == Lookups{&first});
-  // Unless it begins to wait anew.
+  // After renew() it goes last.
   Admission::renew(first);
   admission.wait(first, kOne);
   CHECK(admit_all() == Lookups{&later});
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(Fixture, "a lookup has the slot of one endpoint at a time") {
   CHECK(client.in_flight == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "who has gone elsewhere or has ended gets no slot") {
+TEST_CASE_METHOD(Fixture, "a lookup that waits elsewhere or has ended gets no slot") {
   auto& moved = open_waiting(client, kOne);
   auto& ended = open_waiting(client, kOne);
   auto& ready = open_waiting(client, kOne);
@@ -166,7 +166,7 @@ TEST_CASE_METHOD(Fixture, "who has gone elsewhere or has ended gets no slot") {
   CHECK(admit_all().empty());
 }
 
-TEST_CASE_METHOD(Fixture, "a lookup enters at once only while there is room and nobody of its client waits") {
+TEST_CASE_METHOD(Fixture, "a lookup enters at once only if there is room and no other one of its client waits") {
   const Lookups holders{&open(client), &open(client), &open(client)};
   for (auto* each : holders) {
     REQUIRE(admission.enter(*each, kOne, now));
@@ -195,7 +195,7 @@ TEST_CASE_METHOD(Fixture, "clients take turns over one connection") {
   CHECK(std::is_permutation(admitted.begin(), admitted.end(), Lookups{few[0], few[1], many[32], many[33]}.begin()));
 }
 
-TEST_CASE_METHOD(Fixture, "the connection to a nameserver that is far away takes more questions until it is cut off") {
+TEST_CASE_METHOD(Fixture, "a connection to a distant nameserver takes more questions until it is cut off") {
   auto greedy = make_client(1000);
   const auto endpoint = server(1, true);
   auto& record = endpoints.of(endpoint);
@@ -218,7 +218,7 @@ TEST_CASE_METHOD(Fixture, "the connection to a nameserver that is far away takes
   CHECK(admit_all().size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "an endpoint lets go so many in one turn of the loop") {
+TEST_CASE_METHOD(Fixture, "an endpoint admits a limited number in one turn of the loop") {
   auto greedy = make_client(1000);
   const auto lookups = open_waiting(greedy, kOne, 2 * Admission::kAdmittedPerTurn);
   admission.begin_turn();
@@ -231,7 +231,7 @@ TEST_CASE_METHOD(Fixture, "an endpoint lets go so many in one turn of the loop")
   CHECK(admit_all().size() == Admission::kAdmittedPerTurn);
 }
 
-TEST_CASE_METHOD(Fixture, "nobody gets a slot of an endpoint that is blocked") {
+TEST_CASE_METHOD(Fixture, "an endpoint that is blocked gives no slot away") {
   auto& lookup = open_waiting(client, kOne);
   admission.block(kOne);
   CHECK(admit_all().empty());
@@ -242,19 +242,19 @@ TEST_CASE_METHOD(Fixture, "nobody gets a slot of an endpoint that is blocked") {
   CHECK(admit_all() == Lookups{&lookup});
 }
 
-TEST_CASE_METHOD(Fixture, "lookups that nobody waits for are found where others wait") {
+TEST_CASE_METHOD(Fixture, "lookups without a caller are found where others wait") {
   auto& holder = open(client);
   REQUIRE(admission.enter(holder, kOne, now));
   interest = Interest::kGone;
   CHECK(admission.find_unwanted(now).empty());
   open_waiting(client, kOne, 1);
   CHECK(admission.find_unwanted(now) == std::vector{holder.ref});
-  // That takes time, and is not done each time.
+  // A sweep takes time, so it is not made in each turn.
   CHECK(admission.find_unwanted(now).empty());
   CHECK(admission.find_unwanted(now + Admission::kSweepInterval).size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "of a client that is forgotten nothing waits") {
+TEST_CASE_METHOD(Fixture, "no lookup of a forgotten client waits") {
   close(open_waiting(client, kOne));
   auto& other = open_waiting(neighbour, kOne);
   admission.forget(client);
@@ -262,13 +262,13 @@ TEST_CASE_METHOD(Fixture, "of a client that is forgotten nothing waits") {
   CHECK(admission.admit(now) == nullptr);
 }
 
-// What the admission of one endpoint is to be, in the simplest words.
+// A model of the admission of one endpoint.
 struct Model {
   std::map<Lookup*, ClientState*> holders;
   std::deque<Lookup*> waiting;  // the oldest one first
 };
 
-TEST_CASE("nobody is lost or overtaken within its client or let go beyond a limit") {
+TEST_CASE("no lookup is lost, overtaken within its client, or admitted beyond a limit") {
   test::RandomText source{GENERATE(range(0U, 20U))};
   Fixture fixture;
   std::vector<ClientState*> clients{&fixture.client, &fixture.neighbour};

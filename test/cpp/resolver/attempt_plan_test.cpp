@@ -16,7 +16,7 @@ std::string to_text(const std::optional<Attempt>& attempt) {
   return attempt ? std::to_string(attempt->server) + (attempt->tcp ? " tcp" : " udp") : "end";
 }
 
-// All attempts that are left when each one fails like this.
+// Returns all remaining attempts if each one fails with this error.
 std::vector<std::string> all_failing(AttemptPlan& plan, Error error) {
   std::vector<std::string> attempts;
   while (const auto attempt = plan.next()) {
@@ -35,7 +35,7 @@ TEST_CASE("every nameserver is asked before the first one is asked again") {
   CHECK(plan.attempts_before_fallback() == 0);
 }
 
-TEST_CASE("when all attempts have been made each nameserver may be asked once more") {
+TEST_CASE("each nameserver may be asked once more after all attempts") {
   AttemptPlan plan{2, Transport::kTcpFirst, 1};
   all_failing(plan, Error::kTimeout);
   plan.add_round();
@@ -80,7 +80,7 @@ TEST_CASE("the fallback to UDP begins with the same nameserver as TCP") {
   CHECK(all_failing(plan, Error::kConnrefused) == Attempts{"1 tcp", "0 tcp", "1 udp", "0 udp"});
 }
 
-TEST_CASE("a truncated answer is fetched from where it came whichever nameserver was first") {
+TEST_CASE("a truncated answer is fetched from the nameserver that sent it") {
   AttemptPlan plan{3, Transport::kUdp, 2, 2};
   plan.fail(*plan.next(), Error::kTimeout);
   const auto second = *plan.next();
@@ -89,7 +89,7 @@ TEST_CASE("a truncated answer is fetched from where it came whichever nameserver
   CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 tcp", "0 tcp"});
 }
 
-TEST_CASE("whichever nameserver is first every one gets the same number of attempts") {
+TEST_CASE("every nameserver gets the same number of attempts, whichever is first") {
   const auto servers = GENERATE(range(std::size_t{1}, kMaxNameservers + 1));
   for (std::size_t first = 0; first < servers; ++first) {
     AttemptPlan plan{servers, Transport::kUdp, 3, first};
@@ -158,7 +158,7 @@ TEST_CASE("a nameserver that refused once and then truncated is asked over TCP")
   CHECK(all_failing(plan, Error::kTimeout) == Attempts{"0 tcp", "0 tcp"});
 }
 
-TEST_CASE("a second truncated answer starts nothing anew") {
+TEST_CASE("a second truncated answer does not restart the attempts") {
   AttemptPlan plan{2, Transport::kUdp, 3};
   plan.truncated(*plan.next());
   REQUIRE(to_text(plan.next()) == "0 tcp");
@@ -170,7 +170,7 @@ TEST_CASE("before any attempt has failed the cause is a timeout") {
   CHECK(AttemptPlan{1, Transport::kUdp, 1}.error() == Error::kTimeout);
 }
 
-TEST_CASE("the error that tells most is reported whichever came first") {
+TEST_CASE("the error with the greatest weight is reported, whichever came first") {
   const std::vector<Error> by_weight{Error::kTimeout, Error::kSystem, Error::kConnrefused, Error::kBadresp,
                                      Error::kFormerr, Error::kNotimp, Error::kRefused,     Error::kServfail};
   for (std::size_t lesser = 0; lesser < by_weight.size(); ++lesser) {
@@ -199,7 +199,7 @@ TEST_CASE("numbers outside their ranges still make a plan that ends") {
   CHECK(attempts.back() == std::to_string(kMaxNameservers - 1) + " udp");
 }
 
-TEST_CASE("an attempt that did not count is made up for") {
+TEST_CASE("an attempt that did not count is replaced") {
   AttemptPlan plan{1, Transport::kTcp, 2};
   const auto first = plan.next();
   REQUIRE(first);
@@ -210,7 +210,7 @@ TEST_CASE("an attempt that did not count is made up for") {
   CHECK_FALSE(plan.next());
 }
 
-TEST_CASE("an attempt over TCP that did not count gives none over UDP") {
+TEST_CASE("an attempt over TCP that did not count is not replaced over UDP") {
   AttemptPlan plan{1, Transport::kTcpFirst, 1};
   const auto first = plan.next();
   REQUIRE(first);

@@ -31,7 +31,7 @@ ChannelSettings settings(std::uint16_t port, bool tcp = false) {
 struct Pool {
   Channel* get(const ChannelSettings& settings) { return channels.get(settings, start).channel; }
 
-  // No clock: the pool knows the time from its owner.
+  // The pool has no clock; its owner passes the time.
   TimePoint start{std::chrono::hours{1}};
 
   CaresLibrary cares;
@@ -71,7 +71,7 @@ TEST_CASE("a channel with a question in flight is kept and looked at often") {
   auto* channel = pool.get({silent.nameserver(), false});
   channel->send(kQuestion, {}, pool.start);
   CHECK(pool.channels.next_tend(pool.start) == pool.start + milliseconds{500});
-  // c-ares goes by the real time: it has waited for no moment yet.
+  // For c-ares, which uses the real time, no time has passed.
   pool.channels.tend(pool.start + seconds{100});
   CHECK(pool.get({silent.nameserver(), false}) == channel);
   CHECK(channel->in_flight() == 1);

@@ -8,7 +8,7 @@
 #include "support/handlers.hpp"
 #include "support/lookup_client.hpp"
 
-// When a question goes over another channel than the one before it.
+// When a question goes over another channel than the last one.
 namespace caravan {
 namespace {
 
@@ -59,7 +59,7 @@ struct Pool {
     REQUIRE(replies.answers == count);
   }
 
-  // No clock: the pool knows the time from its owner.
+  // The pool has no clock; its owner passes the time.
   TimePoint start{std::chrono::hours{1}};
   TimePoint answered_at = start + milliseconds{10};
 
@@ -71,7 +71,7 @@ struct Pool {
   ChannelPool channels{sockets, replies, start};
 };
 
-TEST_CASE("so many questions in flight leave from one port and the next one from another") {
+TEST_CASE("a limited number of questions in flight leaves from one port") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto* first = pool.ask();
@@ -83,8 +83,8 @@ TEST_CASE("so many questions in flight leave from one port and the next one from
   CHECK(pool.get() == second);
 }
 
-TEST_CASE("a port that has taken its questions takes no more while one is open") {
-  // Else one that always waits for something would stay for ever.
+TEST_CASE("a port that has reached its limit takes no more questions while one is in flight") {
+  // Otherwise a channel that is always busy would never be replaced.
   MockDnsServer server{[asked = std::size_t{0}](auto& exchange) mutable {
     if (++asked < kPerPort) {
       exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
@@ -100,7 +100,7 @@ TEST_CASE("a port that has taken its questions takes no more while one is open")
   CHECK(pool.get() != first);
 }
 
-TEST_CASE("a channel whose questions are all answered takes others from another port") {
+TEST_CASE("a channel whose questions are all answered sends the next one from another port") {
   MockDnsServer server{test::answer_with("n1.example")};
   Pool pool{server};
   auto* first = pool.ask();
@@ -126,11 +126,11 @@ TEST_CASE("over TCP the port stays the same") {
   }
 }
 
-TEST_CASE("an endpoint takes so many questions and the others are not affected") {
+TEST_CASE("an endpoint has a limit of questions, which does not affect others") {
   const bool tcp = GENERATE(false, true);
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
-  // Over UDP as many as fit into whole ports.
+  // Over UDP, the limit is a multiple of kQueriesPerPort.
   const auto limit = tcp ? ChannelPool::kMaxInFlight : ChannelPool::kMaxInFlight / kPerPort * kPerPort;
   for (std::size_t i = 0; i < limit; ++i) {
     pool.ask(tcp);
@@ -141,7 +141,7 @@ TEST_CASE("an endpoint takes so many questions and the others are not affected")
   CHECK(pool.get(!tcp) != nullptr);
 }
 
-TEST_CASE("a channel from which nothing has come is given up once") {
+TEST_CASE("a channel without a reply is retired once") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto* first = pool.ask();
@@ -159,7 +159,7 @@ TEST_CASE("a channel that has lost a reply takes no further question over UDP") 
   CHECK(pool.get() != first);
 }
 
-TEST_CASE("a young connection is not given up") {
+TEST_CASE("a new connection is not retired") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto* first = pool.ask(true);
@@ -168,7 +168,7 @@ TEST_CASE("a young connection is not given up") {
   CHECK(pool.retire(first, pool.start, pool.start + milliseconds{1000}, true));
 }
 
-TEST_CASE("a connection over which something came since is not given up") {
+TEST_CASE("a connection that has received something since is not retired") {
   MockDnsServer server{test::answer_with("n1.example")};
   Pool pool{server};
   auto* first = pool.ask(true);
@@ -176,11 +176,11 @@ TEST_CASE("a connection over which something came since is not given up") {
   CHECK_FALSE(pool.retire(first, pool.start, pool.start + seconds{10}, true));
   CHECK_FALSE(pool.retire(first, pool.answered_at, pool.start + seconds{10}, true));
   CHECK(pool.get(true) == first);
-  // A question that was asked after that is another matter.
+  // This does not apply to a question that was asked later.
   CHECK(pool.retire(first, pool.answered_at + milliseconds{1}, pool.start + seconds{10}, true));
 }
 
-TEST_CASE("only the channel that was silent is given up") {
+TEST_CASE("only the silent channel is retired") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto* first = pool.ask();
@@ -194,7 +194,7 @@ TEST_CASE("only the channel that was silent is given up") {
   CHECK(pool.get(true) == tcp);
 }
 
-TEST_CASE("there is nothing to give up where nothing is") {
+TEST_CASE("retiring without a channel does nothing") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
@@ -203,7 +203,7 @@ TEST_CASE("there is nothing to give up where nothing is") {
   CHECK_FALSE(pool.retire(nullptr, pool.start, pool.start + seconds{10}));
 }
 
-TEST_CASE("a late answer over a channel that was given up counts still") {
+TEST_CASE("a late answer over a retired channel still counts") {
   test::Gate given_up;
   MockDnsServer server{test::answer_after(given_up, "n1.example")};
   Pool pool{server};
@@ -211,13 +211,13 @@ TEST_CASE("a late answer over a channel that was given up counts still") {
   CHECK(pool.retire(first, pool.start, pool.start + seconds{1}));
   given_up.open();
   pool.read_answers(1);
-  // Then it is of no use, and closed.
+  // Then it is closed.
   CHECK(pool.channels.next_tend(pool.start));
   pool.channels.tend(pool.start + seconds{1});
   CHECK_FALSE(pool.channels.next_tend(pool.start));
 }
 
-TEST_CASE("channels that were given up count towards the limit while they wait") {
+TEST_CASE("retired channels count towards the limit while a question is in flight") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto now = pool.start;
@@ -232,8 +232,8 @@ TEST_CASE("channels that were given up count towards the limit while they wait")
   CHECK(pool.channels.get(pool.settings(false), now).error == Error::kOverload);
 }
 
-// Each reply that is lost would keep a channel for as long as c-ares waits for it.
-TEST_CASE("a channel goes with the last question that somebody waits for") {
+// Otherwise each lost reply would keep a channel open for as long as c-ares waits for it.
+TEST_CASE("a retired channel is closed when no lookup waits for its questions") {
   MockDnsServer silent{test::say_nothing};
   Pool pool{silent};
   auto* retired = pool.ask();
@@ -256,7 +256,7 @@ TEST_CASE("a channel goes with the last question that somebody waits for") {
   usable->abandon();
   pool.channels.tend(pool.start + seconds{2});
   CHECK(pool.replies.closed == 2 + kPerPort);
-  // One that has room takes others still.
+  // A channel with room still takes others.
   CHECK(pool.get() == usable);
 }
 

@@ -19,7 +19,7 @@ using Listen = MockDnsServer::Listen;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-// Keeps what a channel reports.
+// Stores what a channel reports.
 class Replies final : public ReplyObserver {
  public:
   struct Item {
@@ -101,7 +101,7 @@ TEST_CASE("a truncated reply is reported and not asked for again over TCP") {
   CHECK(server.transports() == Lines{"udp"});
 }
 
-TEST_CASE("a server that is not there is reported without a message") {
+TEST_CASE("a server that does not listen is reported without a message") {
   Loop loop;
   MockDnsServer nobody{test::say_nothing, Listen::kNothing};
   const auto channel = loop.open(nobody, GENERATE(false, true));
@@ -120,11 +120,11 @@ TEST_CASE("closing a channel reports every question that is still open") {
   channel.reset();
   REQUIRE(loop.replies.items.size() == 2);
   CHECK(loop.replies.items[0].failure == Error::kClosed);
-  // Its sockets are gone from the set as well.
+  // The set no longer watches its sockets.
   CHECK(loop.sockets.wait(std::chrono::milliseconds{0}).empty());
 }
 
-// As many have left from one source port: c-ares closes its socket when nothing is in flight any more.
+// The number of questions from one source port: c-ares closes its socket when nothing is in flight.
 TEST_CASE("questions are counted until nothing is in flight") {
   Loop loop;
   MockDnsServer server{test::answer_with("n1.example")};
@@ -137,7 +137,7 @@ TEST_CASE("questions are counted until nothing is in flight") {
   CHECK(channel->sent_in_a_row() == 0);
 }
 
-TEST_CASE("a channel knows when it was opened and used and when something came") {
+TEST_CASE("a channel knows when it was opened, last used and last received a reply") {
   Loop loop;
   MockDnsServer server{test::answer_with("n1.example")};
   const auto before = Clock::now();
@@ -165,10 +165,10 @@ test::Bytes instances(std::uint16_t id, int records, const test::WireName& targe
   return reply.id(id).build();
 }
 
-// Since 1.22 c-ares writes a message anew, without compressing beyond 16 KiB, and 1.34.9 fails where that would be
-// longer than 64 KiB. A compressed target is against RFC 2782, and 1.34.8 takes the message for none. Over UDP 1.18
-// cuts what is longer than was advertised.
-TEST_CASE("a reply is reported as it came") {
+// From 1.22 on, c-ares reencodes a message without compression beyond 16 KiB, and 1.34.9 fails if the result would
+// exceed 64 KiB. RFC 2782 forbids compressed targets, and 1.34.8 rejects a message with one. Over UDP, 1.18 truncates a
+// message to the advertised size.
+TEST_CASE("a reply is reported as it was received") {
   struct Case {
     bool tcp;
     int records;
@@ -213,8 +213,8 @@ TEST_CASE("replies that come in one piece over TCP are all reported at once") {
   }
 }
 
-// What breaks the connection afterwards does not make it one.
-TEST_CASE("over TCP a message with another id is no reply") {
+// That the connection breaks afterwards does not turn the message into a reply.
+TEST_CASE("over TCP a message with another ID is no reply") {
   Loop loop;
   MockDnsServer server{[](auto& exchange) {
     const auto other = instances(static_cast<std::uint16_t>(exchange.query().id ^ 0x5555U), 2, "n2.example");

@@ -7,7 +7,7 @@ namespace {
 
 constexpr EdnsSupport::TimePoint kNow{std::chrono::hours{1}};
 
-TEST_CASE("a nameserver that nobody has asked has EDNS") {
+TEST_CASE("a nameserver is first assumed to support EDNS") {
   const EdnsSupport edns;
   CHECK_FALSE(edns.is_missing(kNow));
   CHECK_FALSE(edns.has_answered());
@@ -21,8 +21,8 @@ TEST_CASE("a nameserver that has refused EDNS is asked without for ten minutes")
   CHECK_FALSE(edns.is_missing(kNow + std::chrono::minutes{10}));
 }
 
-// Anybody may say so, for all that a header of twelve octets shows.
-TEST_CASE("who has answered a question with EDNS has to refuse it several times in a row") {
+// A header of twelve octets is easy to forge.
+TEST_CASE("a nameserver that has answered with EDNS must refuse it several times in a row") {
   EdnsSupport edns;
   edns.on_answer();
   for (unsigned i = 1; i < EdnsSupport::kMinEvidence; ++i) {
@@ -38,19 +38,19 @@ TEST_CASE("who has answered a question with EDNS has to refuse it several times 
   CHECK(edns.is_missing(kNow));
 }
 
-TEST_CASE("silence with EDNS says nothing until it has been so for several lookups") {
+TEST_CASE("silence with EDNS counts only after several lookups") {
   EdnsSupport edns;
   edns.on_answer_after_silence(kNow);
   edns.on_answer_after_silence(kNow);
   CHECK_FALSE(edns.is_missing(kNow));
   edns.on_answer_after_silence(kNow);
   CHECK(edns.is_missing(kNow));
-  // One that has been upgraded meanwhile.
+  // The nameserver was upgraded meanwhile.
   edns.on_answer();
   CHECK_FALSE(edns.is_missing(kNow));
 }
 
-TEST_CASE("who has answered a question with EDNS is silent for another reason") {
+TEST_CASE("a nameserver that has answered with EDNS is silent for another reason") {
   EdnsSupport edns;
   edns.on_answer();
   CHECK(edns.has_answered());

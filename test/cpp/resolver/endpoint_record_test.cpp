@@ -11,14 +11,14 @@ using std::chrono::seconds;
 
 EndpointRecord::TimePoint at(int ms) { return EndpointRecord::TimePoint{} + milliseconds{ms}; }
 
-TEST_CASE("before the first reply nobody knows how long one takes") {
+TEST_CASE("there is no retransmission timeout before the first reply") {
   EndpointRecord record;
   record.on_question(at(0));
   CHECK_FALSE(record.retransmission_timeout());
 }
 
 // RFC 6298, section 2: the mean and four times the deviation, which is half of the first measurement at first.
-TEST_CASE("how long to wait follows what replies take") {
+TEST_CASE("the retransmission timeout follows the round trips") {
   EndpointRecord record;
   record.on_reply(at(0), at(100));
   CHECK(record.retransmission_timeout() == milliseconds{300});
@@ -40,28 +40,28 @@ TEST_CASE("silence is from the first question after the last reply to the last t
   CHECK(record.silence() == seconds{1});
   record.on_timeout(at(3000));
   CHECK(record.silence() == seconds{2});
-  // To whichever question.
+  // The reply may be to any question.
   record.on_reply(at(1000), at(3500));
   CHECK(record.silence() == seconds{0});
-  // A time-out of before says nothing about later questions.
+  // An earlier time-out does not count for later questions.
   record.on_question(at(5000));
   CHECK(record.silence() == seconds{0});
   record.on_timeout(at(6000));
   CHECK(record.silence() == seconds{1});
 }
 
-TEST_CASE("whether one that is silent is back is asked now and then") {
+TEST_CASE("a silent nameserver is probed from time to time") {
   EndpointRecord record;
   CHECK(record.is_probe_due(at(0)));
   CHECK_FALSE(record.is_probe_due(at(9'999)));
   CHECK(record.is_probe_due(at(10'000)));
   CHECK_FALSE(record.is_probe_due(at(19'999)));
-  // The next silence is another one.
+  // The next silence begins with the next question.
   record.on_reply(at(0), at(20'000));
   CHECK(record.is_probe_due(at(20'001)));
 }
 
-TEST_CASE("any number of endpoints takes up the same room") {
+TEST_CASE("the memory for endpoints is bounded") {
   EndpointMemory endpoints;
   const auto endpoint = [](std::size_t number) {
     Endpoint made{parse_nameserver("10.0.0.1").value(), false};

@@ -28,7 +28,7 @@ Inquiry inquiry(std::string name, RecordType type = RecordType::kSrv, Transport 
   return {{std::move(name), type}, transport, std::move(asked), nullptr};
 }
 
-// What is the same has the same hash, or nobody would find it.
+// Equal inquiries must have equal hashes.
 bool same(const Inquiry& a, const Inquiry& b) {
   const bool equal = SameInquiry{}(a, b);
   CHECK(SameInquiry{}(b, a) == equal);
@@ -36,16 +36,16 @@ bool same(const Inquiry& a, const Inquiry& b) {
   return equal;
 }
 
-TEST_CASE("the case of a name does not tell inquiries apart") {
+TEST_CASE("names that differ in case make equal inquiries") {
   CHECK(same(inquiry("App.Example"), inquiry("aPP.eXAMPLE")));
   CHECK(same(inquiry("_caravan._tcp.example"), inquiry("_CARAVAN._TCP.EXAMPLE")));
   CHECK(same(inquiry(""), inquiry("")));
-  // Characters that differ in the same bit as letters of either case do.
+  // These characters differ in the case bit, but are no letters.
   CHECK_FALSE(same(inquiry("app@"), inquiry("app`")));
   CHECK_FALSE(same(inquiry("app["), inquiry("app{")));
 }
 
-TEST_CASE("what an inquiry is about and who is asked tells it apart") {
+TEST_CASE("inquiries differ by question, transport and nameservers") {
   const std::vector<List> lists{nullptr,
                                 nameservers({}),
                                 nameservers({"10.0.0.1"}),
@@ -55,7 +55,7 @@ TEST_CASE("what an inquiry is about and who is asked tells it apart") {
                                 nameservers({"::1"})};
   std::unordered_set<Inquiry, InquiryHash, SameInquiry> different;
   std::size_t count = 0;
-  // A trailing dot keeps the search list out.
+  // A trailing dot disables the search list.
   for (const auto* name : {"app.example", "app.example.", "app", "ap.pexample", ""}) {
     for (const auto type : {RecordType::kSrv, RecordType::kA, RecordType::kAaaa}) {
       for (const auto transport : {Transport::kUdp, Transport::kTcp, Transport::kTcpFirst}) {
@@ -69,12 +69,12 @@ TEST_CASE("what an inquiry is about and who is asked tells it apart") {
   CHECK(different.size() == count);
 }
 
-TEST_CASE("equal lists of nameservers are the same whoever made them") {
+TEST_CASE("equal lists of nameservers make equal inquiries") {
   CHECK(same(inquiry("app", RecordType::kSrv, Transport::kUdp, nameservers({"10.0.0.9", "::1"})),
              inquiry("app", RecordType::kSrv, Transport::kUdp, nameservers({"10.0.0.9", "::1"}))));
 }
 
-TEST_CASE("two names are the same inquiry when they are the same name") {
+TEST_CASE("names make equal inquiries if they are the same name") {
   test::RandomText source{GENERATE(range(0U, 20U))};
   for (int round = 0; round < 200; ++round) {
     const auto a = source.text(4, "aAbB.");
@@ -93,7 +93,7 @@ TEST_CASE("names that differ little seldom have the same hash") {
   CHECK(hashes.size() > 9'990);
 }
 
-TEST_CASE("where the system uses TCP alone its nameservers are asked over nothing else by default") {
+TEST_CASE("by default nameservers of a system that uses TCP only are asked over TCP") {
   LookupRequest request{GENERATE(LookupType::kSrv, LookupType::kA), "app.example", {}, {}};
   const auto usual = std::make_shared<const SystemConfig>();
   SystemConfig over_tcp;
@@ -107,7 +107,7 @@ TEST_CASE("where the system uses TCP alone its nameservers are asked over nothin
   CHECK(inquiry_of(request, {}, use_vc).transport != Transport::kTcp);
 }
 
-TEST_CASE("inquiries under another resolv.conf are not the same") {
+TEST_CASE("inquiries under different configurations differ") {
   const auto inquiry_under = [](const std::shared_ptr<const SystemConfig>& system) {
     LookupRequest request{LookupType::kA, "app.example", {}, {}};
     return inquiry_of(request, {}, system);

@@ -30,10 +30,10 @@ struct Table : LookupTable {
   ClientState client{std::make_shared<Client>(ClientOptions{})};
 };
 
-// Any point in time: the table has no clock.
+// An arbitrary point in time: the table has no clock.
 LookupTable::TimePoint at(int ms) { return LookupTable::TimePoint{} + milliseconds{ms}; }
 
-// The places whose time has come, in the order in which they are given out.
+// The entries whose timers have expired, in the order of take_due().
 std::vector<std::uint32_t> take_all_due(LookupTable& table, int ms) {
   std::vector<std::uint32_t> places;
   while (const auto* lookup = table.take_due(at(ms))) {
@@ -52,7 +52,7 @@ TEST_CASE("an open lookup is found by its reference") {
   CHECK(table.find(second.ref) == &second);
 }
 
-TEST_CASE("references to nobody find nobody") {
+TEST_CASE("a reference that was never given out finds no lookup") {
   Table table;
   CHECK(table.find({0, 0}) == nullptr);
   const auto ref = table.open_one().ref;
@@ -61,7 +61,7 @@ TEST_CASE("references to nobody find nobody") {
   CHECK(table.find({0xFFFFFFFF, 0}) == nullptr);
 }
 
-TEST_CASE("the reference to a closed lookup finds nobody even when its slot is in use again") {
+TEST_CASE("a reference to a closed lookup finds no lookup, even when its entry is in use again") {
   Table table;
   auto& first = table.open_one();
   const auto old = first.ref;
@@ -75,7 +75,7 @@ TEST_CASE("the reference to a closed lookup finds nobody even when its slot is i
   CHECK(table.find(second.ref) == &second);
 }
 
-TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
+TEST_CASE("closing returns the waiters and clears the entry") {
   Table table;
   auto& first = table.open_one();
   const auto* receiver = first.waiters.first.receiver.get();
@@ -106,7 +106,7 @@ TEST_CASE("closing gives back who waits and leaves nothing of the lookup") {
   CHECK_FALSE(second.plan);
 }
 
-TEST_CASE("places of closed lookups are used before new ones are made") {
+TEST_CASE("entries of closed lookups are reused before new ones are made") {
   Table table;
   std::set<std::uint32_t> places;
   for (int i = 0; i < 1000; ++i) {
@@ -194,7 +194,7 @@ TEST_CASE("a timer that has fired can be set again") {
   }
 }
 
-TEST_CASE("the timer of a closed lookup does not fire for the next one in its slot") {
+TEST_CASE("the timer of a closed lookup does not fire for the next one in its entry") {
   Table table;
   auto& first = table.open_one();
   table.wake_at(first, at(10));
@@ -213,7 +213,7 @@ TEST_CASE("the timer of a closed lookup does not fire for the next one in its sl
   CHECK(table.next_wake() == at(30));
 }
 
-TEST_CASE("after a burst places are given back and references to them find nobody") {
+TEST_CASE("after a burst the entries are freed, and references to them find no lookup") {
   Table table;
   std::vector<LookupRef> refs;
   for (int i = 0; i < 5000; ++i) {

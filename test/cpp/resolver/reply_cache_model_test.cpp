@@ -8,7 +8,7 @@
 #include "core/resolver/reply_cache.hpp"
 #include "support/random_text.hpp"
 
-// The cache against one that looks through all it has.
+// Compares the cache with a model that searches all its entries.
 namespace caravan {
 namespace {
 
@@ -27,7 +27,7 @@ Inquiry about(const std::string& name) {
 
 class NaiveCache {
  public:
-  // The TTL that is left.
+  // The remaining TTL.
   std::optional<std::uint32_t> find(const std::string& key, TimePoint now) {
     const auto entry = position(key);
     if (entry == entries_.end()) {
@@ -66,7 +66,7 @@ class NaiveCache {
     Reply reply;
     TimePoint stored;
   };
-  using Entries = std::vector<Entry>;  // the one asked for last comes last
+  using Entries = std::vector<Entry>;  // the most recently used one comes last
 
   Entries::iterator position(const std::string& key) {
     return std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry.key == key; });
@@ -87,7 +87,7 @@ Reply any_reply(test::RandomText& source) {
   return reply;
 }
 
-TEST_CASE("whatever happens to it the cache knows what a naive one knows") {
+TEST_CASE("the cache agrees with a simple model") {
   test::RandomText source{GENERATE(range(0U, 30U))};
   ReplyCache cache{kLimits};
   NaiveCache model;
@@ -111,7 +111,7 @@ TEST_CASE("whatever happens to it the cache knows what a naive one knows") {
     REQUIRE(cache.size() == model.size());
     REQUIRE(cache.size() <= kLimits.entries);
   }
-  // Else the comparison says little.
+  // Otherwise the comparison would test little.
   CHECK(found > 100);
 }
 

@@ -19,7 +19,7 @@ using test::srv_lines;
 
 using test::Lines;
 
-// Any point in time: the cache has no clock.
+// An arbitrary point in time: the cache has no clock.
 constexpr ReplyCache::TimePoint kStart{std::chrono::hours{1}};
 
 Inquiry about(const std::string& name) {
@@ -45,7 +45,7 @@ bool has(ReplyCache& cache, const std::string& key, ReplyCache::TimePoint now = 
   return cache.find(about(key), now).has_value();
 }
 
-TEST_CASE("what was never put is not found") {
+TEST_CASE("a reply that was never put is not found") {
   ReplyCache cache{{}};
   cache.put(about("a"), answer(30), kStart);
   CHECK_FALSE(has(cache, "b"));
@@ -74,7 +74,7 @@ TEST_CASE("an answer is kept for its TTL and no longer") {
   CHECK(cache.size() == 0);
 }
 
-TEST_CASE("a cached answer says how long it holds from now on") {
+TEST_CASE("the TTLs of a cached answer are reduced by its age") {
   ReplyCache cache{{}};
   Reply reply;
   reply.ttl = 30;
@@ -83,7 +83,7 @@ TEST_CASE("a cached answer says how long it holds from now on") {
   const TextRef n2{10, 10};
   reply.srv = {{1, 2, 4370, 30, n1}, {1, 2, 4371, 40, n2}};
   reply.addresses = {{*parse_ip_address("10.0.0.1"), 50}};
-  // The answer's TTL is the least one on the way to the records; glue may have a lesser one.
+  // The TTL of the answer does not include that of glue, which may be lower.
   reply.glue = {{n1, *parse_ip_address("10.0.0.2"), 12}, {n2, *parse_ip_address("10.0.0.3"), 13}};
   cache.put(about("a"), reply, kStart);
 
@@ -94,12 +94,12 @@ TEST_CASE("a cached answer says how long it holds from now on") {
   CHECK(address_lines(*later) == Lines{"10.0.0.1 38"});
   CHECK(glue_lines(*later) == Lines{"n2.example 10.0.0.3 1"});
 
-  // Counted from when it was put, not from when it was found last.
+  // The age counts from put(), not from the last find().
   CHECK(cache.find(about("a"), kStart + seconds{20})->ttl == 10U);
   CHECK(cache.find(about("a"), kStart + seconds{29})->ttl == 1U);
 }
 
-TEST_CASE("a cached answer is otherwise what it was") {
+TEST_CASE("all else of a cached answer is unchanged") {
   ReplyCache cache{{}};
   auto reply = answer(30);
   reply.complete = GENERATE(false, true);
@@ -112,7 +112,7 @@ TEST_CASE("a cached answer is otherwise what it was") {
   CHECK(address_lines(*found) == Lines{"10.0.0.1 30"});
 }
 
-TEST_CASE("an answer that holds for no time is not kept") {
+TEST_CASE("an answer with a TTL of zero is not kept") {
   ReplyCache cache{{}};
   cache.put(about("a"), answer(0), kStart);
   Reply without_ttl = answer(30);
@@ -121,7 +121,7 @@ TEST_CASE("an answer that holds for no time is not kept") {
   CHECK(cache.size() == 0);
 }
 
-TEST_CASE("that there is none is kept for as long as the server says") {
+TEST_CASE("a negative answer is kept for as long as the server says") {
   const auto error = GENERATE(Error::kNxdomain, Error::kNodata);
   ReplyCache cache{{}};
   cache.put(about("a"), negative(error, 20), kStart);
@@ -131,7 +131,7 @@ TEST_CASE("that there is none is kept for as long as the server says") {
   CHECK(found->ttl == 1U);
   CHECK_FALSE(has(cache, "a", kStart + seconds{20}));
 
-  // It need not say so.
+  // The nameserver may omit the SOA record.
   cache.put(about("b"), negative(error, std::nullopt), kStart);
   CHECK_FALSE(has(cache, "b"));
   cache.put(about("c"), negative(error, 0), kStart);
@@ -155,7 +155,7 @@ TEST_CASE("a truncated answer is not kept") {
   CHECK(cache.size() == 0);
 }
 
-TEST_CASE("nothing is believed longer than the limit says") {
+TEST_CASE("no answer is kept beyond the limit") {
   ReplyCache cache{{10, 100, 7}};
   cache.put(about("long"), answer(86'400), kStart);
   cache.put(about("short"), answer(50), kStart);
@@ -191,7 +191,7 @@ TEST_CASE("limits of zero keep nothing") {
   CHECK_FALSE(has(no_time, "b"));
 }
 
-TEST_CASE("a full cache forgets what was not asked for longest") {
+TEST_CASE("a full cache evicts the least recently used entry") {
   ReplyCache cache{{3, 3600, 60}};
   for (const auto* key : {"a", "b", "c"}) {
     cache.put(about(key), answer(30), kStart);
@@ -205,7 +205,7 @@ TEST_CASE("a full cache forgets what was not asked for longest") {
   CHECK(has(cache, "a"));
 }
 
-TEST_CASE("putting again replaces and makes no room") {
+TEST_CASE("replacing an entry evicts no other one") {
   ReplyCache cache{{2, 3600, 60}};
   cache.put(about("a"), answer(30), kStart);
   cache.put(about("b"), answer(30), kStart);
@@ -213,19 +213,19 @@ TEST_CASE("putting again replaces and makes no room") {
   CHECK(cache.size() == 2);
   CHECK(has(cache, "b"));
   CHECK(cache.find(about("a"), kStart + seconds{20})->ttl == 40U);
-  // "b" was asked for before "a".
+  // "b" was used before "a".
   cache.put(about("c"), answer(30), kStart);
   CHECK_FALSE(has(cache, "b"));
 }
 
-TEST_CASE("what may not be kept takes the place of what was") {
+TEST_CASE("a reply that may not be kept removes the earlier one") {
   ReplyCache cache{{}};
   cache.put(about("a"), answer(30), kStart);
   cache.put(about("a"), answer(0), kStart);
   CHECK_FALSE(has(cache, "a"));
 }
 
-TEST_CASE("large answers are remembered up to a number of octets and the oldest goes") {
+TEST_CASE("the cache is bounded in octets and evicts the oldest answer") {
   ReplyCache cache{{}};
   auto large = answer(30);
   large.text.resize(ReplyCache::kMaxOctets / 4);
@@ -239,7 +239,7 @@ TEST_CASE("large answers are remembered up to a number of octets and the oldest 
   CHECK(cache.size() == 4);
 }
 
-TEST_CASE("what was asked under another resolv.conf is no answer, however late it comes") {
+TEST_CASE("an answer under another configuration is not used, however late it comes") {
   ReplyCache cache{{}};
   auto before = about("a");
   before.system = std::make_shared<const SystemConfig>();

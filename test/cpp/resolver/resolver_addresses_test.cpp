@@ -9,7 +9,7 @@
 #include "support/reply_text.hpp"
 #include "support/temporary_file.hpp"
 
-// Lookups of a name's addresses, of whichever family.
+// Lookups of the addresses of a name, of both families.
 namespace caravan {
 namespace {
 
@@ -19,7 +19,7 @@ using test::MockDnsServer;
 using test::outcome;
 using Handler = MockDnsServer::Handler;
 
-// What the server says of either family.
+// The server's reply for each family.
 MockDnsServer::Handler by_family(Handler ipv4, Handler ipv6) {
   return [ipv4 = std::move(ipv4), ipv6 = std::move(ipv6)](auto& exchange) {
     (exchange.query().type == RecordType::kA ? ipv4 : ipv6)(exchange);
@@ -61,7 +61,7 @@ TEST_CASE("the addresses of both families are asked for and come together") {
   }
 }
 
-TEST_CASE("addresses are asked for over UDP unless one wants it otherwise") {
+TEST_CASE("addresses are asked for over UDP by default") {
   MockDnsServer server{by_family(say_ipv4, say_ipv6)};
   auto options = test::once_at(server);
   options.transport.reset();
@@ -70,7 +70,7 @@ TEST_CASE("addresses are asked for over UDP unless one wants it otherwise") {
   CHECK(server.transports() == Lines{"udp", "udp"});
 }
 
-TEST_CASE("an address is its own answer without any question") {
+TEST_CASE("the addresses of an address are itself, without a question") {
   MockDnsServer server{by_family(say_ipv4, say_ipv6)};
   test::LookupClient client{test::once_at(server)};
   for (const auto* address : {"192.0.2.7", "2001:db8::7", "::1", "::ffff:10.0.0.1"}) {
@@ -97,7 +97,7 @@ TEST_CASE("a family without addresses leaves those of the other one complete") {
   CHECK(address_lines(other.ask(LookupType::kAddresses, "n1.example")) == Lines{"2001:db8::1 20"});
 }
 
-TEST_CASE("when one family fails the addresses of the other one are not all there may be") {
+TEST_CASE("addresses are incomplete if the other family fails") {
   MockDnsServer server{by_family(say_ipv4, test::fail_with(2))};
   test::LookupClient client{over_tcp(server)};
   const auto reply = client.ask(LookupType::kAddresses, "n1.example");
@@ -105,7 +105,7 @@ TEST_CASE("when one family fails the addresses of the other one are not all ther
   CHECK_FALSE(reply.complete);
 }
 
-TEST_CASE("when one family is not answered in time the other one is given") {
+TEST_CASE("addresses of one family are given if the other one is not answered in time") {
   MockDnsServer server{by_family(test::say_nothing, say_ipv6)};
   auto options = over_tcp(server);
   options.timeout = std::chrono::milliseconds{500};
@@ -115,10 +115,10 @@ TEST_CASE("when one family is not answered in time the other one is given") {
   CHECK_FALSE(reply.complete);
 }
 
-// As some load balancers do with one that they do not know.
+// Some load balancers are silent for a family that they do not support.
 TEST_CASE("a family that is never answered does not keep the addresses of the other one back") {
   MockDnsServer server{by_family(say_ipv4, test::say_nothing)};
-  // Longer than the test waits.
+  // Longer than the test runs.
   auto options = test::once_at(server);
   options.timeout = 2 * test::kHangGuard;
   test::LookupClient client{options};
@@ -127,7 +127,7 @@ TEST_CASE("a family that is never answered does not keep the addresses of the ot
   CHECK_FALSE(reply.complete);
 }
 
-// Each has two questions, of which one keeps its place until then.
+// Each lookup has two questions, of which one holds its slot until then.
 TEST_CASE("a family that is never answered keeps no other lookup from being asked") {
   MockDnsServer server{by_family(say_ipv4, test::say_nothing)};
   auto options = test::once_at(server);
@@ -159,7 +159,7 @@ TEST_CASE("a lookup of addresses of which one family has failed is closed when i
   CHECK(outcome(test::await(std::move(answer)).value()) == "closed");
 }
 
-TEST_CASE("there is no address when both families say so and no answer when one does not") {
+TEST_CASE("the result is negative if both families are, and a failure if one fails") {
   struct Case {
     unsigned ipv4;
     unsigned ipv6;
@@ -178,7 +178,7 @@ TEST_CASE("there is no address when both families say so and no answer when one 
   CHECK(outcome(client.ask(LookupType::kAddresses, "n1.example")) == joined);
 }
 
-TEST_CASE("names that are none have no addresses and nobody is asked") {
+TEST_CASE("invalid names have no addresses and cause no question") {
   MockDnsServer server{by_family(say_ipv4, say_ipv6)};
   test::LookupClient client{test::once_at(server)};
   for (const auto* name : {"", "a..b", "[::1]", "10.0.0.1:53", "a b"}) {
@@ -188,7 +188,7 @@ TEST_CASE("names that are none have no addresses and nobody is asked") {
   CHECK(server.queries().empty());
 }
 
-TEST_CASE("a name of the hosts file has the addresses there and nobody is asked") {
+TEST_CASE("a name in the hosts file has the addresses there and causes no question") {
   MockDnsServer server{by_family(say_ipv4, say_ipv6)};
   const test::TemporaryFile file{"192.0.2.1 db db.example\n2001:db8::2 db\n"};
   test::LookupClient client{with_hosts(server, file)};

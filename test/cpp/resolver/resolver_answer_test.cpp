@@ -14,7 +14,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// What comes back when the nameserver answers at once.
+// Answers of a nameserver that replies at once.
 namespace caravan {
 namespace {
 
@@ -48,7 +48,7 @@ TEST_CASE("an answer over TCP is complete and one over UDP may not be") {
 }
 
 TEST_CASE("a server asked for more than fits into a datagram gives all of it over TCP") {
-  // As Consul does: over UDP what fits, without a word that there is more.
+  // Like Consul, which sends the records that fit over UDP and does not set TC.
   test::LookupClient client;
   constexpr int kInstances = 1500;
   MockDnsServer server{[](auto& exchange) {
@@ -80,7 +80,7 @@ TEST_CASE("addresses are looked up for either family") {
         Lines{"2001:db8::1 30"});
 }
 
-TEST_CASE("no such name and no such record are answers after one question") {
+TEST_CASE("NXDOMAIN and NODATA are answers after one question") {
   test::LookupClient client;
   const auto rcode = GENERATE(0U, 3U);
   MockDnsServer server{[rcode](auto& exchange) {
@@ -99,7 +99,7 @@ TEST_CASE("a trailing dot is not sent") {
   CHECK(server.queries().at(0).name == "app.example");
 }
 
-TEST_CASE("names that are none are refused at once and nobody is asked") {
+TEST_CASE("invalid names are refused at once and cause no question") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   const std::vector<std::string> bad{"", ".", "a..b", "a b", "a@b", ".a", std::string(254, 'a')};
@@ -113,7 +113,7 @@ TEST_CASE("names that are none are refused at once and nobody is asked") {
   CHECK(server.queries().empty());
 }
 
-TEST_CASE("a question over UDP says how large the answer may be") {
+TEST_CASE("a question over UDP advertises how large the reply may be") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   client.ask(kQuestion, at(Transport::kUdp, server));
@@ -134,7 +134,7 @@ TEST_CASE("an answer as large as promised fits") {
   CHECK(reply.srv.size() > 130);
 }
 
-TEST_CASE("questions do not all come from one port") {
+TEST_CASE("questions come from different ports") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   for (int i = 0; i < 8; ++i) {
@@ -188,8 +188,8 @@ TEST_CASE("an answer over TCP may come in pieces") {
   test::LookupClient client;
   test::Gate first_answered;
   Bytes second_half;
-  // Two questions on one connection. The first answer comes together with half of the second; the other half only when
-  // the first one has been delivered, so that the resolver must have read the pieces apart.
+  // Two questions over one connection. The first answer is sent together with half of the second one, and the other
+  // half once the first one was delivered, so the resolver must have read them separately.
   MockDnsServer server{[&, held = std::optional<Bytes>{}](auto& exchange) mutable {
     const auto message = srv_reply_to(exchange.query(), "n1.example").build();
     const auto framed = test::concat({test::u16(message.size()), message});

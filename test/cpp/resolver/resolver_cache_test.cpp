@@ -6,7 +6,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Answers that are remembered, and those that must not be.
+// Answers that are cached, and those that must not be.
 namespace caravan {
 namespace {
 
@@ -63,12 +63,12 @@ TEST_CASE("with a cache an answer is asked for once") {
   CHECK(questions_for_two(server, caching(server), options) == 1);
 }
 
-TEST_CASE("nothing is remembered unless one asks for it") {
+TEST_CASE("answers are not cached by default") {
   MockDnsServer server{answer_with_ttl(300)};
   CHECK(questions_for_two(server, test::once_at(server)) == 2);
 }
 
-TEST_CASE("an answer that holds for no time is asked for again") {
+TEST_CASE("an answer with a TTL of zero is asked for again") {
   MockDnsServer server{answer_with_ttl(0)};
   CHECK(questions_for_two(server, caching(server)) == 2);
 }
@@ -80,7 +80,7 @@ TEST_CASE("the limits of the cache are the client's") {
   CHECK(questions_for_two(denying, caching(denying, {10, 300, 0})) == 2);
 }
 
-TEST_CASE("that there is none is remembered when the server says for how long") {
+TEST_CASE("a negative answer is cached if the server says for how long") {
   const auto rcode = GENERATE(0U, 3U);
   MockDnsServer server{deny(rcode, true)};
   CHECK(questions_for_two(server, caching(server)) == 1);
@@ -88,7 +88,7 @@ TEST_CASE("that there is none is remembered when the server says for how long") 
   CHECK(questions_for_two(vague, caching(vague)) == 2);
 }
 
-TEST_CASE("failures are not remembered") {
+TEST_CASE("failures are not cached") {
   const auto rcode = GENERATE(2U, 4U, 5U);
   MockDnsServer server{test::fail_with(rcode)};
   CHECK(questions_for_two(server, caching(server)) == 2);
@@ -99,20 +99,20 @@ TEST_CASE("failures are not remembered") {
   CHECK(client.stats().get(Counter::kCacheHits) == 0);
 }
 
-TEST_CASE("an answer over UDP in place of one over TCP is not remembered") {
-  // Next time TCP may be had again, and give more records.
+TEST_CASE("an answer over UDP in place of one over TCP is not cached") {
+  // TCP may work again next time, and give more records.
   MockDnsServer server{answer_with_ttl(300), Listen::kUdp};
   LookupOptions tcp_first;
   tcp_first.transport = Transport::kTcpFirst;
   CHECK(questions_for_two(server, caching(server), tcp_first) == 2);
 }
 
-TEST_CASE("a truncated answer is not remembered") {
+TEST_CASE("a truncated answer is not cached") {
   MockDnsServer server{test::truncate_over_udp("cut.example", test::say_nothing), Listen::kUdp};
   CHECK(questions_for_two(server, caching(server)) == 2);
 }
 
-TEST_CASE("a remembered answer is one to the same question in any case") {
+TEST_CASE("a cached answer is used for the same name in any case") {
   MockDnsServer server{answer_with_ttl(300)};
   test::LookupClient client{caching(server)};
   client.ask(kQuestion);
@@ -128,7 +128,7 @@ TEST_CASE("a remembered answer is one to the same question in any case") {
   CHECK(server.queries().size() == 5);
 }
 
-TEST_CASE("what one server says is not remembered of another") {
+TEST_CASE("an answer of one server is not used for another one") {
   MockDnsServer server{answer_with_ttl(300)};
   MockDnsServer other{test::answer_with("n2.example")};
   test::LookupClient client{caching(server)};
@@ -138,7 +138,7 @@ TEST_CASE("what one server says is not remembered of another") {
   CHECK(other.queries().size() == 1);
 }
 
-TEST_CASE("every client remembers by itself") {
+TEST_CASE("every client has its own cache") {
   MockDnsServer server{answer_with_ttl(300)};
   test::LookupClient client{caching(server)};
   test::LookupClient other{client, caching(server)};
@@ -150,7 +150,7 @@ TEST_CASE("every client remembers by itself") {
   CHECK(server.queries().size() == 2);
 }
 
-TEST_CASE("a full cache asks again for what it had to forget") {
+TEST_CASE("an evicted answer is asked for again") {
   MockDnsServer server{answer_with_ttl(300)};
   test::LookupClient client{caching(server, {1, 3600, 60})};
   for (const auto* name : {"a.example", "a.example", "b.example", "a.example"}) {
@@ -159,7 +159,7 @@ TEST_CASE("a full cache asks again for what it had to forget") {
   CHECK(server.queries().size() == 3);
 }
 
-TEST_CASE("both families of addresses are remembered") {
+TEST_CASE("both families of addresses are cached") {
   MockDnsServer server{[](auto& exchange) {
     const auto& query = exchange.query();
     exchange.reply(query.type == RecordType::kA ? query.reply().a(query.name, 300, "10.0.0.1")
@@ -170,12 +170,12 @@ TEST_CASE("both families of addresses are remembered") {
   CHECK(address_lines(client.ask(LookupType::kAddresses, "n1.example")) == both);
   CHECK(address_lines(client.ask(LookupType::kAddresses, "n1.example")) == both);
   CHECK(server.queries().size() == 2);
-  // They are the same records as those of a single family.
+  // A lookup of a single family uses the same entries.
   CHECK(address_lines(client.ask(LookupType::kA, "n1.example")) == Lines{"10.0.0.1 300"});
   CHECK(server.queries().size() == 2);
 }
 
-TEST_CASE("a remembered answer has the order that its caller wants") {
+TEST_CASE("a cached answer has the order that its caller wants") {
   MockDnsServer server{[](auto& exchange) {
     const auto& query = exchange.query();
     exchange.reply(

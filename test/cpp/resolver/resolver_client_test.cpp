@@ -10,7 +10,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Clients of a resolver, their ends, and how much each may ask at a time.
+// Clients of a resolver, how they end, and their limits.
 namespace caravan {
 namespace {
 
@@ -19,7 +19,7 @@ using test::outcome;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-// Equal ones would share a query.
+// Equal lookups would share a query.
 Question question(std::size_t number) { return {"app" + std::to_string(number) + ".example", RecordType::kSrv}; }
 
 std::optional<Error> submit(test::LookupClient& client, const Question& question) {
@@ -67,7 +67,7 @@ TEST_CASE("a client may be closed at any moment of its lookups") {
   }
 }
 
-TEST_CASE("nobody can ask through a client that is closed") {
+TEST_CASE("a closed client accepts no lookup") {
   MockDnsServer server{test::answer_with("n1.example")};
   test::LookupClient client{test::once_at(server)};
   REQUIRE(outcome(client.ask(kQuestion)) == "ok");
@@ -89,7 +89,7 @@ TEST_CASE("a client that never asked can be closed and released") {
   CHECK_FALSE(released.find());
   CHECK_FALSE(released.close());
 
-  // Also when the resolver has its thread already.
+  // The same holds once the resolver has its thread.
   test::LookupClient asking;
   asking.settle();
   test::LookupClient silent{asking, {}};
@@ -98,7 +98,7 @@ TEST_CASE("a client that never asked can be closed and released") {
   asking.settle();
 }
 
-TEST_CASE("a released client is answered what it has asked and nothing else") {
+TEST_CASE("a released client gets the answers of its open lookups") {
   test::Gate released;
   MockDnsServer server{test::answer_after(released, "n1.example")};
   auto options = test::once_at(server);
@@ -114,7 +114,7 @@ TEST_CASE("a released client is answered what it has asked and nothing else") {
   }
 }
 
-TEST_CASE("the end of one client is no matter of another") {
+TEST_CASE("closing a client does not affect another one") {
   test::Gate closed;
   MockDnsServer server{test::answer_after(closed, "n1.example")};
   test::LookupClient client{test::once_at(server)};
@@ -129,7 +129,7 @@ TEST_CASE("the end of one client is no matter of another") {
   CHECK(outcome(client.ask(kQuestion)) == "ok");
 }
 
-TEST_CASE("clients are never mistaken for one another") {
+TEST_CASE("client ids are never reused") {
   Resolver resolver;
   std::set<ClientId> ids;
   for (int i = 0; i < 100; ++i) {
@@ -155,7 +155,7 @@ TEST_CASE("a client keeps the options that it was opened with") {
   CHECK(client.find()->options.timeout == std::chrono::milliseconds{1234});
 }
 
-TEST_CASE("a client with too many open lookups takes no more and says so at once") {
+TEST_CASE("a client with too many open lookups rejects further ones at once") {
   test::Gate refused;
   MockDnsServer server{test::answer_after(refused, "n1.example")};
   auto options = test::once_at(server);
@@ -165,10 +165,10 @@ TEST_CASE("a client with too many open lookups takes no more and says so at once
   test::LookupClient other{client, test::once_at(server)};
   auto answers = start(client, options.max_inflight + options.max_queue);
   CHECK(submit(client, kQuestion) == Error::kOverload);
-  // An equal question would need no query, but it has a caller who waits.
+  // An equal lookup would need no query, but it counts as open.
   CHECK(submit(client, question(0)) == Error::kOverload);
   CHECK(client.stats().failed(Error::kOverload) == 2);
-  // Everybody's limit is his own.
+  // Each client has its own limit.
   answers.push_back(other.start(kQuestion));
   CHECK(other.stats().failed(Error::kOverload) == 0);
 
@@ -180,7 +180,7 @@ TEST_CASE("a client with too many open lookups takes no more and says so at once
   CHECK(outcome(client.ask(kQuestion)) == "ok");
 }
 
-TEST_CASE("a nameserver has no more questions at a time than the limit says") {
+TEST_CASE("the questions in flight to a nameserver are limited") {
   constexpr std::size_t kLimit = 4;
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().name == "probe.example") {
@@ -194,13 +194,13 @@ TEST_CASE("a nameserver has no more questions at a time than the limit says") {
   client.settle();
   CHECK(client.stats().in_flight == kLimit);
   CHECK(client.stats().queued == 50 - kLimit);
-  // Datagrams keep their order here: once this one is answered the server has read all that were sent.
+  // Datagrams keep their order on loopback: once this one is answered, the server has read all before it.
   test::LookupClient prober{test::once_at(server)};
   REQUIRE(outcome(prober.ask({"probe.example", RecordType::kSrv})) == "ok");
   CHECK(server.queries().size() == kLimit + 1);
 }
 
-TEST_CASE("one answer lets one lookup go that waits") {
+TEST_CASE("one answer admits one waiting lookup") {
   MockDnsServer server{test::answer_with("n1.example")};
   auto options = test::once_at(server);
   options.max_inflight = 1;
@@ -209,7 +209,7 @@ TEST_CASE("one answer lets one lookup go that waits") {
   for (auto& answer : answers) {
     CHECK(outcome(test::await(std::move(answer)).value()) == "ok");
   }
-  // With one at a time they come in order.
+  // With one slot they come in order.
   const auto queries = server.queries();
   REQUIRE(queries.size() == 20);
   for (std::size_t i = 0; i < queries.size(); ++i) {

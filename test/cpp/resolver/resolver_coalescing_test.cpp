@@ -25,7 +25,7 @@ const Question kQuestion{"app.example", RecordType::kSrv};
 
 // A server that holds every answer back until all questions are asked, and a client that asks it.
 struct Held {
-  // What has come by then shares queries or does not, and nothing of it depends on time.
+  // Which lookups share a query is decided by then, so the test does not depend on time.
   void release() {
     client.settle();
     gate.open();
@@ -74,7 +74,7 @@ TEST_CASE("questions in another case are equal") {
   CHECK(held.server.queries().size() == 1);
 }
 
-TEST_CASE("an answer is shared only while it is awaited") {
+TEST_CASE("only open lookups are joined") {
   MockDnsServer server{test::answer_with("n1.example")};
   test::LookupClient client{test::once_at(server)};
   client.ask(kQuestion);
@@ -89,7 +89,7 @@ TEST_CASE("questions of another name or type or transport or of other servers ar
   std::vector<std::future<test::Answer>> answers;
   answers.push_back(held.start(kQuestion));
   answers.push_back(held.start({"other.example", RecordType::kSrv}));
-  // Its search list may say more.
+  // The search list applies to this one.
   answers.push_back(held.start({"app.example.", RecordType::kSrv}));
   answers.push_back(held.start({"app.example", RecordType::kA}));
   answers.push_back(held.start({"app.example", RecordType::kAaaa}));
@@ -131,7 +131,7 @@ TEST_CASE("a failure is shared too") {
   CHECK(server.queries().size() == 1);
 }
 
-TEST_CASE("who can wait less long than the first one asks anew and who can wait longer does not") {
+TEST_CASE("a lookup joins only one with an earlier deadline") {
   Held held;
   auto first = held.start(kQuestion, Held::with_timeout(seconds{40}));
   auto hasty = held.start(kQuestion, Held::with_timeout(seconds{30}));
@@ -144,7 +144,7 @@ TEST_CASE("who can wait less long than the first one asks anew and who can wait 
   CHECK(held.coalesced() == 1);
 }
 
-TEST_CASE("who can wait less long times out alone") {
+TEST_CASE("a lookup with an earlier deadline times out alone") {
   Held held;
   auto first = held.start(kQuestion);
   auto hasty = held.start(kQuestion, Held::with_timeout(milliseconds{20}));
@@ -153,8 +153,8 @@ TEST_CASE("who can wait less long times out alone") {
   CHECK(outcome(test::await(std::move(first)).value()) == "ok");
 }
 
-TEST_CASE("when the first one times out who can wait longer is answered still") {
-  // The first question is lost, and the server asked once for it.
+TEST_CASE("when the first caller times out, one with more time is still answered") {
+  // The first question is lost.
   MockDnsServer server{[asked = 0](auto& exchange) mutable {
     if (++asked > 1) {
       exchange.reply(srv_reply_to(exchange.query(), "n1.example"));
@@ -173,7 +173,7 @@ TEST_CASE("when the first one times out who can wait longer is answered still") 
   CHECK(server.queries().size() == 2);
 }
 
-TEST_CASE("when the first one is cancelled the others are answered") {
+TEST_CASE("when the first caller cancels, the others are answered") {
   Held held;
   const auto waiting = std::make_shared<std::atomic<bool>>(true);
   auto first = held.start(kQuestion, {}, waiting);
@@ -187,7 +187,7 @@ TEST_CASE("when the first one is cancelled the others are answered") {
   CHECK(held.client.stats().answered() == 1);
 }
 
-TEST_CASE("a query is repeated for whoever waits for it") {
+TEST_CASE("a query is repeated as long as one caller waits") {
   test::Gate gate;
   MockDnsServer server{[&, asked = 0](auto& exchange) mutable {
     if (++asked == 1) {
@@ -199,7 +199,7 @@ TEST_CASE("a query is repeated for whoever waits for it") {
   }};
   auto options = test::once_at(server);
   options.tries = 2;
-  // FORMERR to a question with EDNS is no word on the question.
+  // FORMERR to a question with EDNS only means that the server lacks EDNS.
   options.edns_size = 0;
   test::LookupClient client{options};
   const auto first_waits = std::make_shared<std::atomic<bool>>(true);

@@ -73,9 +73,10 @@ TEST_CASE("sockets with numbers that select cannot take are served") {
   CHECK(outcome(client.ask(kQuestion, at(Transport::kTcp, server))) == "ok");
 }
 
-// UndefinedBehaviorSanitizer checks an exception's type with a pipe of its own and takes it for a wrong one without.
+// UndefinedBehaviorSanitizer checks the type of an exception with a pipe, and reports a wrong type if it cannot open
+// one.
 #if !defined(__SANITIZE_ADDRESS__)
-TEST_CASE("a resolver that gets no descriptors says so and works when there are some again") {
+TEST_CASE("a resolver without descriptors fails and works again when there are some") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   const auto options = at(Transport::kUdp, server);
@@ -94,7 +95,7 @@ TEST_CASE("a lookup that gets no socket fails and the next one does not") {
   MockDnsServer known{test::answer_with("n1.example")};
   MockDnsServer server{test::answer_with("n1.example")};
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp);
-  // The resolver has its thread, but no socket yet for the other server.
+  // The resolver has its thread, but no socket for the other server yet.
   REQUIRE(outcome(client.ask(kQuestion, at(Transport::kUdp, known))) == "ok");
   {
     const NoDescriptors none;

@@ -10,7 +10,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Nameservers that do not know EDNS (RFC 6891), and networks that do not let it pass.
+// Nameservers without EDNS (RFC 6891), and networks that drop questions with it.
 namespace caravan {
 namespace {
 
@@ -23,7 +23,7 @@ using Exchange = MockDnsServer::Exchange;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-// What a nameserver does with EDNS that answers without.
+// What a nameserver without EDNS does with a question that has it.
 MockDnsServer::Handler without_edns(MockDnsServer::Handler with_edns) {
   return [with_edns = std::move(with_edns)](Exchange& exchange) {
     const auto& query = exchange.query();
@@ -52,7 +52,7 @@ test::Bytes with_opt(const DnsBuilder& reply) {
   return test::concat({message, test::Bytes{0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0}});
 }
 
-// A header that counts nothing.
+// A header with counts of zero.
 test::Bytes header_of(const DnsBuilder& reply) {
   auto message = reply.build();
   message.resize(12);
@@ -60,7 +60,7 @@ test::Bytes header_of(const DnsBuilder& reply) {
   return message;
 }
 
-TEST_CASE("who refuses EDNS is asked without and that is remembered") {
+TEST_CASE("a nameserver that refuses EDNS is asked without it, and is remembered") {
   const auto form = GENERATE(0, 1, 2);
   MockDnsServer server{without_edns([form](Exchange& exchange) {
     const auto reply = exchange.query().reply().rcode(1);
@@ -73,13 +73,13 @@ TEST_CASE("who refuses EDNS is asked without and that is remembered") {
   }
   CHECK(had_edns(server) == std::vector{true, false, false, false});
   CHECK(client.stats().get(Counter::kEdnsFallbacks) == 1);
-  // What is known of a nameserver is known for all.
+  // What one client has learned about a nameserver holds for all.
   test::LookupClient other{client, at(server, 1)};
   CHECK(outcome(other.ask(kQuestion)) == "ok");
   CHECK(had_edns(server) == std::vector{true, false, false, false, false});
 }
 
-TEST_CASE("who says FORMERR to everything is asked without EDNS once more for each try and known for nothing") {
+TEST_CASE("a nameserver that always replies FORMERR is asked without EDNS once for each try, and is not remembered") {
   const bool is_bare = GENERATE(false, true);
   MockDnsServer server{[is_bare](Exchange& exchange) {
     const auto reply = exchange.query().reply().rcode(1);
@@ -92,7 +92,7 @@ TEST_CASE("who says FORMERR to everything is asked without EDNS once more for ea
   CHECK(had_edns(server) == std::vector{true, false, true, false});
 }
 
-TEST_CASE("where EDNS is swallowed a lookup is answered without") {
+TEST_CASE("a lookup is answered without EDNS where questions with it are dropped") {
   MockDnsServer server{without_edns(test::say_nothing)};
   test::LookupClient client{at(server, 3)};
   for (unsigned i = 1; i <= EdnsSupport::kMinEvidence; ++i) {
@@ -104,7 +104,7 @@ TEST_CASE("where EDNS is swallowed a lookup is answered without") {
   CHECK(server.queries().size() == 3 * EdnsSupport::kMinEvidence + 1);
 }
 
-TEST_CASE("who has answered a question with EDNS is asked with it whatever is lost") {
+TEST_CASE("a nameserver that has answered with EDNS is asked with it despite losses") {
   MockDnsServer server{[asked = 0](Exchange& exchange) mutable {
     if (++asked == 1 || asked == 4) {
       test::answer_with("n1.example")(exchange);
@@ -116,7 +116,7 @@ TEST_CASE("who has answered a question with EDNS is asked with it whatever is lo
   CHECK(had_edns(server) == std::vector{true, true, true, true});
 }
 
-TEST_CASE("over TCP nobody needs EDNS") {
+TEST_CASE("questions over TCP have no EDNS") {
   MockDnsServer server{test::answer_with("n1.example")};
   auto options = at(server, 1);
   options.transport = Transport::kTcp;

@@ -7,7 +7,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Servers that fail, are dead or are not there, and the others that answer instead.
+// Servers that fail, are silent or refuse, and others that answer instead.
 namespace caravan {
 namespace {
 
@@ -59,14 +59,14 @@ TEST_CASE("when the first server fails the second one answers") {
   CHECK(reply.complete == (transport != Transport::kUdp));
 }
 
-TEST_CASE("when the first server fails the second one may say that there is none") {
+TEST_CASE("when the first server fails, the second one may give a negative answer") {
   test::LookupClient client;
   MockDnsServer first{test::fail_with(2)};
   MockDnsServer second{test::fail_with(3)};
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, first, second))) == "nxdomain");
 }
 
-TEST_CASE("a word of the first server is not questioned") {
+TEST_CASE("a negative answer of the first server is final") {
   test::LookupClient client;
   MockDnsServer first{test::fail_with(3)};
   MockDnsServer second{test::answer_with("n2.example")};
@@ -82,7 +82,7 @@ TEST_CASE("when the first server is silent the second one answers") {
   CHECK(srv_lines(client.ask(kQuestion, at(transport, first, second))) == Lines{"0 0 4370 n2.example 30"});
 }
 
-TEST_CASE("when the first server is not there the second one answers") {
+TEST_CASE("when the first server refuses, the second one answers") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
   MockDnsServer first{test::say_nothing, Listen::kNothing};
@@ -106,7 +106,7 @@ TEST_CASE("a late answer of the first server counts") {
   CHECK(srv_lines(reply) == Lines{"0 0 4370 n1.example 30"});
 }
 
-TEST_CASE("where no server is the lookup is refused") {
+TEST_CASE("a lookup is refused if no server listens") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
   MockDnsServer nobody{test::say_nothing, Listen::kNothing};
@@ -138,7 +138,7 @@ TEST_CASE("a silent server is asked again before the lookup times out") {
   CHECK(server.queries().size() == 3);
 }
 
-TEST_CASE("what one server says outweighs that the other is silent or not there") {
+TEST_CASE("an error of one server takes precedence over the silence or refusal of another") {
   test::LookupClient client;
   const auto other = GENERATE(Listen::kUdpAndTcp, Listen::kNothing);
   MockDnsServer first{test::say_nothing, other};
@@ -146,7 +146,7 @@ TEST_CASE("what one server says outweighs that the other is silent or not there"
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, milliseconds{900}, first, second))) == "refused");
 }
 
-// The first lookup has to find out.
+// The first lookup finds out that the nameserver is silent.
 TEST_CASE("a nameserver that has been silent is asked after those that answer") {
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
   test::LookupClient client;

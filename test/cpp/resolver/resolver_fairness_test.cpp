@@ -10,7 +10,7 @@
 #include "core/resolver/resolver.hpp"
 #include "support/many_lookups.hpp"
 
-// However much one resolver has to do, the thread turns to the others in between.
+// However busy one client is, the thread serves the others in between.
 namespace caravan {
 namespace {
 
@@ -23,7 +23,7 @@ using test::numbered_question;
 
 constexpr int kMany = 10'000;
 
-// Does something with an answer, on the resolver's thread.
+// Calls a function with the answer, on the resolver's thread.
 class OnAnswer final : public Receiver {
  public:
   explicit OnAnswer(std::function<void()> act) : act_{std::move(act)} {}
@@ -38,14 +38,14 @@ class OnAnswer final : public Receiver {
   std::function<void()> act_;
 };
 
-// One resolver that has much to do, and one that wants a single answer.
+// A busy client, and one that wants a single answer.
 struct Neighbours {
   explicit Neighbours(ClientOptions options = {}) : busy{std::move(options)}, other{busy, {}} {}
 
   std::unique_ptr<Receiver> counted() {
     return std::make_unique<OnAnswer>([this] { ++answered; });
   }
-  // The first answer lets the other one ask; what has been answered until it has its answer is what counts.
+  // With the first answer the other client asks. The test counts the answers until that one is answered.
   std::unique_ptr<Receiver> counted_first() {
     return std::make_unique<OnAnswer>([this] {
       if (++answered == 1) {
@@ -65,7 +65,7 @@ struct Neighbours {
   test::LookupClient other;
 };
 
-// Keeps the resolver's thread until the gate is open.
+// Blocks the resolver's thread until the gate is open.
 struct Blocked {
   explicit Blocked(test::LookupClient& client) {
     client.submit(LookupType::kAddresses, "127.0.0.1", {}, std::make_unique<OnAnswer>([this] {
@@ -90,7 +90,7 @@ TEST_CASE("the requests of one resolver do not keep those of another one waiting
   CHECK(resolvers.await_other() < kMany / 2);
 }
 
-TEST_CASE("an answer that many wait for is handed out a part at a time") {
+TEST_CASE("an answer for many callers is delivered in parts") {
   test::Gate all_have_joined;
   MockDnsServer server{[&](auto& exchange) {
     auto reply = exchange.query().reply();
@@ -103,7 +103,7 @@ TEST_CASE("an answer that many wait for is handed out a part at a time") {
   Neighbours resolvers{test::once_at(server)};
   resolvers.busy.submit(numbered_question(0), {}, resolvers.counted_first());
   for (int i = 0; i < kMany; ++i) {
-    // None ends before the one that it joins does.
+    // No lookup has an earlier deadline than the one that it joins.
     resolvers.busy.submit(numbered_question(0), {}, resolvers.counted());
   }
   resolvers.busy.settle();
@@ -111,7 +111,7 @@ TEST_CASE("an answer that many wait for is handed out a part at a time") {
   CHECK(resolvers.await_other() < kMany / 2);
 }
 
-TEST_CASE("the lookups of a resolver that is closed end a part at a time") {
+TEST_CASE("the lookups of a closed resolver end in parts") {
   MockDnsServer silent{test::say_nothing};
   auto options = test::once_at(silent);
   Neighbours resolvers{options};
@@ -123,7 +123,7 @@ TEST_CASE("the lookups of a resolver that is closed end a part at a time") {
   CHECK(resolvers.await_other() < kMany / 2);
 }
 
-TEST_CASE("lookups that time out at once do so a part at a time") {
+TEST_CASE("lookups that time out together do so in parts") {
   MockDnsServer silent{test::say_nothing};
   Neighbours resolvers;
   const auto lookup = at(Transport::kUdp, milliseconds{500}, silent);
@@ -144,8 +144,8 @@ TEST_CASE("lookups that time out at once do so a part at a time") {
   CHECK(resolvers.await_other() < kMany / 2);
 }
 
-// The time of the second lookup is over before the first one, if nobody minds it, asks again.
-TEST_CASE("a lookup that nobody waits for any more leaves its place to others at once") {
+// The second lookup would time out before the first one, which has no caller, asks again.
+TEST_CASE("a lookup without a caller frees its slot at once") {
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().name == numbered_question(1).name) {
       exchange.reply(test::srv_reply_to(exchange.query(), "n1.example"));
@@ -166,7 +166,7 @@ TEST_CASE("a lookup that nobody waits for any more leaves its place to others at
   CHECK_FALSE(test::await(std::move(first)));
 }
 
-TEST_CASE("a resolver that is released while it has much to do leaves nothing behind") {
+TEST_CASE("a resolver that is released while it is busy is dropped completely") {
   test::LookupClient other;
   Blocked thread{other};
   std::atomic<int> answered{0};

@@ -26,7 +26,7 @@ const Question kQuestion{"app.example", RecordType::kSrv};
 
 using Forgery = std::function<void(Exchange&)>;
 
-// What somebody sends who does not see the question.
+// What an attacker sends who does not see the question.
 Forgery any_forgery() {
   return GENERATE(
       as<Forgery>{},
@@ -48,10 +48,10 @@ Forgery any_forgery() {
       });
 }
 
-// What is no DNS message at all.
+// Octets that are no DNS message.
 Bytes any_garbage() { return GENERATE(as<Bytes>{}, Bytes{}, Bytes{0xFF}, Bytes(500, 0xFF), Bytes(500, 0x00)); }
 
-TEST_CASE("a forged reply before the true one does not take its place") {
+TEST_CASE("a forged reply before the real one is ignored") {
   test::LookupClient client;
   const auto forge = any_forgery();
   MockDnsServer server{[&](auto& exchange) {
@@ -62,7 +62,7 @@ TEST_CASE("a forged reply before the true one does not take its place") {
   CHECK(srv_lines(reply) == Lines{"0 0 4370 n1.example 30"});
 }
 
-TEST_CASE("garbage before the answer costs nothing") {
+TEST_CASE("garbage before the answer is ignored") {
   test::LookupClient client;
   const auto garbage = any_garbage();
   const int count = GENERATE(1, 100);
@@ -77,7 +77,7 @@ TEST_CASE("garbage before the answer costs nothing") {
   CHECK(server.queries().size() == 1);
 }
 
-TEST_CASE("a question that comes back before the answer costs nothing") {
+TEST_CASE("an echoed question before the answer is ignored") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {
     exchange.reply(exchange.query().message);
@@ -112,7 +112,7 @@ TEST_CASE("a reply to the question that cannot be read is a bad response") {
   CHECK(outcome(client.ask(kQuestion, at(transport, server))) == "badresp");
 }
 
-TEST_CASE("a server whose replies cannot be read is passed over for one that answers") {
+TEST_CASE("after a malformed reply another server is asked") {
   test::LookupClient client;
   MockDnsServer first{
       [](auto& exchange) { exchange.reply(exchange.query().reply().claim(test::Section::kAnswer, 7)); }};
@@ -120,7 +120,7 @@ TEST_CASE("a server whose replies cannot be read is passed over for one that ans
   CHECK(srv_lines(client.ask(kQuestion, at(Transport::kUdp, first, second))) == Lines{"0 0 4370 n2.example 30"});
 }
 
-TEST_CASE("a query that comes back as it is is no answer") {
+TEST_CASE("an echoed query is no answer") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) { exchange.reply(exchange.query().message); }};
   const auto reply = client.ask(kQuestion, at(Transport::kUdp, milliseconds{300}, server));
@@ -128,7 +128,7 @@ TEST_CASE("a query that comes back as it is is no answer") {
   CHECK_FALSE(is_negative_answer(*reply.error));
 }
 
-TEST_CASE("a second reply to a question answers nothing else") {
+TEST_CASE("a second reply to a question answers no other one") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {
     exchange.reply(srv_reply_to(exchange.query(), exchange.query().name));

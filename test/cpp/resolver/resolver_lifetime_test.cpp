@@ -19,7 +19,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Callers that go away, and resolvers that do: nobody waits for ever, nobody is answered twice.
+// Callers and resolvers that end: every caller gets an answer, and none gets two.
 namespace caravan {
 namespace {
 
@@ -32,19 +32,19 @@ using test::outcome;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-// Equal ones would share a query.
+// Equal lookups would share a query.
 Question question(int number) { return {"app" + std::to_string(number) + ".example", RecordType::kSrv}; }
 
 std::shared_ptr<std::atomic<bool>> waiting(bool now) { return std::make_shared<std::atomic<bool>>(now); }
 
-TEST_CASE("for a receiver that does not wait nobody is asked") {
+TEST_CASE("no question is asked for a receiver that does not wait") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   CHECK_FALSE(test::await(client.start(kQuestion, at(Transport::kUdp, server), waiting(false))));
   CHECK(server.queries().empty());
 }
 
-TEST_CASE("a lookup for which nobody waits any more is not tried again") {
+TEST_CASE("a lookup without a caller is not retried") {
   test::LookupClient client;
   const auto still_waiting = waiting(true);
   MockDnsServer server{[&](auto&) { *still_waiting = false; }};
@@ -52,7 +52,7 @@ TEST_CASE("a lookup for which nobody waits any more is not tried again") {
   CHECK(server.transports() == Lines{"udp"});
 }
 
-TEST_CASE("a receiver that has stopped waiting when the answer comes gets nothing") {
+TEST_CASE("a receiver that has stopped waiting does not get the answer") {
   test::LookupClient client;
   test::Gate cancelled;
   MockDnsServer server{test::answer_after(cancelled, "n1.example")};
@@ -63,7 +63,7 @@ TEST_CASE("a receiver that has stopped waiting when the answer comes gets nothin
   CHECK_FALSE(test::await(std::move(answer)));
 }
 
-// Looks at the thread that delivers.
+// Records the thread that delivers the answer.
 class ThreadWitness final : public Receiver {
  public:
   struct Thread {
@@ -114,13 +114,13 @@ TEST_CASE("a resolver that was never used can be destroyed") {
   SUCCEED();
 }
 
-// What a resolver belongs to, and what its thread uses to the end.
+// The owner of a resolver, with what its thread uses until it ends.
 struct Owner {
   CaresLibrary cares;
   Resolver resolver;
 };
 
-// Keeps the thread that delivers.
+// Blocks the thread that delivers the answer.
 class Keeper final : public Receiver {
  public:
   Keeper(std::promise<void>& entered, const test::Gate& gate) : entered_{entered}, gate_{gate} {}
@@ -143,7 +143,7 @@ LookupRequest literal(std::unique_ptr<Receiver> receiver) {
   return request;
 }
 
-TEST_CASE("a thread that cannot end now is let go and takes with it what it uses") {
+TEST_CASE("a thread that cannot end in time is detached and owns what it uses") {
   std::promise<void> entered;
   test::Gate gate;
   std::promise<test::Answer> late;
@@ -167,7 +167,7 @@ TEST_CASE("a thread that cannot end now is let go and takes with it what it uses
   }
 }
 
-TEST_CASE("a thread that has ended is not let go") {
+TEST_CASE("a thread that has ended is not detached") {
   auto owner = std::make_shared<Owner>();
   auto& resolver = owner->resolver;
   std::promise<test::Answer> promise;
@@ -185,7 +185,7 @@ TEST_CASE("destroying the resolver ends all its lookups") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
   MockDnsServer server{test::say_nothing};
-  // More than are on the wire at a time.
+  // More than can be in flight.
   std::vector<std::future<test::Answer>> answers;
   for (int i = 0; i < 500; ++i) {
     answers.push_back(client.start(question(i), at(transport, minutes{1}, server)));
@@ -195,7 +195,7 @@ TEST_CASE("destroying the resolver ends all its lookups") {
   *gone = false;
   client.destroy_resolver();
   for (auto& answer : answers) {
-    // There already: the destructor has joined the thread.
+    // The answer is there, because the destructor has joined the thread.
     REQUIRE(answer.wait_for(std::chrono::seconds{0}) == std::future_status::ready);
     CHECK(outcome(answer.get().value()) == "closed");
   }
@@ -218,7 +218,7 @@ TEST_CASE("a resolver can be destroyed at any moment of a lookup") {
   }
 }
 
-// Asks the next question from within the answer, `left` more times, and says what came of the last one.
+// Starts the next lookup from within deliver(), `left` more times, and reports the last result.
 class Chain final : public Receiver {
  public:
   using End = std::shared_ptr<std::promise<std::string>>;
@@ -288,7 +288,7 @@ TEST_CASE("lookups may be started by many threads") {
 }
 
 #ifdef __linux__
-// The processors on which the resolver's thread may run.
+// The CPUs on which the resolver's thread may run.
 std::optional<int> processors_of_resolver() {
   for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
     std::string name;
@@ -303,8 +303,8 @@ std::optional<int> processors_of_resolver() {
   return std::nullopt;
 }
 
-// As a scheduler is with `+sbt db`.
-TEST_CASE("a resolver that is begun by a thread bound to one processor is bound to none") {
+// Like a scheduler with `+sbt db`.
+TEST_CASE("a resolver that is started by a thread bound to one CPU is not bound to it") {
   cpu_set_t all;
   CPU_ZERO(&all);
   REQUIRE(::sched_getaffinity(::getpid(), sizeof all, &all) == 0);

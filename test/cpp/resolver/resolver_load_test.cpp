@@ -12,7 +12,7 @@
 #include "support/many_lookups.hpp"
 #include "support/reply_text.hpp"
 
-// Many lookups at once.
+// Many concurrent lookups.
 namespace caravan {
 namespace {
 
@@ -32,15 +32,15 @@ ClientOptions limits(std::size_t max_inflight, std::size_t max_queue) {
   return options;
 }
 
-TEST_CASE("two thousand lookups at once are all answered and each with its own answer") {
+TEST_CASE("two thousand concurrent lookups all get their own answers") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcp, Transport::kTcpFirst);
   MockDnsServer server{test::echo};
   test::check_own_answers(test::start_many(client, 2000, at(transport, minutes{1}, server)));
 }
 
-// Many do, Consul's DNS library among them after 128 questions; what it has not read then takes the answers before it
-// along, as the connection is reset.
+// Many nameservers do this; Consul's DNS library does after 128 questions. If it has unread questions then, the
+// connection is reset, and answers in transit are lost too.
 MockDnsServer::Handler close_after(int questions) {
   return [questions, asked = 0](auto& exchange) mutable {
     test::echo(exchange);
@@ -96,7 +96,7 @@ TEST_CASE("a server that closes its connections now and then loses no lookup") {
   test::check_own_answers(test::start_many(client, 2000, at(Transport::kTcp, minutes{1}, server)));
 }
 
-// Counts the lookups that the end of the resolver ends.
+// Counts the lookups that end with kClosed.
 class ClosedCounter final : public Receiver {
  public:
   ClosedCounter(std::atomic<std::size_t>& closed, const std::atomic<bool>& waiting)
@@ -113,7 +113,7 @@ class ClosedCounter final : public Receiver {
   const std::atomic<bool>& waiting_;
 };
 
-// A resolver whose lookups are as many as it takes, at a server that is silent until told otherwise.
+// A client with as many open lookups as it may have, at a server that is silent until the gate opens.
 struct FullResolver {
   static constexpr std::size_t kMaxInflight = 64;
   static constexpr std::size_t kMaxOpen = 10'000;
@@ -140,7 +140,7 @@ struct FullResolver {
   test::LookupClient client{limits(kMaxInflight, kMaxOpen - kMaxInflight)};
 };
 
-TEST_CASE("a resolver with too many open lookups takes no more and forgets none") {
+TEST_CASE("a resolver with too many open lookups rejects further ones and loses none") {
   FullResolver full;
   CHECK(full.taken == FullResolver::kMaxOpen);
   CHECK(full.submit() == Error::kOverload);
@@ -169,7 +169,7 @@ TEST_CASE("lookups at a silent server do not keep others from being asked") {
   test::LookupClient client;
   MockDnsServer silent{test::say_nothing};
   MockDnsServer server{test::answer_with("n1.example")};
-  // More than may be on the wire.
+  // More than may be in flight.
   const auto stuck = test::start_many(client, 200, at(Transport::kUdp, minutes{1}, silent));
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, milliseconds{1000}, server))) == "ok");
 }

@@ -34,7 +34,7 @@ MockDnsServer::Handler lose_first(std::unordered_set<std::string> names) {
   };
 }
 
-// They are more than there are channels, if each of them keeps one for as long as c-ares waits.
+// There would not be enough channels if each lost question kept one open for as long as c-ares waits.
 TEST_CASE("a lost datagram costs a try and keeps no other lookup from being asked") {
   constexpr int kLookups = 8000;
   std::unordered_set<std::string> lost;
@@ -42,14 +42,14 @@ TEST_CASE("a lost datagram costs a try and keeps no other lookup from being aske
     lost.insert(numbered_question(i).name);
   }
   MockDnsServer server{lose_first(std::move(lost))};
-  // As many in flight as fit into the server's receive buffer: the kernel drops nothing.
+  // No more in flight than fit into the server's receive buffer, so that the kernel drops no datagram.
   test::LookupClient client;
   const auto lookup = at(Transport::kUdp, std::chrono::duration_cast<milliseconds>(test::kHangGuard), server);
   test::check_own_answers(test::start_many(client, kLookups, lookup));
 }
 
-// Lookups let go of what they have asked so that others, and they themselves, can ask.
-TEST_CASE("a channel that is closed because nobody waits for what it carries is no word of the nameserver's") {
+// Lookups give up earlier questions so that others, and they themselves, can ask.
+TEST_CASE("closing an abandoned channel does not count as a failure of the nameserver") {
   constexpr int kLookups = 6000;
   MockDnsServer silent{test::say_nothing};
   auto options = test::once_at(silent);
@@ -64,7 +64,7 @@ TEST_CASE("a channel that is closed because nobody waits for what it carries is 
   CHECK(timeouts == kLookups);
 }
 
-// It has asked in vain, and waits for an answer that comes late.
+// It has used up its tries, and waits for a late answer.
 TEST_CASE("a lookup that has used up its tries keeps no other one from being asked") {
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().name != numbered_question(0).name) {
@@ -81,7 +81,7 @@ TEST_CASE("a lookup that has used up its tries keeps no other one from being ask
   *waiting = false;
 }
 
-// All that may be in flight to a nameserver is, and nothing comes back.
+// A nameserver with as many questions in flight as it may have, none of which is answered.
 TEST_CASE("a nameserver that does not answer one resolver answers another one") {
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().name.starts_with("other")) {
@@ -101,8 +101,8 @@ TEST_CASE("a nameserver that does not answer one resolver answers another one") 
   }
 }
 
-// Before the first reply a try takes a second, so that there would be three of them.
-TEST_CASE("a nameserver that answers fast is asked again sooner") {
+// Before the first reply an attempt lasts a second, so there would be only three of them.
+TEST_CASE("a question to a fast nameserver is repeated sooner") {
   MockDnsServer server{[asked = 0](auto& exchange) mutable {
     const bool is_lost = exchange.query().name == numbered_question(1).name && ++asked < 4;
     if (!is_lost) {
@@ -115,8 +115,8 @@ TEST_CASE("a nameserver that answers fast is asked again sooner") {
   CHECK(outcome(client.ask(numbered_question(1), lookup)) == "ok");
 }
 
-// As one is that restarts.
-TEST_CASE("a nameserver that has been silent is asked until the time is over") {
+// Like a nameserver that restarts.
+TEST_CASE("a silent nameserver is asked until the deadline") {
   MockDnsServer server{[asked = 0](auto& exchange) mutable {
     if (++asked > 3) {
       echo(exchange);
@@ -130,8 +130,8 @@ TEST_CASE("a nameserver that has been silent is asked until the time is over") {
   CHECK(server.queries().size() == 4);
 }
 
-// It would say it again.
-TEST_CASE("a nameserver that has given a reason is not asked until the time is over") {
+// It would report the same error again.
+TEST_CASE("a nameserver that has reported an error is not asked until the deadline") {
   MockDnsServer silent{test::say_nothing};
   MockDnsServer refusing{test::fail_with(5)};
   auto options = test::once_at(silent, refusing);
@@ -142,8 +142,8 @@ TEST_CASE("a nameserver that has given a reason is not asked until the time is o
   CHECK(refusing.queries().size() == 1);
 }
 
-// Longer than c-ares waits by default. It goes by the real time.
-TEST_CASE("a late answer counts as long as the lookup lives") {
+// Longer than c-ares waits by default. c-ares uses the real time.
+TEST_CASE("a late answer counts as long as the lookup is open") {
   MockDnsServer server{[](auto& exchange) {
     std::this_thread::sleep_for(milliseconds{3500});
     echo(exchange);

@@ -7,8 +7,8 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Callers are the VM's threads: what they cannot have is an error of theirs, and nothing is left of it. The resolver's
-// own thread ends the VM when its memory is short, as the VM does.
+// Callers are threads of the VM. If they lack memory or a thread, they get an error, and no state is left behind. The
+// resolver's own thread ends the process if an allocation fails, as the VM does.
 namespace caravan {
 namespace {
 
@@ -18,11 +18,11 @@ using test::outcome;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-TEST_CASE("a lookup that gets no memory is refused and the next one answered") {
+TEST_CASE("a lookup that gets no memory is refused and the next one is answered") {
   MockDnsServer server{test::answer_with("n1.example")};
   const auto options = at(Transport::kUdp, server);
   const auto refused = test::each_allocation([&](std::size_t number) {
-    // Each starts its thread.
+    // Each resolver starts its thread.
     test::LookupClient client;
     std::promise<test::Answer> promise;
     auto answer = promise.get_future();
@@ -87,7 +87,7 @@ TEST_CASE("a client that gets no memory to be closed stays open and is closed la
   CHECK(refused > 0);
 }
 
-TEST_CASE("a client that gets no memory to be released harms nobody") {
+TEST_CASE("a client that gets no memory to be released does no harm") {
   MockDnsServer server{test::answer_with("n1.example")};
   const auto options = at(Transport::kUdp, server);
   test::LookupClient client;
@@ -102,7 +102,7 @@ TEST_CASE("a client that gets no memory to be released harms nobody") {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-TEST_CASE("a resolver that gets no thread says so and works when there is one again") {
+TEST_CASE("a resolver that gets no thread fails and works again when there is one") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example")};
   const auto options = at(Transport::kUdp, server);

@@ -9,7 +9,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// Questions in upper and lower case at random.
+// Questions with letters in random case.
 namespace caravan {
 namespace {
 
@@ -19,7 +19,7 @@ using test::MockDnsServer;
 using test::srv_lines;
 using Exchange = MockDnsServer::Exchange;
 
-// So many letters that no two questions are alike but once in 2^36, about.
+// So many letters that two questions are equal about once in 2^36.
 const std::string kName{"a-rather-long-name-of-a-service.of-the-example"};
 const Question kQuestion{kName, RecordType::kSrv};
 
@@ -34,7 +34,7 @@ ClientOptions mixed_at(const MockDnsServer& server) {
   return options;
 }
 
-// Says what the handler says, to the question in lower case.
+// Calls the handler with the question in lower case.
 MockDnsServer::Handler forgetful(Transport of) {
   return [of](Exchange& exchange) {
     const auto& query = exchange.query();
@@ -59,7 +59,7 @@ TEST_CASE("questions differ in the case of their letters and are answered") {
   CHECK(server.transports() == Lines{"udp", "udp", "udp"});
 }
 
-TEST_CASE("by default and over TCP questions leave as they are") {
+TEST_CASE("by default and over TCP the case of questions is unchanged") {
   MockDnsServer server{test::answer_with("n1.example")};
   test::LookupClient client{test::once_at(server)};
   client.ask(kQuestion);
@@ -79,7 +79,7 @@ TEST_CASE("a reply that does not repeat the case is asked for over TCP") {
   CHECK(server.transports() == Lines{"udp", "tcp"});
 }
 
-TEST_CASE("an error that does not repeat the case is nobody's word") {
+TEST_CASE("an error that does not repeat the case is not believed") {
   MockDnsServer server{[](Exchange& exchange) {
     const auto& query = exchange.query();
     if (query.tcp) {
@@ -92,7 +92,7 @@ TEST_CASE("an error that does not repeat the case is nobody's word") {
   CHECK(srv_lines(client.ask(kQuestion)) == Lines{"0 0 4370 n1.example 30"});
 }
 
-TEST_CASE("over TCP the case of a reply makes no difference") {
+TEST_CASE("over TCP the case of a reply does not matter") {
   MockDnsServer server{forgetful(Transport::kTcp)};
   test::LookupClient client{mixed_at(server)};
   CHECK_FALSE(client.ask(kQuestion, {{}, Transport::kTcp, {}, {}}).error);

@@ -12,7 +12,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// What a client, and a lookup of it, may want otherwise.
+// The options of a client and of a lookup.
 namespace caravan {
 namespace {
 
@@ -27,7 +27,7 @@ using test::srv_lines;
 
 const Question kQuestion{"app.example", RecordType::kSrv};
 
-// An environment variable until the end of the scope. No resolver may run when it begins and ends.
+// Sets an environment variable until the end of the scope. No resolver may run when that begins or ends.
 class Environment {
  public:
   Environment(const char* name, const char* value) : name_{name} { ::setenv(name, value, 1); }
@@ -47,20 +47,20 @@ Lines names(const MockDnsServer& server) {
   return lines;
 }
 
-TEST_CASE("a nameserver is tried as often as one wants") {
+TEST_CASE("the number of tries is an option") {
   const auto tries = GENERATE(std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{7});
-  // What it says is no final word, and comes at once.
+  // The error comes at once, and another attempt may follow it.
   MockDnsServer server{test::fail_with(1)};
   auto options = test::once_at(server);
   options.tries = tries;
-  // FORMERR to a question with EDNS is no word on the question.
+  // FORMERR to a question with EDNS only means that the server lacks EDNS.
   options.edns_size = 0;
   test::LookupClient client{options};
   CHECK(outcome(client.ask(kQuestion)) == "formerr");
   CHECK(server.queries().size() == tries);
 }
 
-TEST_CASE("nameservers take turns when one wants it") {
+TEST_CASE("nameservers take turns with the option rotate") {
   MockDnsServer first{test::answer_with("n1.example")};
   MockDnsServer second{test::answer_with("n1.example")};
   MockDnsServer third{test::answer_with("n1.example")};
@@ -76,7 +76,7 @@ TEST_CASE("nameservers take turns when one wants it") {
   CHECK(third.queries().size() == (rotate ? 2 : 0));
 }
 
-TEST_CASE("whose turn it is when it fails another one answers") {
+TEST_CASE("with rotate, another nameserver answers when one fails") {
   MockDnsServer failing{test::fail_with(2)};
   MockDnsServer good{test::answer_with("n1.example")};
   auto options = test::once_at(failing, good);
@@ -89,7 +89,7 @@ TEST_CASE("whose turn it is when it fails another one answers") {
   CHECK(good.queries().size() == 6);
 }
 
-TEST_CASE("a question says how large the answer may be unless one wants no EDNS") {
+TEST_CASE("a question advertises the size of the option unless EDNS is off") {
   const auto size = GENERATE(std::uint16_t{0}, std::uint16_t{512}, std::uint16_t{1232}, kMaxEdnsSize);
   MockDnsServer server{test::answer_with("n1.example")};
   auto options = test::once_at(server);
@@ -99,7 +99,7 @@ TEST_CASE("a question says how large the answer may be unless one wants no EDNS"
   CHECK(server.queries().at(0).edns_size == (size == 0 ? std::nullopt : std::optional{size}));
 }
 
-TEST_CASE("clients with other sizes do not get in each other's way") {
+TEST_CASE("clients with different sizes do not affect each other") {
   MockDnsServer server{test::answer_with("n1.example")};
   auto options = test::once_at(server);
   test::LookupClient large{options};
@@ -114,7 +114,7 @@ TEST_CASE("clients with other sizes do not get in each other's way") {
   CHECK(queries.at(2).edns_size == kMaxEdnsSize);
 }
 
-TEST_CASE("services are asked for over TCP first and addresses over UDP unless one wants it otherwise") {
+TEST_CASE("by default SRV records are asked for over TCP first and addresses over UDP") {
   MockDnsServer server{test::fail_with(3)};
   auto options = test::once_at(server);
   options.transport.reset();
@@ -152,7 +152,7 @@ TEST_CASE("a lookup may ask other nameservers than its client") {
   CHECK(other.queries().size() == 1);
 }
 
-TEST_CASE("a lookup has the time of its client unless it wants another") {
+TEST_CASE("a lookup has the timeout of its client by default") {
   MockDnsServer silent{test::say_nothing};
   auto options = test::once_at(silent);
   options.timeout = milliseconds{20};
@@ -189,7 +189,7 @@ TEST_CASE("records come as they were sent or in the order of RFC 2782") {
   }
 }
 
-TEST_CASE("the search list is for the nameservers of the system unless one wants it") {
+TEST_CASE("by default the search list applies to the system's nameservers only") {
   const Environment list{"LOCALDOMAIN", "a.example b.example"};
   MockDnsServer server{test::fail_with(3)};
   struct Case {
@@ -211,7 +211,7 @@ TEST_CASE("the search list is for the nameservers of the system unless one wants
   CHECK(names(server) == asked);
 }
 
-TEST_CASE("that no candidate exists is remembered as long as the word on each of them") {
+TEST_CASE("a negative answer for all candidates is cached for the least of their TTLs") {
   const Environment list{"LOCALDOMAIN", "a.example"};
   MockDnsServer server{[](auto& exchange) {
     const auto& query = exchange.query();

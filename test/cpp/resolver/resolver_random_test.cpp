@@ -13,8 +13,8 @@
 #include "support/lookup_client.hpp"
 #include "support/random_text.hpp"
 
-// Many resolvers at nameservers that change between good and bad, with callers who cancel and go away: each lookup ends
-// once, with the right answer if it has one, and nothing is left.
+// Many clients at nameservers that change their faults, with callers that cancel or die. Each lookup must end once,
+// with a right answer if it has one, and leave no state behind.
 namespace caravan {
 namespace {
 
@@ -33,7 +33,7 @@ std::size_t entries(const char* directory) {
 }
 #endif
 
-// What a caller has done, and what it got.
+// A caller's lookup and its result.
 struct Asked {
   std::size_t client;
   std::string name;
@@ -82,7 +82,7 @@ class RandomRun {
     for (auto& asked : asked_) {
       CAPTURE(asked.name, asked.client);
       const auto answer = test::await(std::move(asked.answer));
-      // Only who does not wait any more goes without.
+      // Only a caller that no longer waits gets no answer.
       REQUIRE((answer || !*asked.waits));
       for (const auto& record : answer ? answer->srv : std::vector<SrvRecord>{}) {
         REQUIRE(answer->view(record.target) == asked.name);
@@ -134,7 +134,7 @@ class RandomRun {
 
   void ask() {
     const auto client = random_.below(clients_.size());
-    // Few names, so that many lookups are equal.
+    // There are few names, so that many lookups are equal.
     auto name = "app" + std::to_string(random_.below(40)) + ".example";
     constexpr std::array types{LookupType::kSrv, LookupType::kSrv, LookupType::kA, LookupType::kAddresses};
     std::promise<test::Answer> promise;
@@ -165,11 +165,11 @@ class RandomRun {
   std::vector<Asked> asked_;
 };
 
-TEST_CASE("whatever nameservers and callers do each lookup ends once and nothing is left") {
+TEST_CASE("each lookup ends once, whatever nameservers and callers do") {
   const auto seed = GENERATE(range(1U, 5U));
   CAPTURE(seed);
 #ifdef __linux__
-  // With the first thread ThreadSanitizer starts one of its own.
+  // ThreadSanitizer starts a thread of its own together with the first one.
   std::thread{[] {}}.join();
   const auto descriptors = entries("/proc/self/fd");
   const auto threads = entries("/proc/self/task");
@@ -188,7 +188,7 @@ TEST_CASE("whatever nameservers and callers do each lookup ends once and nothing
 #endif
 }
 
-TEST_CASE("a resolver that stops in the middle of all that leaves nobody waiting") {
+TEST_CASE("a resolver that stops under load ends all lookups") {
   RandomRun run{GENERATE(range(5U, 7U))};
   run.run();
   run.end();

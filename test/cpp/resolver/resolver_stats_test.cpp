@@ -10,7 +10,7 @@
 #include "support/lookup_client.hpp"
 #include "support/reply_text.hpp"
 
-// What is counted while lookups go on, and that it is right once they have ended.
+// The statistics, during lookups and after they have ended.
 namespace caravan {
 namespace {
 
@@ -30,7 +30,7 @@ std::uint64_t recorded(const Stats& stats) {
   return sum;
 }
 
-// What a lookup of kQuestion adds to the numbers.
+// What a lookup of kQuestion adds to the statistics.
 struct Counted {
   explicit Counted(ClientOptions options) : client{std::move(options)} {
     how = outcome(client.ask(kQuestion));
@@ -42,7 +42,8 @@ struct Counted {
   std::string how;
 };
 
-// Replies that say nothing final and come at once: FORMERR to a question with EDNS would be no word on the question.
+// Errors that come at once, and after which another attempt may follow. FORMERR to a question with EDNS is different:
+// it leads to a question without EDNS.
 ClientOptions without_edns(ClientOptions options) {
   options.edns_size = 0;
   return options;
@@ -60,7 +61,7 @@ TEST_CASE("a lookup that is answered at once is one query and nothing else") {
   CHECK(recorded(counted.client.stats()) == 1);
 }
 
-TEST_CASE("queries that come after one that brought nothing are retries") {
+TEST_CASE("queries after one that brought nothing are retries") {
   MockDnsServer server{test::fail_with(1)};
   auto options = without_edns(test::once_at(server));
   options.tries = 4;
@@ -70,7 +71,7 @@ TEST_CASE("queries that come after one that brought nothing are retries") {
   CHECK(counted.get(Counter::kRetries) == 3);
 }
 
-TEST_CASE("a failure after which nobody is asked is no retry") {
+TEST_CASE("a failure without another query is no retry") {
   MockDnsServer server{test::fail_with(2)};
   const Counted counted{test::once_at(server)};
   REQUIRE(counted.how == "servfail");
@@ -81,7 +82,7 @@ TEST_CASE("a failure after which nobody is asked is no retry") {
 TEST_CASE("waiting for an answer without asking again is no retry") {
   MockDnsServer silent{test::say_nothing};
   auto options = test::once_at(silent);
-  // Longer than anybody waits before the next attempt, which there is none of.
+  // Longer than the time before another attempt would be made.
   options.timeout = milliseconds{1500};
   const Counted counted{options};
   REQUIRE(counted.how == "timeout");
@@ -179,7 +180,7 @@ TEST_CASE("a lookup that was cancelled is counted as such and has no latency") {
   CHECK(recorded(client.stats()) == 0);
 }
 
-TEST_CASE("lookups on the wire and those that wait are known and none is left in the end") {
+TEST_CASE("lookups in flight and queued are counted and none is left in the end") {
   test::Gate gate;
   MockDnsServer server{test::answer_after(gate, "n1.example")};
   auto options = test::once_at(server);
@@ -201,7 +202,7 @@ TEST_CASE("lookups on the wire and those that wait are known and none is left in
   CHECK(client.stats().queued == 0);
 }
 
-TEST_CASE("lookups that never reach the wire are not left waiting in the numbers") {
+TEST_CASE("lookups that are never sent do not stay in the counts") {
   auto options = ClientOptions{};
   options.nameservers = std::make_shared<const Nameservers>();
   test::LookupClient client{options};
@@ -212,7 +213,7 @@ TEST_CASE("lookups that never reach the wire are not left waiting in the numbers
   CHECK(client.stats().get(Counter::kQueries) == 0);
 }
 
-TEST_CASE("the numbers of one client are no other's") {
+TEST_CASE("every client has its own statistics") {
   MockDnsServer server{test::answer_with("n1.example")};
   test::LookupClient client{test::once_at(server)};
   test::LookupClient other{client, test::once_at(server)};

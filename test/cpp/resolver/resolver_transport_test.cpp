@@ -17,7 +17,7 @@
 #include "support/many_lookups.hpp"
 #include "support/reply_text.hpp"
 
-// From TCP to UDP when TCP cannot be had, and from UDP to TCP when the answer is cut.
+// From TCP to UDP if TCP does not work, and from UDP to TCP if the reply is truncated.
 namespace caravan {
 namespace {
 
@@ -42,7 +42,7 @@ TEST_CASE("when TCP is refused the answer comes over UDP and does not claim to b
   CHECK(server.transports() == Lines{"udp"});
 }
 
-TEST_CASE("an answer over TCP that is as large as Consul lets one become does not claim to be complete") {
+TEST_CASE("an answer over TCP of the size at which Consul drops records is not complete") {
   test::LookupClient client;
   const auto with_records = [](int records) {
     return [records](auto& exchange) {
@@ -61,8 +61,8 @@ TEST_CASE("an answer over TCP that is as large as Consul lets one become does no
   CHECK_FALSE(reply.complete);
 }
 
-// Plain c-ares and inet_res go on over TCP.
-TEST_CASE("a reply over UDP that is longer than it may be counts as truncated") {
+// c-ares alone and inet_res repeat the question over TCP.
+TEST_CASE("a reply over UDP above the advertised size counts as truncated") {
   const std::uint16_t edns_size = GENERATE(std::uint16_t{0}, std::uint16_t{1232});
   const int records = edns_size == 0 ? 20 : 100;
   MockDnsServer server{[records](auto& exchange) {
@@ -96,8 +96,8 @@ TEST_CASE("when TCP is accepted but silent the answer comes over UDP") {
   CHECK(server.transports() == Lines{"tcp", "udp"});
 }
 
-// As one is behind a firewall that lets connections through and nothing over them, until somebody mends it.
-TEST_CASE("TCP that was silent is not waited for again until it answers") {
+// Like a nameserver behind a firewall that accepts connections and drops what is sent over them.
+TEST_CASE("silent TCP is not waited for again until it answers") {
   test::LookupClient client;
   std::atomic<bool> is_mended{false};
   MockDnsServer server{[&](auto& exchange) {
@@ -114,7 +114,7 @@ TEST_CASE("TCP that was silent is not waited for again until it answers") {
       CHECK(outcome(reply) == "ok");
       CHECK_FALSE(reply.complete);
     }
-    // One question more asks whether it is back.
+    // One more question is the probe.
     client.settle();
     CHECK(server.queries().size() == asked + 21);
   }
@@ -128,7 +128,7 @@ TEST_CASE("TCP that was silent is not waited for again until it answers") {
   }
 }
 
-// As load balancers do that have forgotten it: of each connection the first question is answered.
+// Like a load balancer that has dropped an idle connection: only the first question of each connection is answered.
 TEST_CASE("a connection that is silent after it was idle is replaced before UDP is asked") {
   test::LookupClient client;
   MockDnsServer server{[ports = std::set<std::uint16_t>{}](auto& exchange) mutable {
@@ -138,14 +138,14 @@ TEST_CASE("a connection that is silent after it was idle is replaced before UDP 
   }};
   const auto lookup = at(Transport::kTcpFirst, milliseconds{40'000}, server);
   CHECK(client.ask(kQuestion, lookup).complete);
-  // One second old, so that it may be replaced.
+  // The connection is a second old, so that it may be replaced.
   std::this_thread::sleep_for(milliseconds{1000});
   CHECK(client.ask(kQuestion, lookup).complete);
   CHECK(server.transports() == Lines{"tcp", "tcp", "tcp"});
 }
 
-// A proxy whose server is gone accepts, and closes after a while.
-TEST_CASE("many questions are under way over the connection to a nameserver that is far away") {
+// A proxy without a server accepts connections, and closes them after a while.
+TEST_CASE("many questions are in flight over a connection to a distant nameserver") {
   constexpr int kQuestions = 64;
   std::vector<test::Query> open;
   MockDnsServer server{[&](auto& exchange) {
@@ -167,7 +167,7 @@ TEST_CASE("many questions are under way over the connection to a nameserver that
   test::check_own_answers(test::start_many(client, kQuestions, options));
 }
 
-// Longer than one nameserver may take before UDP is asked, and than a connection is kept that brings nothing.
+// Longer than the lookup waits for TCP, and than a connection without replies is kept.
 TEST_CASE("a connection that was slow to answer is used again") {
   std::set<std::uint16_t> ports;
   MockDnsServer server{[&](auto& exchange) {
@@ -184,7 +184,7 @@ TEST_CASE("a connection that was slow to answer is used again") {
   CHECK(ports.size() == 1);
 }
 
-TEST_CASE("connections that end without a word are silence") {
+TEST_CASE("connections that end without a reply count as silence") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().tcp) {
@@ -205,7 +205,7 @@ TEST_CASE("connections that end without a word are silence") {
   CHECK(last == Lines{"udp"});
 }
 
-TEST_CASE("over UDP a truncated answer is given at once where TCP is silent") {
+TEST_CASE("a truncated answer is given at once if TCP is silent") {
   test::LookupClient client;
   MockDnsServer server{test::truncate_over_udp("cut.example", test::say_nothing)};
   const auto lookup = at(Transport::kTcpFirst, milliseconds{20'000}, server);
@@ -227,7 +227,7 @@ TEST_CASE("an answer over UDP is held while one over TCP may come") {
       return;
     }
     exchange.reply(srv_reply_to(exchange.query(), "cut.example"));
-    // Then the resolver has read that.
+    // By then the resolver has read it.
     client.settle();
     server.reply_over_tcp(srv_reply_to(over_tcp.value(), "n1.example"));
   }};
@@ -237,7 +237,7 @@ TEST_CASE("an answer over UDP is held while one over TCP may come") {
   CHECK(server.transports() == Lines{"tcp", "udp"});
 }
 
-TEST_CASE("when the connection is closed without an answer it comes over UDP") {
+TEST_CASE("an answer comes over UDP if the connection is closed without one") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) {
     if (exchange.query().tcp) {
@@ -267,7 +267,7 @@ TEST_CASE("a connection that is closed once does not cost the complete answer") 
   CHECK(server.transports() == Lines{"tcp", "tcp"});
 }
 
-TEST_CASE("over TCP alone a server without TCP is no server") {
+TEST_CASE("a server without TCP refuses lookups over TCP only") {
   test::LookupClient client;
   MockDnsServer server{test::answer_with("n1.example"), Listen::kUdp};
   CHECK(outcome(client.ask(kQuestion, at(Transport::kTcp, server))) == "connrefused");
@@ -297,7 +297,7 @@ TEST_CASE("a truncated answer without any record is fetched over TCP too") {
   CHECK(reply.complete);
 }
 
-TEST_CASE("a truncated answer is better than none when TCP gives nothing") {
+TEST_CASE("a truncated answer is given if TCP is silent") {
   test::LookupClient client;
   const auto over_tcp = GENERATE(
       as<MockDnsServer::Handler>{}, test::say_nothing, [](Exchange& exchange) { exchange.close(); },
@@ -309,7 +309,7 @@ TEST_CASE("a truncated answer is better than none when TCP gives nothing") {
   CHECK_FALSE(reply.complete);
 }
 
-TEST_CASE("a truncated answer is better than none when TCP is refused") {
+TEST_CASE("a truncated answer is given if TCP is refused") {
   test::LookupClient client;
   const auto transport = GENERATE(Transport::kUdp, Transport::kTcpFirst);
   MockDnsServer server{test::truncate_over_udp("cut.example", test::say_nothing), Listen::kUdp};
@@ -319,13 +319,13 @@ TEST_CASE("a truncated answer is better than none when TCP is refused") {
   CHECK_FALSE(reply.complete);
 }
 
-TEST_CASE("a truncated answer without records is no answer when TCP gives nothing") {
+TEST_CASE("a truncated answer without records is no answer if TCP is silent") {
   test::LookupClient client;
   MockDnsServer server{[](auto& exchange) { exchange.reply(exchange.query().reply().truncated()); }, Listen::kUdp};
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, server))) == "connrefused");
 }
 
-TEST_CASE("what TCP says overrules the truncated answer") {
+TEST_CASE("an answer over TCP takes precedence over the truncated one") {
   test::LookupClient client;
   MockDnsServer server{test::truncate_over_udp("cut.example", test::fail_with(3))};
   CHECK(outcome(client.ask(kQuestion, at(Transport::kUdp, server))) == "nxdomain");

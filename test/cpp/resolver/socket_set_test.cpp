@@ -18,7 +18,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The set only hands channels back: any addresses will do.
+// The set does not dereference channels, so any addresses will do.
 std::array<int, 2> addresses{};
 Channel& kOne = reinterpret_cast<Channel&>(addresses[0]);
 Channel& kOther = reinterpret_cast<Channel&>(addresses[1]);
@@ -63,7 +63,7 @@ TEST_CASE("a released descriptor stays open") {
 TEST_CASE("waking ends a wait and draining ends the waking") {
   WakePipe wake;
   SocketSet sockets{wake.read_end()};
-  // More often than a pipe has room for.
+  // More bytes than a pipe holds.
   for (int i = 0; i < 100'000; ++i) {
     wake.wake();
   }
@@ -73,7 +73,7 @@ TEST_CASE("waking ends a wait and draining ends the waking") {
   CHECK(::read(wake.read_end(), &byte, 1) == -1);
 }
 
-TEST_CASE("a socket is reported with its channel and with what it is ready for") {
+TEST_CASE("a socket is reported with its channel and its events") {
   WakePipe wake;
   SocketSet sockets{wake.read_end()};
   SocketPair pair;
@@ -111,7 +111,7 @@ TEST_CASE("a socket that is about to be closed is forgotten and the others are n
     pair.send_to_near();
   }
   sockets.watch(kOne, pairs[0].near.get(), false, false);
-  // Twice, and one that was never watched.
+  // A socket that is removed twice, and one that was never watched.
   sockets.watch(kOne, pairs[0].near.get(), false, false);
   sockets.watch(kOne, 12345, false, false);
 
@@ -122,8 +122,8 @@ TEST_CASE("a socket that is about to be closed is forgotten and the others are n
   CHECK(fds == std::set<int>{pairs[1].near.get(), pairs[2].near.get()});
 }
 
-TEST_CASE("a socket whose other end is gone is ready for anything") {
-  // c-ares finds out what has happened by trying.
+TEST_CASE("a socket whose peer has closed is readable and writable") {
+  // c-ares detects the cause when it reads or writes.
   WakePipe wake;
   SocketSet sockets{wake.read_end()};
   SocketPair pair;
@@ -135,7 +135,7 @@ TEST_CASE("a socket whose other end is gone is ready for anything") {
   CHECK(ready[0].writable);
 }
 
-TEST_CASE("a descriptor with an error is ready for anything") {
+TEST_CASE("a descriptor with an error is readable and writable") {
   std::array<int, 2> ends{};
   REQUIRE(::pipe(ends.data()) == 0);
   const Fd write_end{ends[1]};
@@ -149,7 +149,7 @@ TEST_CASE("a descriptor with an error is ready for anything") {
   CHECK(ready[0].writable);
 }
 
-// poll(2) fails at once when there are more sockets than the process may have open.
+// poll(2) fails at once if it gets more descriptors than the process may have open.
 TEST_CASE("a wait that fails does not make its caller spin") {
   WakePipe wake;
   SocketSet sockets{wake.read_end()};

@@ -24,7 +24,7 @@ std::uint64_t total(const LatencyHistogram& histogram) {
   return sum;
 }
 
-// The one bucket that took this.
+// Returns the only bucket that counted it.
 std::size_t bucket_of(nanoseconds latency) {
   LatencyHistogram histogram;
   histogram.record(latency);
@@ -43,7 +43,7 @@ TEST_CASE("the bounds of the buckets double and the last one has none") {
   }
   CHECK_FALSE(LatencyHistogram::bound(kLast));
   CHECK_FALSE(LatencyHistogram::bound(kLast + 1));
-  // Every time-out that one would wait for has a bucket of its own kind.
+  // The buckets cover every useful time-out.
   CHECK(*LatencyHistogram::bound(kLast - 1) > std::chrono::seconds{10});
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("a bucket takes what is less than its bound and not what is equal") {
   }
 }
 
-TEST_CASE("what is longer than any bound is in the last bucket and what is less than nothing in the first") {
+TEST_CASE("the last bucket takes values above all bounds and the first one negative values") {
   CHECK(bucket_of(hours{24 * 365}) == kLast);
   CHECK(bucket_of(nanoseconds::max()) == kLast);
   CHECK(bucket_of(nanoseconds{0}) == 0);

@@ -10,10 +10,10 @@ using std::chrono::milliseconds;
 
 using test::TemporaryFile;
 
-// Any point in time: the watch has no clock.
+// An arbitrary point in time: the watch has no clock.
 FileWatch::TimePoint at(int ms) { return FileWatch::TimePoint{} + milliseconds{ms}; }
 
-TEST_CASE("a file is new at first and then only when it was rewritten") {
+TEST_CASE("a file counts as changed at first and then when it is rewritten") {
   TemporaryFile file{"one"};
   FileWatch watch{file.path()};
   CHECK(watch.path() == file.path());
@@ -25,7 +25,7 @@ TEST_CASE("a file is new at first and then only when it was rewritten") {
   CHECK_FALSE(watch.has_changed(at(30'000)));
 }
 
-TEST_CASE("a file is looked at once a second and no change is lost") {
+TEST_CASE("a file is checked once a second and no change is missed") {
   TemporaryFile file{"one"};
   FileWatch watch{file.path()};
   watch.has_changed(at(0));
@@ -33,14 +33,14 @@ TEST_CASE("a file is looked at once a second and no change is lost") {
   CHECK_FALSE(watch.has_changed(at(1)));
   CHECK_FALSE(watch.has_changed(at(999)));
   CHECK(watch.has_changed(at(1000)));
-  // A second from the last look, not from the first one.
+  // A second since the last check, not since the first one.
   file.rewrite("three");
   CHECK_FALSE(watch.has_changed(at(1999)));
   CHECK(watch.has_changed(at(2000)));
 }
 
 TEST_CASE("a file that becomes older has changed") {
-  // As when a backup is put back.
+  // Like a backup that is restored.
   TemporaryFile file{"one"};
   FileWatch watch{file.path()};
   watch.has_changed(at(0));
@@ -48,7 +48,7 @@ TEST_CASE("a file that becomes older has changed") {
   CHECK(watch.has_changed(at(1000)));
 }
 
-TEST_CASE("a file that goes or comes has changed") {
+TEST_CASE("a file that is removed or created has changed") {
   TemporaryFile file{"one"};
   FileWatch watch{file.path()};
   watch.has_changed(at(0));
@@ -60,7 +60,7 @@ TEST_CASE("a file that goes or comes has changed") {
 }
 
 TEST_CASE("a link to another file of the same age and size has changed") {
-  // As images and package managers switch from one version to the next.
+  // Container images and package managers switch versions this way.
   TemporaryFile first{"one"};
   TemporaryFile second{"two"};
   REQUIRE(std::filesystem::last_write_time(first.path()) == std::filesystem::last_write_time(second.path()));
@@ -76,7 +76,7 @@ TEST_CASE("a link to another file of the same age and size has changed") {
   CHECK_FALSE(watch.has_changed(at(3000)));
 }
 
-TEST_CASE("a file that is never there is new once") {
+TEST_CASE("a file that never exists counts as changed once") {
   FileWatch watch{"/nonexistent/file"};
   CHECK(watch.has_changed(at(0)));
   CHECK_FALSE(watch.has_changed(at(5000)));

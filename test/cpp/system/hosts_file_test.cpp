@@ -40,7 +40,7 @@ TEST_CASE("no file and an empty one have no names") {
   CHECK(find(parse("\n\n"), "").empty());
 }
 
-TEST_CASE("what follows a number sign is no name") {
+TEST_CASE("text after a number sign is ignored") {
   const auto hosts = parse("# 10.0.0.9 whole\n10.0.0.1 n1 # n2\n10.0.0.3 n3#n4\n  #10.0.0.5 n5\n");
   CHECK(find(hosts, "n1") == Lines{"10.0.0.1"});
   CHECK(find(hosts, "n3") == Lines{"10.0.0.3"});
@@ -67,7 +67,7 @@ TEST_CASE("a name may have many addresses of both families in the order of the f
   CHECK(find(hosts, "localhost") == Lines{"::1"});
 }
 
-TEST_CASE("an address that comes twice counts once") {
+TEST_CASE("a repeated address counts once") {
   const auto hosts = parse("10.0.0.1 db db\n10.0.0.2 db\n10.0.0.1 db\n2001:db8::1 db\n2001:DB8:0::1 db\n");
   CHECK(find(hosts, "db") == Lines{"10.0.0.1", "10.0.0.2", "2001:db8::1"});
 }
@@ -89,7 +89,7 @@ TEST_CASE("lines may end as those of other systems and the last one need not end
   CHECK(find(parse(" \t 10.0.0.1 \t n1 \t \n"), "n1") == Lines{"10.0.0.1"});
 }
 
-TEST_CASE("no text breaks the reader and good lines around it are read") {
+TEST_CASE("valid lines around any text are read") {
   test::RandomText source{GENERATE(range(0U, 50U))};
   for (int round = 0; round < 20; ++round) {
     const auto garbage = source.text(300, "10.: ab#\n\t\r");
@@ -100,7 +100,7 @@ TEST_CASE("no text breaks the reader and good lines around it are read") {
   }
 }
 
-TEST_CASE("what is longer than a DNS name is passed over") {
+TEST_CASE("names longer than a DNS name are ignored") {
   const std::string longest(kMaxDnsNameText, 'n');
   const auto hosts = parse("10.0.0.1 " + longest + "n " + longest + " n1\n");
   CHECK(find(hosts, longest) == Lines{"10.0.0.1"});

@@ -24,10 +24,10 @@ using std::chrono::milliseconds;
 using test::Lines;
 using test::TemporaryFile;
 
-// Any point in time: the reader's owner knows the clock.
+// An arbitrary point in time: the owner of the reader passes the time.
 HostsReader::TimePoint at(int ms) { return HostsReader::TimePoint{} + milliseconds{ms}; }
 
-// A reader, and an owner who waits for what it finds.
+// A reader and its owner, which waits for on_ready().
 class Owner {
  public:
   explicit Owner(std::filesystem::path path) : reader{std::move(path), [this] { on_ready(); }} {}
@@ -95,7 +95,7 @@ TEST_CASE("a hosts file that is not there has no names") {
   CHECK(owner.find("localhost", at(5000)).empty());
 }
 
-TEST_CASE("a pipe in the place of a hosts file keeps nobody waiting") {
+TEST_CASE("a named pipe in place of a hosts file does not block") {
   TemporaryFile file{""};
   file.remove();
   REQUIRE(::mkfifo(file.path().c_str(), 0600) == 0);
@@ -103,7 +103,7 @@ TEST_CASE("a pipe in the place of a hosts file keeps nobody waiting") {
   CHECK(owner.find("localhost", at(0)).empty());
 }
 
-TEST_CASE("who waits for contents waits for a second and for news for a part of one") {
+TEST_CASE("the wait for the contents lasts a second and that for a check a tenth") {
   TemporaryFile file{"10.0.0.1 n1\n"};
   Owner owner{file.path()};
   CHECK(owner.find("n1", at(500)) == Lines{"10.0.0.1"});
@@ -112,7 +112,7 @@ TEST_CASE("who waits for contents waits for a second and for news for a part of 
   CHECK(owner.reader.deadline() == at(1600));
 }
 
-TEST_CASE("resolvers share the reader of a file and one that nobody keeps goes") {
+TEST_CASE("resolvers share the reader of a file and an unused one is destroyed") {
   TemporaryFile file{"10.0.0.1 n1\n"};
   HostsReaders readers{[] {}};
   auto first = readers.of(file.path());
@@ -132,7 +132,7 @@ TEST_CASE("resolvers share the reader of a file and one that nobody keeps goes")
   CHECK(readers.of(file.path()));
 }
 
-TEST_CASE("a reader that is on its way out is not shared") {
+TEST_CASE("a reader that is stopping is not shared") {
   TemporaryFile file{"10.0.0.1 n1\n"};
   HostsReaders readers{[] {}};
   auto first = readers.of(file.path());

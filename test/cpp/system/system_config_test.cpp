@@ -39,7 +39,7 @@ TEST_CASE("the search list of a pod is read") {
   CHECK(search.ndots == 5);
 }
 
-// The text of each nameserver, and its scope.
+// Each nameserver as text, with its scope.
 std::vector<std::string> nameservers(const SystemConfig& config) {
   std::vector<std::string> texts;
   for (const auto& nameserver : config.nameservers) {
@@ -56,7 +56,7 @@ TEST_CASE("nameservers keep their scopes and their order") {
   CHECK(nameservers(*config) == std::vector<std::string>{"10.0.0.1:53 ", "[fe80::1]:53 eth0", "[fe80::2]:53 3"});
 }
 
-TEST_CASE("of any number of nameservers the first ones are asked") {
+TEST_CASE("only the first nameservers are kept") {
   const CaresLibrary cares;
   std::string text;
   for (std::size_t i = 1; i <= 2 * kMaxNameservers; ++i) {
@@ -69,7 +69,7 @@ TEST_CASE("of any number of nameservers the first ones are asked") {
   CHECK(nameservers(*config).front() == "10.0.0.1:53 ");
 }
 
-TEST_CASE("without a search list names are taken as they are") {
+TEST_CASE("without a search list names are looked up as they are") {
   for (const auto* text :
        {"", "nameserver 10.0.0.1", "# search a.example", "; search a.example", "search", "searching a"}) {
     CAPTURE(text);
@@ -83,12 +83,12 @@ TEST_CASE("the last search list counts") {
   CHECK(parse("search b.example c.example\ndomain a.example\n").domains == Domains{"a.example"});
 }
 
-TEST_CASE("blanks may stand around the words of a line") {
+TEST_CASE("words of a line may be surrounded by blanks") {
   CHECK(parse("  search\ta.example \t b.example  \r\n").domains == Domains{"a.example", "b.example"});
 }
 
-// Candidates are compared with the question of the reply, which has no last dot.
-TEST_CASE("domains have no trailing dot and those that are none are passed over") {
+// Candidates are compared with the question of the reply, which has no trailing dot.
+TEST_CASE("domains have no trailing dot and invalid ones are ignored") {
   CHECK(parse("search a.example. .. b..example \xFF b.example").domains == Domains{"a.example", "b.example"});
 }
 
@@ -133,7 +133,7 @@ TEST_CASE("there is always a nameserver and each has a port") {
   const CaresLibrary cares;
   const auto config = read_system_config("/etc/resolv.conf");
   REQUIRE(config);
-  // c-ares asks this machine when resolv.conf names nobody.
+  // Without a nameserver in resolv.conf, c-ares asks this machine.
   CHECK_FALSE(config->nameservers.empty());
   for (const auto& nameserver : config->nameservers) {
     CHECK(nameserver.port != 0);
@@ -160,7 +160,7 @@ TEST_CASE("the file is looked at once a second") {
   CHECK(cache.get(at(1000))->search.domains == Domains{"new.example"});
 }
 
-TEST_CASE("a file that is missing or empty for a moment takes nothing away") {
+TEST_CASE("a file that is missing or empty for a moment changes nothing") {
   const CaresLibrary cares;
   TemporaryFile file{"search old.example"};
   SystemConfigCache cache{file.path()};
@@ -187,7 +187,7 @@ TEST_CASE("use-vc is read from the file and from the environment") {
   CHECK(parse_all("", nullptr, "use-vc").use_vc);
 }
 
-// Nobody writes to it: whoever opened it would wait for ever.
+// The pipe has no writer, so opening it would block.
 TEST_CASE("a resolv.conf that is a pipe counts as empty") {
   const CaresLibrary cares;
   const TemporaryFile file{""};

@@ -88,7 +88,7 @@ TEST_CASE("the first of two aliases of a name is followed") {
   CHECK(srv_lines(reply) == Lines{"0 0 1 n1.example 30"});
 }
 
-TEST_CASE("aliases that lead nowhere but round are a bad response") {
+TEST_CASE("a loop of aliases is a bad response") {
   CHECK(outcome(decode(DnsBuilder{"a0.example"}.cname(alias(0), 30, alias(0)), kQuestion)) == "badresp");
   CHECK(outcome(decode(DnsBuilder{"a0.example"}.cname(alias(0), 30, alias(1)).cname(alias(1), 30, alias(0)),
                        kQuestion)) == "badresp");
@@ -100,7 +100,7 @@ TEST_CASE("a chain of aliases is followed to a limit") {
   CHECK(outcome(decode(chain(1000), kQuestion)) == "badresp");
 }
 
-// "A longer chain" than kMaxAliases is refused; this one is as long.
+// The longest chain that kMaxAliases allows.
 TEST_CASE("a chain of sixteen aliases is followed") { CHECK(outcome(decode(chain(16), kQuestion)) == "ok"); }
 
 TEST_CASE("an alias whose target is malformed is a bad response") {
@@ -110,7 +110,7 @@ TEST_CASE("an alias whose target is malformed is a bad response") {
   CHECK(with_data({}) == "badresp");
   CHECK(with_data({1, 'a'}) == "badresp");
   CHECK(with_data({0xC0, 0xFF}) == "badresp");
-  // Octets after the name.
+  // There are octets after the name.
   CHECK(with_data({1, 'a', 0, 0}) == "badresp");
 }
 

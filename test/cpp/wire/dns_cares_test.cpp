@@ -21,9 +21,9 @@
 #include "support/random_text.hpp"
 #include "support/reply_text.hpp"
 
-// The decoder against c-ares' own, by the functions for one type each that all versions have: from 1.28 on they are
-// made of its ares_dns_parse. Both read the seeds of the fuzzer and mutants of them. Where they differ, the test says
-// why, and only then.
+// Compares the decoder with that of c-ares, through the functions for single record types, which all versions have and
+// which use ares_dns_parse() from 1.28 on. Both read the seeds of the fuzzer and mutants of them. They may differ only
+// for the reasons that the test lists.
 namespace caravan {
 namespace {
 
@@ -36,7 +36,7 @@ struct Outcome {
   Lines records;
 };
 
-// From the text of RFC 1035, section 5.1.
+// Parses the text form of RFC 1035, section 5.1.
 std::string octets_of(std::string_view text) {
   std::string octets;
   while (!text.empty()) {
@@ -46,7 +46,7 @@ std::string octets_of(std::string_view text) {
       const bool is_number = text.size() > 3 && text[1] >= '0' && text[1] <= '9';
       size = is_number ? 4 : 2;
       octet = is_number ? static_cast<char>(std::stoi(std::string{text.substr(1, 3)})) : text[1];
-      // A dot in a label is another octet than the one between labels.
+      // A dot in a label must differ from a dot between labels.
       octets += octet == '.' ? "\\" : "";
     }
     octets += to_lower_ascii(octet);
@@ -124,7 +124,7 @@ bool includes(const Lines& all, const Lines& some) {
   return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }
 
-// Of records that we do not look at.
+// Records that the decoder ignores.
 struct PassedOver {
   bool any = false;           // of another class, type or owner than asked for, in any section
   bool broken_owner = false;  // one in the answer section whose owner cannot be read
@@ -154,7 +154,7 @@ PassedOver passed_over(const Bytes& message, const Question& question) {
   return found;
 }
 
-// What a message is like, for the reasons of differences.
+// The properties of a message that explain differences.
 struct Facts {
   unsigned flags = 0;
   std::optional<DnsSections> sections;
@@ -180,7 +180,7 @@ Facts facts_of(const Bytes& message, const Question& question) {
   return facts;
 }
 
-// In the name at the end of a line, two digits for each octet.
+// Finds an octet in the name at the end of a line, which has two digits for each octet.
 bool has_nul(const std::string& line) {
   for (auto i = line.rfind(' ') + 1; i + 1 < line.size(); i += 2) {
     if (line.compare(i, 2, "00") == 0) {
@@ -196,7 +196,7 @@ bool reads_every_record() {
   return version >= 0x011C00;
 }
 
-// Why the two may differ; nothing: they may not.
+// Returns why the two may differ, or nullopt if they may not.
 std::optional<std::string> reason(const Reply& reply, const Outcome& ours, const Outcome& theirs, const Facts& facts) {
   constexpr unsigned response = 0x8000;
   constexpr unsigned opcode = 0x7800;
@@ -278,7 +278,7 @@ Question question_in(const Bytes& message) {
   return question;
 }
 
-// Some octets other than they were, and now and then an end that comes sooner.
+// Changes some octets, and sometimes truncates the message.
 Bytes mutant(const Bytes& seed, test::RandomText& random) {
   auto message = seed;
   for (auto changes = 1 + random.below(3); changes > 0; --changes) {
@@ -292,7 +292,7 @@ Bytes mutant(const Bytes& seed, test::RandomText& random) {
   return message;
 }
 
-// Both read the same, or differ for a reason. Returns it, or "same" if there are records, or "none".
+// Requires that both read the same or differ for a known reason. Returns the reason, "same" with records, or "none".
 std::string compare(const Bytes& message) {
   const auto question = question_in(message);
   const auto reply = test::decode(message, question);
@@ -325,7 +325,7 @@ TEST_CASE("the decoder and that of c-ares read mutants of the seeds alike or dif
       ++counts[compare(mutant(message, random))];
     }
   }
-  // Both have had something to read.
+  // Some messages had records that both read.
   CHECK(counts["same"] > mutants_of_each);
   CHECK(counts["none"] > mutants_of_each);
 }

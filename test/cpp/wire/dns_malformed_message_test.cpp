@@ -7,7 +7,7 @@
 #include "support/random_text.hpp"
 #include "support/reply_text.hpp"
 
-// The network is hostile: whatever bytes come, the decoder reads none outside of them and believes none that lie.
+// The decoder must stay within any bytes that it gets, and must not believe malformed ones.
 namespace caravan {
 namespace {
 
@@ -24,7 +24,7 @@ const Question kQuestion{"app.example", RecordType::kSrv};
 
 DnsBuilder srv_reply() { return DnsBuilder{"app.example"}; }
 
-// Every kind of thing that a valid message has.
+// A message with everything that a valid one may have.
 DnsBuilder rich_reply() {
   return DnsBuilder{"app.example"}
       .cname(test::question_pointer(), 30, "real.example")
@@ -42,7 +42,7 @@ Bytes prefix(const Bytes& message, std::size_t size) {
   return {message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
-TEST_CASE("a message that is cut without saying so is a bad response wherever it is cut") {
+TEST_CASE("a message that ends early without TC is a bad response") {
   const auto whole = rich_reply().build();
   REQUIRE(outcome(decode(whole, kQuestion)) == "ok");
   for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -51,7 +51,7 @@ TEST_CASE("a message that is cut without saying so is a bad response wherever it
   }
 }
 
-TEST_CASE("of a message that says it is cut everything before the cut counts") {
+TEST_CASE("records before the end of a truncated message count") {
   auto builder = srv_reply().truncated();
   const auto header_and_question = builder.position();
   builder.srv("app.example", 30, 0, 0, 1, "n1.example");
@@ -100,7 +100,7 @@ TEST_CASE("a message has exactly one question") {
   CHECK(outcome(decode(srv_reply().claim(Section::kQuestion, 65535), kQuestion)) == "badresp");
 }
 
-TEST_CASE("counts that promise more than there is are a bad response") {
+TEST_CASE("counts above the number of records are a bad response") {
   for (const auto section : {Section::kAnswer, Section::kAuthority, Section::kAdditional}) {
     auto builder = srv_reply().srv("app.example", 30, 0, 0, 1, "n1.example").claim(section, 65535);
     CHECK(outcome(decode(builder, kQuestion)) == "badresp");
@@ -108,7 +108,7 @@ TEST_CASE("counts that promise more than there is are a bad response") {
   }
 }
 
-TEST_CASE("records beyond the counts are not there") {
+TEST_CASE("records beyond the counts are ignored") {
   const auto reply = decode(srv_reply()
                                 .srv("app.example", 30, 0, 0, 1, "n1.example")
                                 .srv("app.example", 30, 0, 0, 2, "n2.example")
@@ -143,7 +143,7 @@ TEST_CASE("a compression pointer that leads nowhere is a bad response") {
 }
 
 TEST_CASE("a name that compression makes too long is a bad response") {
-  // Four labels of 63 octets, the last one behind a pointer.
+  // Four labels of 63 octets. The last one follows a pointer.
   const auto label63 = test::label(std::string(63, 'a'));
   auto builder = srv_reply();
   const auto stored_at = builder.position() + 10 + 1;
@@ -164,7 +164,7 @@ TEST_CASE("pointers chained through a whole message are followed without recursi
   builder.record(".", DnsBuilder::kTypeTxt, 30, chain);
   builder.srv(test::pointer(chain_at + 2 * (kPointers - 1)), 30, 0, 0, 1, "n1.example");
   const auto reply = decode(builder, kQuestion);
-  // Nothing legitimate looks like this: the records or an error, but an end.
+  // No valid message looks like this. Records or an error are fine, but the decoder must return.
   CHECK((outcome(reply) == "ok" || outcome(reply) == "badresp"));
 }
 
@@ -185,8 +185,9 @@ TEST_CASE("messages with octets changed at random are read within their bounds")
   }
 }
 
-// Each octet of a label is four of text, and each name points to the one before: 64 KiB would become megabytes.
-TEST_CASE("names of a message become no more text than a bound says") {
+// Each octet of a label is four octets of text, and each name points to the one before, so 64 KiB would become
+// megabytes.
+TEST_CASE("the text of the names of a message is bounded") {
   const auto labels = concat({test::label(std::string(63, '\0')), test::label(std::string(63, '\0')),
                               test::label(std::string(63, '\0')), test::pointer(12)});
   auto first = srv_reply().srv(test::question_pointer(), 30, 0, 0, 4370, labels);
@@ -200,7 +201,7 @@ TEST_CASE("names of a message become no more text than a bound says") {
   CHECK(reply.text.size() <= 2 * kMaxNamesText);
 }
 
-TEST_CASE("whose records the authority section has is not read") {
+TEST_CASE("owners in the authority section are not read") {
   const auto owner = concat({test::label(std::string(63, '\0')), test::pointer(12)});
   auto message = srv_reply().srv(test::question_pointer(), 30, 0, 0, 4370, "n1.example").in(Section::kAuthority);
   for (int i = 0; i < 700; ++i) {

@@ -35,7 +35,7 @@ TEST_CASE("SRV records come in the order of the message with all their fields") 
   CHECK(srv_lines(reply) == Lines{"10 5 4370 n1.example 30", "0 65535 65535 n2.example 60"});
   CHECK_FALSE(reply.truncated);
   CHECK(reply.addresses.empty());
-  // Only the resolver knows over what the message came.
+  // Only the resolver knows the transport of the message.
   CHECK_FALSE(reply.complete);
 }
 
@@ -76,12 +76,12 @@ TEST_CASE("names are compared without regard to case") {
                                 .in(Section::kAdditional)
                                 .a("n1.EXAMPLE", 30, "10.0.0.1"),
                             Question{"aPP.example", RecordType::kSrv});
-  // The target keeps the spelling of the record.
+  // The target keeps the case of the record.
   CHECK(srv_lines(reply) == Lines{"0 0 1 N1.example 30"});
   CHECK(glue_lines(reply) == Lines{"N1.example 10.0.0.1 30"});
 }
 
-TEST_CASE("addresses of targets come along by target, in the order of the reply") {
+TEST_CASE("glue is sorted by target and keeps the order of the reply") {
   const auto reply = decode(srv_reply()
                                 .srv("app.example", 30, 0, 0, 1, "n2.example")
                                 .srv("app.example", 30, 0, 0, 1, "n1.example")
@@ -94,11 +94,11 @@ TEST_CASE("addresses of targets come along by target, in the order of the reply"
                             kSrvQuestion);
   CHECK(glue_lines(reply) ==
         Lines{"n1.example 10.0.1.1 6", "n1.example 2001:db8::1 7", "n1.example 10.0.0.1 8", "n2.example 10.0.0.2 5"});
-  // Glue is a hint: it does not shorten the life of the records.
+  // Glue does not lower the TTL of the answer.
   CHECK(reply.ttl == 30U);
 }
 
-TEST_CASE("an address that is sent for every instance on a host comes once") {
+TEST_CASE("an address that is sent for every instance on a host is kept once") {
   const auto reply = decode(srv_reply()
                                 .srv("app.example", 30, 0, 0, 1, "n1.example")
                                 .srv("app.example", 30, 0, 0, 2, "N1.example")
@@ -135,7 +135,7 @@ TEST_CASE("addresses of names that are no target are ignored") {
   CHECK(reply.glue.empty());
 }
 
-TEST_CASE("glue of a size that no address has is passed over") {
+TEST_CASE("glue of a wrong size is ignored") {
   const auto reply = decode(srv_reply()
                                 .srv("app.example", 30, 0, 0, 1, "n1.example")
                                 .in(Section::kAdditional)
@@ -147,7 +147,7 @@ TEST_CASE("glue of a size that no address has is passed over") {
   CHECK(glue_lines(reply) == Lines{"n1.example 10.0.0.1 30"});
 }
 
-TEST_CASE("records of other names and types and classes are passed over") {
+TEST_CASE("records of other names, types and classes are ignored") {
   const auto reply = decode(srv_reply()
                                 .srv("other.example", 1, 0, 0, 1, "n9.example")
                                 .record("app.example", DnsBuilder::kTypeTxt, 1, {1, 'x'})
@@ -162,7 +162,7 @@ TEST_CASE("records of other names and types and classes are passed over") {
   CHECK(reply.ttl == 30U);
 }
 
-TEST_CASE("a target of a single dot says that the service is not there") {
+TEST_CASE("a target of a single dot means that there is no service") {
   const auto reply = decode(srv_reply().srv("app.example", 30, 0, 0, 0, "."), kSrvQuestion);
   CHECK(outcome(reply) == "nodata");
   CHECK(reply.srv.empty());
@@ -172,13 +172,13 @@ TEST_CASE("a target of a single dot says that the service is not there") {
   CHECK(srv_lines(mixed) == Lines{"0 0 1 n1.example 30"});
 }
 
-TEST_CASE("targets with odd octets cannot be taken for other names") {
+TEST_CASE("targets with special octets are not mistaken for other names") {
   const auto target = test::concat({test::label("n1.example"), test::label(std::string("\0@", 2)), test::kRootLabel});
   const auto reply = decode(srv_reply().srv("app.example", 30, 0, 0, 1, target), kSrvQuestion);
   CHECK(srv_lines(reply) == Lines{R"(0 0 1 n1\.example.\000@ 30)"});
 }
 
-// Consul leaves records out there, and does not say so.
+// Consul drops records beyond this limit without setting TC.
 TEST_CASE("an answer of 1024 SRV records is at the limit") {
   const auto is_at_limit = [](int records) {
     auto builder = srv_reply();

@@ -54,7 +54,7 @@ TEST_CASE("names are compared without regard to the case of ASCII letters only")
   CHECK(equal_names("N1.Example", "n1.eXAMPLE"));
   CHECK_FALSE(equal_names("n1.example", "n1.example."));
   CHECK_FALSE(equal_names("n1", "n2"));
-  // '[' follows 'Z', '{' follows 'z': neither is the other's capital.
+  // '[' follows 'Z' and '{' follows 'z', but they are no letters.
   CHECK_FALSE(equal_names("a[", "a{"));
   CHECK_FALSE(equal_names("\xC9", "\xE9"));
 
@@ -95,14 +95,14 @@ TEST_CASE("in a pod a service is found by its short name and by its full one") {
         "_a._tcp.app.default.svc.cluster.local");
 }
 
-// resolv.conf(5) calls the root so, and glibc asks for the name as it is in its place.
+// In resolv.conf(5), "." is the root, for which glibc looks up the name as it is.
 TEST_CASE("the root in a search list is a candidate of its own") {
   CHECK(search_candidates("app", {{"a.example", "", "b.example"}, 1}) ==
         std::vector<std::string>{"app.a.example", "app", "app.b.example"});
   CHECK(search_candidates("app.x", {{"a.example", ""}, 1}) == std::vector<std::string>{"app.x", "app.x.a.example"});
 }
 
-TEST_CASE("a domain that gives no valid name is passed over") {
+TEST_CASE("a domain that gives no valid name is skipped") {
   const SearchList search{{".", "a..b", ".a", name_of(253), "one.example"}, 1};
   CHECK(search_candidates("app", search) == Names{"app.one.example", "app"});
 }

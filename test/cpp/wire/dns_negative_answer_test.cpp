@@ -3,7 +3,7 @@
 #include "support/dns_builder.hpp"
 #include "support/reply_text.hpp"
 
-// An authoritative "there is none", and everything that must not be taken for it.
+// Negative answers, and replies that must not be taken for one.
 namespace caravan {
 namespace {
 
@@ -22,7 +22,7 @@ TEST_CASE("a name that does not exist differs from one without such records") {
   CHECK(outcome(decode(reply_with(0), kQuestion)) == "nodata");
 }
 
-TEST_CASE("a negative answer may be believed for the lesser time of its SOA record") {
+TEST_CASE("a negative answer has the lesser TTL of its SOA record") {
   const auto ttl_of = [](std::uint32_t ttl, std::uint32_t minimum, unsigned rcode) {
     return decode(reply_with(rcode).in(Section::kAuthority).soa("example", ttl, minimum), kQuestion).ttl;
   };
@@ -33,25 +33,25 @@ TEST_CASE("a negative answer may be believed for the lesser time of its SOA reco
   CHECK(ttl_of(300, 0, rcode) == 0U);
 }
 
-TEST_CASE("without an SOA record nobody knows how long a negative answer holds") {
+TEST_CASE("a negative answer without an SOA record has no TTL") {
   CHECK(decode(reply_with(3), kQuestion).ttl == std::nullopt);
   CHECK(decode(reply_with(0), kQuestion).ttl == std::nullopt);
-  // Elsewhere, or too short to have a MINIMUM field, it says nothing.
+  // An SOA record in another section, or too short to have a MINIMUM field, is ignored.
   CHECK(decode(reply_with(3).in(Section::kAdditional).soa("example", 300, 60), kQuestion).ttl == std::nullopt);
   CHECK(decode(reply_with(3).in(Section::kAuthority).record("example", 6, 300, {0, 0, 1}), kQuestion).ttl ==
         std::nullopt);
 }
 
-TEST_CASE("an alias to a name without such records is no data") {
+TEST_CASE("an alias to a name without such records is NODATA") {
   const auto reply =
       decode(reply_with(0).cname("app.example", 5, "other.example").in(Section::kAuthority).soa("example", 300, 60),
              kQuestion);
   CHECK(outcome(reply) == "nodata");
-  // What the alias leads to may be another name in five seconds.
+  // The alias may have another target in five seconds.
   CHECK(reply.ttl == 5U);
 }
 
-TEST_CASE("a nameserver that does not recurse says nothing of what an alias leads to") {
+TEST_CASE("an alias of a nameserver that does not recurse is no negative answer") {
   const auto with_alias = [] { return reply_with(0).cname("app.example", 5, "other.example"); };
   CHECK(outcome(decode(with_alias().without_recursion(), kQuestion)) == "refused");
   CHECK(outcome(decode(with_alias().without_recursion().authoritative(), kQuestion)) == "refused");
@@ -60,13 +60,13 @@ TEST_CASE("a nameserver that does not recurse says nothing of what an alias lead
   CHECK(outcome(decode(with_soa, kQuestion)) == "nodata");
 }
 
-TEST_CASE("a target of a single dot is a word that nameservers beside it do not take back") {
+TEST_CASE("NS records beside a target of a single dot are no referral") {
   auto reply =
       reply_with(0).srv("app.example", 30, 0, 0, 0, ".").in(Section::kAuthority).ns("example", 300, "ns.example");
   CHECK(outcome(decode(reply, kQuestion)) == "nodata");
 }
 
-TEST_CASE("a truncated reply without records is none that refers to other nameservers") {
+TEST_CASE("a truncated reply without records is no referral") {
   const auto reply =
       decode(reply_with(0).truncated().in(Section::kAuthority).ns("example", 300, "ns.example"), kQuestion);
   CHECK(reply.truncated);
@@ -74,13 +74,13 @@ TEST_CASE("a truncated reply without records is none that refers to other namese
   CHECK(is_negative_answer(*reply.error));
 }
 
-TEST_CASE("records beside the answer that the name does not exist are not believed") {
+TEST_CASE("records beside NXDOMAIN are ignored") {
   const auto reply = decode(reply_with(3).srv("app.example", 30, 0, 0, 1, "n1.example"), kQuestion);
   CHECK(outcome(reply) == "nxdomain");
   CHECK(reply.srv.empty());
 }
 
-TEST_CASE("what a nameserver cannot or will not say keeps its meaning") {
+TEST_CASE("error codes of a nameserver keep their meaning") {
   CHECK(outcome(decode(reply_with(1), kQuestion)) == "formerr");
   CHECK(outcome(decode(reply_with(2), kQuestion)) == "servfail");
   CHECK(outcome(decode(reply_with(4), kQuestion)) == "notimp");
@@ -100,22 +100,22 @@ TEST_CASE("a failure carries no records and no time to live") {
   CHECK(reply.ttl == std::nullopt);
 }
 
-TEST_CASE("only no such name and no such record are negative answers") {
+TEST_CASE("only NXDOMAIN and NODATA are negative answers") {
   for (const auto& error : kErrors) {
     CAPTURE(error.name);
     CHECK(is_negative_answer(error.code) == (error.code == Error::kNxdomain || error.code == Error::kNodata));
   }
 }
 
-// RFC 2308, section 2.2: NS records without an SOA record refer to other nameservers and say nothing about the name. A
-// nameserver that does not recurse, or does not for us, answers so.
-TEST_CASE("a referral to other nameservers is not taken for no data") {
+// NS records without an SOA record are a referral to other nameservers (RFC 2308, section 2.2). A nameserver that does
+// not recurse, or not for this client, replies so.
+TEST_CASE("a referral is not NODATA") {
   const auto reply = decode(reply_with(0).in(Section::kAuthority).ns("example", 300, "ns.example"), kQuestion);
   REQUIRE(reply.error);
   CHECK_FALSE(is_negative_answer(*reply.error));
 }
 
-TEST_CASE("the owner of a zone may name its nameservers beside no data") {
+TEST_CASE("an authoritative server may send NS records beside NODATA") {
   auto from_owner = reply_with(0).authoritative();
   CHECK(outcome(decode(from_owner.in(Section::kAuthority).ns("example", 300, "ns.example"), kQuestion)) == "nodata");
   auto from_cache = reply_with(0).in(Section::kAuthority).ns("example", 300, "ns.example").soa("example", 300, 60);
@@ -123,7 +123,7 @@ TEST_CASE("the owner of a zone may name its nameservers beside no data") {
 }
 
 // RFC 6891, section 6.1.3: the upper eight bits of the code are in the OPT record; 16 is BADVERS.
-TEST_CASE("an extended response code is not taken for no data") {
+TEST_CASE("an extended response code is not NODATA") {
   constexpr std::uint32_t kBadvers = 0x01000000;
   const auto reply =
       decode(reply_with(0).in(Section::kAdditional).record(".", DnsBuilder::kTypeOpt, kBadvers, {}, 4096), kQuestion);

@@ -64,7 +64,7 @@ TEST_CASE("a name is read as text without the last dot") {
   CHECK_FALSE(read_name(kRootLabel).failed);
 }
 
-TEST_CASE("names share a text and are found in it by their references") {
+TEST_CASE("names share a string and are found by their references") {
   const auto message = concat({test::WireName{"a.b"}.octets(), test::WireName{"c"}.octets()});
   DnsReader reader{message};
   std::string text;
@@ -75,7 +75,7 @@ TEST_CASE("names share a text and are found in it by their references") {
   CHECK(text.substr(second.offset, second.size) == "c");
 }
 
-TEST_CASE("octets that text cannot show are escaped so that no two names look the same") {
+TEST_CASE("octets that are not printable are escaped so that no two names look the same") {
   CHECK(read_name(concat({label("a.b"), label("c"), kRootLabel})).text == R"(a\.b.c)");
   CHECK(read_name(concat({label("a\\b"), kRootLabel})).text == R"(a\\b)");
   CHECK(read_name(concat({label("a b"), kRootLabel})).text == R"(a\032b)");

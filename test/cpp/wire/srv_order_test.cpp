@@ -55,14 +55,14 @@ std::vector<double> shares_of_first(const std::vector<SrvRecord>& records, int d
 
 bool is_near(double a, double b) { return std::abs(a - b) < 0.01; }
 
-TEST_CASE("nothing and a single record are in order") {
+TEST_CASE("no record and a single record are in order") {
   std::mt19937_64 random{kSeed};
   CHECK(ordered({}, random).empty());
   CHECK(ordered({record(7, 0, 1)}, random) == Ports{1});
   CHECK(ordered({record(7, 65'535, 1)}, random) == Ports{1});
 }
 
-TEST_CASE("records of a lesser priority come first whatever they weigh") {
+TEST_CASE("records of a lesser priority come first whatever their weight") {
   std::mt19937_64 random{kSeed};
   const std::vector records{record(65'535, 65'535, 4), record(2, 1000, 3), record(0, 0, 1), record(1, 1, 2)};
   for (int i = 0; i < 100; ++i) {
@@ -85,9 +85,9 @@ TEST_CASE("the same seed gives the same order and another seed another one") {
   CHECK(orders.size() == 20);
 }
 
-// The chance of an order is that of its first record among all, times that of the second one among the others, and so
-// on: RFC 2782 draws anew among those that are left.
-TEST_CASE("all orders of three records come as often as their weights say") {
+// The probability of an order is that of its first record among all, times that of the second one among the rest, and
+// so on, since RFC 2782 draws each record among those that are left.
+TEST_CASE("the orders of three records are as frequent as their weights say") {
   constexpr int kDraws = 60'000;
   constexpr std::array<std::uint16_t, 3> kWeights{1, 3, 6};
   const auto records = with_weights({kWeights.begin(), kWeights.end()});
