@@ -1,0 +1,6 @@
+import Config
+
+config :caravan,
+  topologies: [
+    shop: [query: "shop-nodes", dns_client: Shop.NomadNodes]
+  ]
