@@ -26,8 +26,8 @@ defmodule Caravan.DNS do
 
   ## Errors
 
-  The first two are a nameserver's word that there is none. All others mean that nobody could be asked, and say
-  nothing about the name. `format_error/1` puts them into words.
+  With the first two, a nameserver says that there are no such records. All others mean that no nameserver could be
+  asked, and say nothing about the name. `format_error/1` puts them into words.
 
   | Error | Meaning |
   | --- | --- |

@@ -8,7 +8,7 @@
 %% Topologies are started from the configuration of the application, `{caravan, [{topologies, [{Name, Options}]}]}', by
 %% {@link start/1}, or under a supervisor of one's own by {@link child_spec/1}. There may be many.
 %%
-%% Functions that ask a topology exit with `noproc' when there is none of that name, as gen_server:call/2 does.
+%% Functions that ask a topology exit with `noproc' if no topology of that name runs, as gen_server:call/2 does.
 -module(caravan_cluster).
 
 -export([start_link/1, child_spec/1, start/1, stop/1, change/2, reload/0, topologies/0]).
@@ -189,7 +189,7 @@
     | {unstable, #{stable_for := pos_integer(), left := pos_integer()}}
     %% These keep a node from being ready if the topology never was. Otherwise the node is degraded.
     %%
-    %% No topology of that name runs: there is none, or it has crashed and will be started again.
+    %% No topology of that name runs: it was never started, or it has crashed and waits for its restart.
     | not_running
     %% The topology has not answered within a second.
     | unresponsive

@@ -21,8 +21,8 @@
 %%
 %% == Errors ==
 %%
-%% The first two are a nameserver's word that there is none. All others mean that nobody could be asked, and say nothing
-%% about the name.
+%% With the first two, a nameserver says that there are no such records. All others mean that no nameserver could be asked,
+%% and say nothing about the name.
 %%
 %% <table border="1">
 %% <tr><td>`nxdomain'</td><td>there is no such name (RCODE 3)</td></tr>

@@ -27,7 +27,7 @@ main() ->
     ok = io:setopts([{encoding, unicode}]),
     erlang:halt(100 + run([characters(file:native_name_encoding(), Argument) || Argument <- init:get_plain_arguments()])).
 
-%% In a locale that is none of UTF-8, arguments are octets.
+%% Arguments are octets unless the locale is one of UTF-8.
 characters(utf8, Argument) ->
     Argument;
 characters(latin1, Argument) ->

@@ -163,7 +163,7 @@ look(#{timeout := Timeout} = Options) ->
 is_loaded() ->
     caravan_nif:module_info(nifs) =/= [].
 
-%% What was not seen is not well: of the other nodes one at least is to be seen, or this one alone.
+%% The status is ok only if at least one other node was examined, or if DNS lists this node alone.
 status(none, Checks) ->
     case states(answer, unknown, Checks) =:= [] andalso peers([State || #{step := peer, state := State} <- Checks], Checks) of
         true -> ok;
@@ -311,7 +311,7 @@ running_or_configured(Names) -> [{Name, Options} || {Name, {ok, Options}} <- car
 configured({ok, Topologies}) -> checked(Topologies);
 configured({error, _} = Error) -> Error.
 
-%% A topology whose query says ignore is none.
+%% A topology with the query ignore does not count, as it does not start.
 checked(Topologies) ->
     Checked = [{Name, caravan_cluster:check_options(caravan_topology_options:with_name(Name, Options))} || {Name, Options} <- Topologies],
     case [Error || {_, {error, Error}} <- Checked] of

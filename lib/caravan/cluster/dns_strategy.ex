@@ -125,7 +125,7 @@ defmodule Caravan.Cluster.DnsStrategy do
     connect_nodes(nodes, config)
   end
 
-  # Records come from the network and atoms are for ever.
+  # Records come from the network, and the VM never frees an atom.
   defp node_names(records, %Config{node_sname: basename, options: options}) do
     for {port, host} <- Enum.take(records, Keyword.get(options, :max_nodes, @max_nodes)),
         {:ok, name} <- [:caravan_nif.node_name("#{basename}-#{port}@#{host}")],
