@@ -1,5 +1,5 @@
 %% @doc The control plane of test/network/kubernetes: starts the pods of the StatefulSet in examples/kubernetes, publishes their records as
-%% CoreDNS does, deletes a pod, replaces it, and adds one.
+%% CoreDNS does, deletes a pod, replaces it, and adds one. Then it starts the pods of the Deployment.
 %%
 %% CoreDNS is configured with `cache 30' by default, so an answer, a negative one included, is up to 30 s old. The DNS server of this test
 %% remembers the answers for SRV likewise.
@@ -12,9 +12,9 @@
 -record(world, {
     namespace :: binary(),
     objects :: [caravan_test_kubernetes:object()],
-    workload :: caravan_test_kubernetes:object(),
     service :: caravan_test_kubernetes:object(),
-    container :: map(),
+    workload :: caravan_test_kubernetes:object() | undefined,
+    container :: map() | undefined,
     server :: pid(),
     records :: ets:table()
 }).
@@ -22,8 +22,11 @@
 %% A process of the VM keeps the output of the pod's container. `place' is a process in the namespaces of the pod.
 -record(pod, {facts :: caravan_test_kubernetes:facts(), place :: string(), container :: pid()}).
 
+-define(MANIFESTS, ["statefulset.yaml", "deployment.yaml", "secret.yaml"]).
 -define(CACHE_SECONDS, 30).
 -define(PAGE, "docs/kubernetes.md").
+%% The default of Kubernetes.
+-define(GRACE_SECONDS, 30).
 %% For what a node does by itself: a poll that waits for the cache of CoreDNS, and the next one.
 -define(PATIENCE_MS, 120000).
 -define(INTERVAL_MS, 500).
@@ -34,16 +37,17 @@ main([Namespace, Nameserver | Places]) ->
     {ok, _} = application:ensure_all_started(inets),
     {ok, Ip} = inet:parse_address(Nameserver),
     {ok, Server} = caravan_dns_server:start_link(#{ip => Ip, port => 53, soa_minimum => ?CACHE_SECONDS}),
-    run(world(list_to_binary(Namespace), Server), pairs(Places)),
+    Objects = caravan_test_kubernetes:objects(["examples/kubernetes/" ++ File || File <- ?MANIFESTS]),
+    World = world(list_to_binary(Namespace), Server, Objects),
+    run_stateful_set(of_kind("StatefulSet", World), pairs(Places)),
+    run_deployment(of_kind("Deployment", World), pairs(Places)),
     halt(0).
 
 pairs([Place, Address | Rest]) -> [{Place, Address} | pairs(Rest)];
 pairs([]) -> [].
 
-world(Namespace, Server) ->
-    Objects = caravan_test_kubernetes:objects(["examples/kubernetes/statefulset.yaml", "examples/kubernetes/secret.yaml"]),
-    Workload = caravan_test_kubernetes:object("StatefulSet", "shop", Objects),
-    Service = caravan_test_kubernetes:object("Service", binary_to_list(at(["spec", "serviceName"], Workload)), Objects),
+world(Namespace, Server, Objects) ->
+    Service = caravan_test_kubernetes:object("Service", "shop-nodes", Objects),
     true = at(["spec", "publishNotReadyAddresses"], Service),
     Records = ets:new(records, [public]),
     Name = caravan_test_kubernetes:srv_name(Service, Namespace),
@@ -51,14 +55,17 @@ world(Namespace, Server) ->
     #world{
         namespace = Namespace,
         objects = Objects,
-        workload = Workload,
         service = Service,
-        container = caravan_test_kubernetes:container(Workload),
         server = Server,
         records = Records
     }.
 
-run(#world{workload = Workload} = World, [First, Second, Third, Fourth, Fifth]) ->
+of_kind(Kind, #world{objects = Objects} = World) ->
+    Workload = caravan_test_kubernetes:object(Kind, "shop", Objects),
+    World#world{workload = Workload, container = caravan_test_kubernetes:container(Workload)}.
+
+run_stateful_set(#world{workload = Workload, service = Service} = World, [First, Second, Third, Fourth, Fifth]) ->
+    true = at(["spec", "serviceName"], Workload) =:= at(["metadata", "name"], Service),
     Three = caravan_test_kubernetes:pod_names(Workload, at(["spec", "replicas"], Workload)),
     %% Someone asks before the first pod is there, and CoreDNS remembers that there is nothing.
     nxdomain = answer(World#world.records),
@@ -92,6 +99,16 @@ run(#world{workload = Workload} = World, [First, Second, Third, Fourth, Fifth]) 
     [ok = delete(Pod, World) || Pod <- Four],
     said("all pods have ended with status 0").
 
+run_deployment(#world{workload = Workload} = World, Places) ->
+    Replicas = at(["spec", "replicas"], Workload),
+    %% The last part of the name is random.
+    Names = [iolist_to_binary(["shop-6d4cf56db6-", integer_to_list(Number, 36)]) || Number <- lists:seq(46656, 46655 + Replicas)],
+    Pods = [start(Name, Place, World) || {Name, Place} <- lists:zip(Names, lists:sublist(Places, Replicas))],
+    ok = await_mesh(Pods, World),
+    said("~b pods of the Deployment have formed a cluster and are ready", [length(Pods)]),
+    [ok = delete(Pod, World) || Pod <- Pods],
+    said("all of them have ended with status 0").
+
 said(Text) -> said(Text, []).
 said(Format, Arguments) -> io:format(Format ++ "~n", Arguments).
 
@@ -111,16 +128,26 @@ answer(Records) ->
 with_ttl([], _Ttl) -> nxdomain;
 with_ttl(Answer, Ttl) -> [setelement(2, Record, Ttl) || Record <- Answer].
 
-publish(#{name := Pod, ip := Ip} = Facts, #world{service = Service, container = Container, server = Server, records = Records}) ->
+publish(#{name := Pod, ip := Ip} = Facts, #world{service = Service, container = Container} = World) ->
+    #world{server = Server, records = Records} = World,
     {Port, Target} = caravan_test_kubernetes:srv(Service, Container, Facts),
     {ok, Address} = inet:parse_address(Ip),
     ok = caravan_dns_server:put(Server, Target, a, [{a, ?CACHE_SECONDS, Address}]),
-    true = ets:insert(Records, {{pod, Pod}, Port, Target}),
+    true = ets:insert(Records, [{{pod, Pod}, Port, Target}, {{address, Pod}, Address}]),
+    ok = publish_addresses(World),
     Target.
 
-withdraw(#{name := Pod} = Facts, #world{service = Service, container = Container, server = Server, records = Records}) ->
+%% The addresses of all pods, under the name of the Service.
+publish_addresses(#world{service = Service, namespace = Namespace, server = Server, records = Records}) ->
+    Addresses = [{a, ?CACHE_SECONDS, Address} || [Address] <- ets:match(Records, {{address, '_'}, '$1'})],
+    caravan_dns_server:put(Server, caravan_test_kubernetes:service_name(Service, Namespace), a, Addresses).
+
+withdraw(#{name := Pod} = Facts, #world{service = Service, container = Container} = World) ->
+    #world{server = Server, records = Records} = World,
     {_Port, Target} = caravan_test_kubernetes:srv(Service, Container, Facts),
     true = ets:delete(Records, {pod, Pod}),
+    true = ets:delete(Records, {address, Pod}),
+    ok = publish_addresses(World),
     caravan_dns_server:delete(Server, Target, a).
 
 %% The pods.
@@ -172,12 +199,12 @@ output(Pod) -> call(Pod, output, 5000).
 
 name(#pod{facts = #{name := Name}}) -> Name.
 
-%% As a kubelet does: the hook, then SIGTERM, both within the grace period. With publishNotReadyAddresses, the pod has its records until
+%% As a kubelet does: the hook if there is one, then SIGTERM, both within the grace period. With publishNotReadyAddresses, the pod has its records until
 %% it has ended.
 delete(#pod{facts = Facts} = Pod, #world{workload = Workload, container = Container} = World) ->
-    Grace = 1000 * at(["spec", "template", "spec", "terminationGracePeriodSeconds"], Workload),
+    Grace = 1000 * maps:get(<<"terminationGracePeriodSeconds">>, at(["spec", "template", "spec"], Workload), ?GRACE_SECONDS),
     Began = erlang:monotonic_time(millisecond),
-    {0, _} = exec(Pod, at(["lifecycle", "preStop", "exec", "command"], Container), Grace),
+    [{0, _} = exec(Pod, at(["preStop", "exec", "command"], Lifecycle), Grace) || #{<<"lifecycle">> := Lifecycle} <- [Container]],
     0 = call(Pod, terminate, Grace - (erlang:monotonic_time(millisecond) - Began)),
     withdraw(Facts, World).
 

@@ -2,7 +2,7 @@
 %% headless Service (Kubernetes DNS-Based Service Discovery, section 2.4).
 -module(caravan_test_kubernetes).
 
--export([objects/1, object/3, container/1, pod_names/2, environment/3, port/2, srv_name/2, srv/3, target/3]).
+-export([objects/1, object/3, container/1, pod_names/2, environment/3, port/2, srv_name/2, srv/3, target/3, service_name/2]).
 
 -export_type([object/0, facts/0]).
 
@@ -85,3 +85,8 @@ srv(Service, Container, #{name := Pod, namespace := Namespace}) ->
 -spec target(Pod :: binary(), Service :: binary(), Namespace :: binary()) -> string().
 target(Pod, Service, Namespace) ->
     lists:flatten(io_lib:format("~s.~s.~s." ?DOMAIN, [Pod, Service, Namespace])).
+
+%% @doc Returns the name under which a headless Service has the addresses of its pods.
+-spec service_name(object(), Namespace :: binary()) -> string().
+service_name(Service, Namespace) ->
+    lists:flatten(io_lib:format("~s.~s." ?DOMAIN, [at(["metadata", "name"], Service), Namespace])).
