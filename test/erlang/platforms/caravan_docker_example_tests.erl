@@ -9,7 +9,7 @@ files_test_() ->
     case caravan_test_manifest:available() of
         true ->
             {setup, fun caravan_nif:load/0, [
-                {"the build stages have what scripts/setup names", fun build_packages/0},
+                {"the build stages have what scripts/setup and docs/building.md name", fun build_packages/0},
                 {"the images have the libraries of the NIF", fun runtime_packages/0},
                 {"the second stage has the release of the first", fun stages/0},
                 {"a container's name is the one that its A record makes", fun names_in_compose/0},
@@ -23,9 +23,16 @@ files_test_() ->
 build_packages() ->
     {match, [Debian]} = re:run(read("scripts/setup"), "^debian_build=\"([^\"]*)\"", [multiline, {capture, all_but_first, list}]),
     {match, [Alpine]} = re:run(read("scripts/setup"), "^ +Alpine: +apk add (.*)$", [multiline, {capture, all_but_first, list}]),
+    ?assertEqual([], documented("apt-get install") -- packages(1, "Dockerfile.debian", "apt-get install -y --no-install-recommends")),
+    ?assertEqual([], documented("apk add") -- packages(1, "Dockerfile.alpine", "apk add --no-cache")),
     %% The images build with Mix.
     ?assertEqual([], (words(Debian) -- ["rebar3"]) -- packages(1, "Dockerfile.debian", "apt-get install -y --no-install-recommends")),
     ?assertEqual([], (words(Alpine) -- ["rebar3"]) -- packages(1, "Dockerfile.alpine", "apk add --no-cache")).
+
+%% The packages in the table of docs/building.md.
+documented(Command) ->
+    {match, [Packages]} = re:run(read("docs/building.md"), "^\\| [^|]* \\| `" ++ Command ++ " ([^`]*)` \\|$", [unicode, multiline, {capture, all_but_first, list}]),
+    [_ | _] = words(Packages).
 
 %% The names of the libraries are those of the NIF as it was built here; Debian's names of the packages are those of this machine.
 runtime_packages() ->
