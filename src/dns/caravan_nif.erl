@@ -209,7 +209,7 @@ advice(Text, [{Pattern, Advice} | Rest]) ->
 %% What to do, by the words of the loaders of glibc, of musl and of macOS. The first pattern that matches counts: the versions of
 %% libstdc++ begin as those of glibc do.
 loader_advice() ->
-    Cares = "(Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares)",
+    Cares = "(Debian 13: libcares2, Debian 12: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares)",
     Static = "or build caravan with CARAVAN_CARES=static in the environment, which makes c-ares a part of the library",
     Runtime = "(Debian: libstdc++6, Alpine: libstdc++ and libgcc, Fedora: libstdc++)",
     [

@@ -169,6 +169,6 @@ test_a_static_release_runs_where_there_is_no_cares_and_a_shared_one_says_what_to
   said=$(grep '^caravan: ' <<<"$output")
   expect_equal "$(wc -l <<<"$said")" 1
   expect_in "$said" '^caravan: cannot load /app/lib/.*/caravan_nif\.so: .*libcares\.so\.2: cannot open shared object file'
-  expect_in "$said" 'install c-ares \(Debian: libc-ares2'
+  expect_in "$said" 'install c-ares \(Debian 13: libcares2, Debian 12: libc-ares2'
   expect_in "$said" 'build caravan with CARAVAN_CARES=static'
 }

@@ -138,9 +138,9 @@ line_of_another_vm(Directory) ->
 %% The words of the loaders, of glibc, of musl and of macOS, and how the advice begins.
 each_text_of_a_loader_has_its_advice_test_() ->
     Texts = [
-        {"libcares.so.2: cannot open shared object file: No such file or directory", "install c-ares (Debian: libc-ares2, "},
-        {"Error loading shared library libcares.so.2: No such file or directory (needed by F)", "install c-ares (Debian: libc-ares2, "},
-        {"Library not loaded: /opt/homebrew/opt/c-ares/lib/libcares.2.dylib", "install c-ares (Debian: libc-ares2, "},
+        {"libcares.so.2: cannot open shared object file: No such file or directory", "install c-ares (Debian 13: libcares2, Debian 12: libc-ares2, "},
+        {"Error loading shared library libcares.so.2: No such file or directory (needed by F)", "install c-ares (Debian 13: libcares2, Debian 12: libc-ares2, "},
+        {"Library not loaded: /opt/homebrew/opt/c-ares/lib/libcares.2.dylib", "install c-ares (Debian 13: libcares2, Debian 12: libc-ares2, "},
         {"F: undefined symbol: ares_query_dnsrec", "the c-ares of this machine is older"},
         {"Error relocating F: ares_query_dnsrec: symbol not found", "the c-ares of this machine is older"},
         {"symbol not found in flat namespace '_ares_query_dnsrec'", "the c-ares of this machine is older"},
@@ -167,7 +167,7 @@ beginning(File, Text, Advice) ->
 
 a_library_without_cares_says_both_ways_out_test() ->
     Line = caravan_nif:format_error({library_file(filename:join(code:lib_dir(caravan), "ebin")), {load_failed, "no libcares.so.2"}}),
-    ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares\\)")),
+    ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian 13: libcares2, Debian 12: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares\\)")),
     ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")).
 
 %% Symbols
