@@ -26,7 +26,8 @@
 -spec with(pos_integer(), fun((caravan_test_network:network(), Server :: pid(), mesh()) -> Result)) -> Result.
 with(Count, Test) ->
     ok = caravan_nif:load(),
-    {ok, Server} = caravan_dns_server:start_link(#{}),
+    %% A port that no lookup of a node can take while a test has closed the server.
+    {ok, Server} = caravan_dns_server:start_link(#{port => caravan_test_network:free_port()}),
     try
         caravan_test_network:with((network())#{host => ?HOST}, fun(Network) ->
             ok = caravan_dns_server:put(Server, ?HOST, a, [{a, 0, {127, 0, 0, 1}}]),
