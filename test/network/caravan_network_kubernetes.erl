@@ -268,7 +268,7 @@ warnings(Output) ->
 
 %% The commands `kubectl exec POD -- COMMAND' of the page, with the lines after `#=>' that they print.
 try_page(Pods) ->
-    {ok, Page} = file:read_file(caravan_test_manifest:path(?PAGE)),
+    {ok, Page} = file:read_file(caravan_test_directory:in_repository(?PAGE)),
     {match, Commands} = re:run(Page, "^kubectl exec (\\S+) -- (.*)\n((?:#=> .*\n)*)", [global, multiline, {capture, all_but_first, list}]),
     [ok = try_command(Pod, Command, Expected) || [Name, Command, Expected] <- Commands, Pod <- Pods, name(Pod) =:= list_to_binary(Name)],
     said("~b commands of " ?PAGE, [length(Commands)]).

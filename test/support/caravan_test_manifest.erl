@@ -1,25 +1,11 @@
 %% @doc Reads manifests of platforms: YAML, JSON, TOML and HCL as Erlang terms. It needs Python, and for YAML its module yaml.
 -module(caravan_test_manifest).
 
--export([path/1, available/0, read/1, at/2]).
+-export([available/0, read/1, at/2]).
 
 -type document() :: #{binary() => term()}.
 
 -export_type([document/0]).
-
-%% @doc Returns the path of a file of this repository.
--spec path(file:filename()) -> file:filename().
-path(File) ->
-    Build = filename:dirname(filename:dirname(code:where_is_file("caravan_epmd.beam"))),
-    find_upwards(filename:absname(Build), File).
-
-find_upwards("/", File) ->
-    error({not_in_this_repository, File});
-find_upwards(Directory, File) ->
-    case filelib:is_file(filename:join(Directory, "scripts/steps")) of
-        true -> filename:join(Directory, File);
-        false -> find_upwards(filename:dirname(Directory), File)
-    end.
 
 %% @doc Returns `true', or the reason for which manifests cannot be read here.
 -spec available() -> true | {false, string()}.
@@ -32,7 +18,7 @@ available() ->
 %% @doc Returns the documents of a manifest. Raises with the parser's output if it is not well-formed.
 -spec read(file:filename()) -> [document()].
 read(File) ->
-    Command = io_lib:format("python3 '~ts' '~ts'", [path("test/support/manifest_terms.py"), path(File)]),
+    Command = io_lib:format("python3 '~ts' '~ts'", [caravan_test_directory:in_repository(Path) || Path <- ["test/support/manifest_terms.py", File]]),
     Output = os:cmd(lists:flatten(Command)),
     case erl_scan:string(Output) of
         {ok, Tokens, _} -> parse(erl_parse:parse_term(Tokens), File, Output);

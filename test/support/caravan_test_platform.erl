@@ -43,7 +43,7 @@ of_supervisor(File, Environment) ->
     elixir(Find, File, Environment).
 
 elixir(Expression, File, Environment) ->
-    Arguments = ["-e", "IO.write(:io_lib.format(~c\"~p.\", [" ++ Expression ++ "]))", "--", caravan_test_manifest:path(File)],
+    Arguments = ["-e", "IO.write(:io_lib.format(~c\"~p.\", [" ++ Expression ++ "]))", "--", caravan_test_directory:in_repository(File)],
     Port = open_port({spawn_executable, os:find_executable("elixir")}, [{args, Arguments}, {env, Environment}, exit_status, binary]),
     term(collect(Port, <<>>)).
 
@@ -56,7 +56,7 @@ collect(Port, Output) ->
 %% @doc Returns the keys of Caravan in a sys.config, in which relx has replaced the variables.
 -spec of_sys_config(file:filename(), environment()) -> [{atom(), term()}].
 of_sys_config(File, Environment) ->
-    {ok, Text} = file:read_file(caravan_test_manifest:path(File)),
+    {ok, Text} = file:read_file(caravan_test_directory:in_repository(File)),
     {caravan, Keys} = lists:keyfind(caravan, 1, term(substitute(unicode:characters_to_list(Text), Environment))),
     Keys.
 
@@ -77,7 +77,7 @@ substitute(Text, Environment) ->
 %% @doc Returns the value that a variable has after a script for `sh' was read. `Directory' comes first in `PATH'.
 -spec shell_variable(file:filename(), Name :: string(), environment()) -> string().
 shell_variable(Script, Name, Environment) ->
-    Command = "set -eu; . '" ++ caravan_test_manifest:path(Script) ++ "'; printf %s \"$" ++ Name ++ "\"",
+    Command = "set -eu; . '" ++ caravan_test_directory:in_repository(Script) ++ "'; printf %s \"$" ++ Name ++ "\"",
     Port = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", Command]}, {env, Environment}, exit_status, binary]),
     collect(Port, <<>>).
 

@@ -378,7 +378,7 @@ traces() ->
 
 %% By the first atom of the reason.
 the_table_of_reasons_has_the_doctors_causes_test_() ->
-    {ok, Document} = file:read_file(filename:join([root(), "docs", "clusters.md"])),
+    {ok, Document} = file:read_file(caravan_test_directory:in_repository("docs/clusters.md")),
     Rows = [binary:split(Row, <<" | ">>, [global]) || <<"| `", _/binary>> = Row <- binary:split(Document, <<"\n">>, [global])],
     At = {?LOOPBACK, 4370},
     [
@@ -397,9 +397,6 @@ the_table_of_reasons_has_the_doctors_causes_test_() ->
 
 first_atom(Reason) when is_tuple(Reason) -> atom_to_list(element(1, Reason));
 first_atom(Reason) -> atom_to_list(Reason).
-
-root() ->
-    lists:foldl(fun(_, Path) -> filename:dirname(Path) end, proplists:get_value(source, ?MODULE:module_info(compile)), lists:seq(1, 4)).
 
 every_reason_has_words_test_() ->
     [

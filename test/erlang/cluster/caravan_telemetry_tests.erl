@@ -256,7 +256,4 @@ lines(File) ->
     string:split(unicode:characters_to_list(Text), "\n", all).
 
 path(File) ->
-    filename:join([root(), "docs", File]).
-
-root() ->
-    lists:foldl(fun(_, Path) -> filename:dirname(Path) end, proplists:get_value(source, ?MODULE:module_info(compile)), [1, 2, 3, 4]).
+    caravan_test_directory:in_repository(filename:join("docs", File)).

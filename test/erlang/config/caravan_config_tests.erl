@@ -252,37 +252,6 @@ unknown_keys_have_a_near_one_test_() ->
         ]
     ].
 
-%% caravan_options_page_tests compares the other columns of that table.
-the_page_of_options_has_the_bounds_of_each_key_test_() ->
-    Rows = maps:from_list([{Key, lists:append(lists:join(" ", Cells))} || [Key, _Variable, _Default | Cells] <- rows("| key | variable |")]),
-    [
-        {atom_to_list(Key), fun() ->
-            {error, {bad_option, _, _, Words}} = caravan_option:check(Key, self(), Type),
-            ?assertEqual([], numbers(Words) -- numbers(maps:get(code(Key), Rows)))
-        end}
-     || {Key, _Default, Type, _Text} <- caravan_config:options()
-    ].
-
-rows(Heading) ->
-    {ok, Page} = file:read_file(filename:join([root(), "docs", "options.md"])),
-    [_, After] = string:split(binary_to_list(Page), Heading),
-    [_, _ | Lines] = string:split(After, "\n", all),
-    [cells(Line) || Line <- lists:takewhile(fun(Line) -> lists:prefix("|", Line) end, Lines)].
-
-cells(Line) ->
-    [string:trim(Cell) || Cell <- string:split(string:trim(Line, both, "| "), " | ", all)].
-
-root() ->
-    filename:dirname(filename:dirname(filename:dirname(filename:dirname(proplists:get_value(source, ?MODULE:module_info(compile)))))).
-
-code(Key) -> lists:flatten(["`", atom_to_list(Key), "`"]).
-
-numbers(Text) ->
-    case re:run(Text, "\\b[0-9]+\\b", [global, {capture, first, list}]) of
-        {match, Numbers} -> lists:usort(lists:append(Numbers));
-        nomatch -> []
-    end.
-
 every_event_has_a_line_that_names_its_facts_test_() ->
     [
         {atom_to_list(Event), fun() ->

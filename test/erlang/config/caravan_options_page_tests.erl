@@ -7,6 +7,7 @@ page_test_() ->
     {setup, fun caravan_nif:load/0, [
         {"each key has a row", fun each_key_has_a_row/0},
         {"a key's variable and default", [{Key, fun() -> a_key_has_its_variable_and_default(Row) end} || [Key | _] = Row <- keys()]},
+        {"a key's bounds", [{Key, fun() -> a_key_has_its_bounds(Row) end} || [Key | _] = Row <- keys()]},
         {"variables of a topology", fun variables_of_a_topology/0},
         {"each option of a topology has a row", fun each_option_of_a_topology_has_a_row/0},
         {"each option of a resolver has a row", fun each_option_of_a_resolver_has_a_row/0},
@@ -21,6 +22,19 @@ a_key_has_its_variable_and_default([Text, Variable, Default | _]) ->
     Key = list_to_existing_atom(Text),
     {Key, Expected, _, _} = lists:keyfind(Key, 1, caravan_config:options()),
     ?assertEqual({Variable, Expected}, {caravan_variable:name(Key), term(Default)}).
+
+%% Each number in the text of the error is in the row.
+a_key_has_its_bounds([Text, _Variable, _Default | Cells]) ->
+    Key = list_to_existing_atom(Text),
+    {Key, _, Type, _} = lists:keyfind(Key, 1, caravan_config:options()),
+    {error, {bad_option, _, _, Words}} = caravan_option:check(Key, self(), Type),
+    ?assertEqual([], numbers(Words) -- numbers(lists:join(" ", Cells))).
+
+numbers(Words) ->
+    case re:run(unicode:characters_to_binary(Words), "\\b[0-9]+\\b", [global, {capture, first, list}]) of
+        {match, Numbers} -> lists:usort(lists:append(Numbers));
+        nomatch -> []
+    end.
 
 variables_of_a_topology() ->
     ?assertEqual(
@@ -93,13 +107,10 @@ options() ->
 
 %% The cells of the section's tables, but for their heads; the first cell and that of a variable without the marks of code.
 rows(Heading) ->
-    {ok, Page} = file:read_file(filename:join([root(), "docs", "options.md"])),
+    {ok, Page} = file:read_file(caravan_test_directory:in_repository("docs/options.md")),
     [_, Section] = string:split(unicode:characters_to_list(Page), Heading ++ "\n"),
     [Own | _] = string:split(Section, "\n## "),
     [cells(Line) || "| `" ++ _ = Line <- string:lexemes(Own, "\n")].
-
-root() ->
-    lists:foldl(fun(_, Path) -> filename:dirname(Path) end, proplists:get_value(source, ?MODULE:module_info(compile)), [1, 2, 3, 4]).
 
 cells(Line) ->
     [Option, Second | Cells] = [string:trim(Cell) || Cell <- lists:droplast(tl(string:split(Line, "|", all)))],

@@ -110,5 +110,5 @@ names_on_fly() ->
     ?assertNotMatch({404, _, _}, caravan_health:response(at(["checks", "cluster", "path"], Fly))).
 
 read(File) ->
-    {ok, Text} = file:read_file(caravan_test_manifest:path(File)),
+    {ok, Text} = file:read_file(caravan_test_directory:in_repository(File)),
     unicode:characters_to_list(Text).

@@ -67,7 +67,7 @@ with_metadata(Fun) ->
     end).
 
 lines(File, Start) ->
-    {ok, Text} = file:read_file(caravan_test_manifest:path(File)),
+    {ok, Text} = file:read_file(caravan_test_directory:in_repository(File)),
     [Line || Line <- string:split(Text, "\n", all), string:prefix(Line, Start) =/= nomatch].
 
 ports() ->

@@ -135,5 +135,5 @@ ip(Text) ->
     Ip.
 
 read(File) ->
-    {ok, Text} = file:read_file(caravan_test_manifest:path(File)),
+    {ok, Text} = file:read_file(caravan_test_directory:in_repository(File)),
     unicode:characters_to_list(Text).

@@ -108,14 +108,14 @@ render(Data, Service, Nodes) ->
     ].
 
 erlang_module() ->
-    {ok, Module, Code} = compile:file(caravan_test_manifest:path("examples/nomad/src/nomad_nodes.erl"), [binary]),
+    {ok, Module, Code} = compile:file(caravan_test_directory:in_repository("examples/nomad/src/nomad_nodes.erl"), [binary]),
     {module, Module} = code:load_binary(Module, "nomad_nodes.erl", Code),
     {erlang, Module}.
 
 %% The behaviour is of the library of Mix, which this VM does not have.
 elixir_module() ->
-    Source = caravan_test_manifest:path("examples/nomad/lib/nomad_nodes.ex"),
-    Behaviour = caravan_test_manifest:path("lib/caravan/dns_client.ex"),
+    Source = caravan_test_directory:in_repository("examples/nomad/lib/nomad_nodes.ex"),
+    Behaviour = caravan_test_directory:in_repository("lib/caravan/dns_client.ex"),
     Code =
         "Code.compile_file(Enum.at(System.argv(), 0)); Code.compile_file(Enum.at(System.argv(), 1));"
         "for {port, address} <- Shop.NomadNodes.get_nodes(\"shop-nodes\"), do: IO.puts(\"#{port} #{address}\")",

@@ -18,7 +18,7 @@ files(Page) ->
     [
         lines(File)
      || Directory <- Directories,
-        File <- filelib:wildcard(caravan_test_manifest:path(Directory) ++ "/**"),
+        File <- filelib:wildcard(caravan_test_directory:in_repository(Directory) ++ "/**"),
         filelib:is_regular(File)
     ].
 
@@ -27,7 +27,7 @@ lines(File) ->
     string:split(string:trim(Text, trailing, "\n"), <<"\n">>, all).
 
 blocks(Page) ->
-    {ok, Text} = file:read_file(caravan_test_manifest:path("docs/" ++ Page ++ ".md")),
+    {ok, Text} = file:read_file(caravan_test_directory:in_repository("docs/" ++ Page ++ ".md")),
     {match, Blocks} = re:run(Text, "^```(\\w+)\n(.*?)^```$", [global, multiline, dotall, {capture, all_but_first, binary}]),
     [string:split(string:trim(Block, trailing, "\n"), <<"\n">>, all) || [Language, Block] <- Blocks, Language =/= <<"sh">>, not output(Language, Block)].
 
