@@ -351,7 +351,7 @@ why(ok, Node) ->
         {error, _} = Error -> Error
     end;
 why({error, LoadError}, _Node) ->
-    {error, {not_loaded, caravan_nif:format_error(LoadError)}}.
+    {error, {not_loaded, caravan_load_error:format(LoadError)}}.
 
 node_text() ->
     {fun node_text/1, "the name of a node, as name@host"}.

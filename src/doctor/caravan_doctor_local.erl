@@ -16,7 +16,7 @@ library(_Context) ->
             #{c_ares := Cares} = caravan_nif:versions(),
             [loaded(File, Cares) | old_cares(Cares)] ++ elsewhere(os:getenv("CARAVAN_NIF_DIR"), File) ++ configuration(is_alive());
         {error, Error} ->
-            Text = caravan_nif:format_error(Error),
+            Text = caravan_load_error:format(Error),
             [caravan_check:fault(library, "", Text, caravan_cause:new(library, Text))]
     end.
 

@@ -25,7 +25,7 @@ prepare() ->
 %% Formats an error as one line.
 -spec format_error(error()) -> string().
 format_error({bad_option, _, _, _} = Error) -> caravan_option:format_error(Error);
-format_error({_File, _Reason} = Error) -> caravan_nif:format_error(Error).
+format_error({_File, _Reason} = Error) -> caravan_load_error:format(Error).
 
 first_error([]) -> ok;
 first_error([Step | Steps]) -> first_error(Step(), Steps).

@@ -129,10 +129,9 @@ a_directory_is_no_library_test() ->
 
 %% The modules lie alone, so that the library of the environment counts.
 line_of_another_vm(Directory) ->
-    Module = filename:join(Directory, "caravan_nif.beam"),
-    {ok, _} = file:copy(code:where_is_file("caravan_nif.beam"), Module),
+    [{ok, _} = file:copy(code:where_is_file(Beam), filename:join(Directory, Beam)) || Beam <- ["caravan_nif.beam", "caravan_load_error.beam"]],
     Command = ["cd ", Directory, " && CARAVAN_NIF_DIR=", Directory, " erl -noshell -pa . -eval '{error, Error} = caravan_nif:load(),"
-        " io:put_chars(caravan_nif:format_error(Error)), halt().'"],
+        " io:put_chars(caravan_load_error:format(Error)), halt().'"],
     os:cmd(lists:flatten(Command)).
 
 %% The words of the loaders, of glibc, of musl and of macOS, and how the advice begins.
@@ -161,12 +160,12 @@ each_text_of_a_loader_has_its_advice_test_() ->
      || {Text, Advice} <- Texts].
 
 beginning(File, Text, Advice) ->
-    Line = caravan_nif:format_error({File, {load_failed, Text}}),
+    Line = caravan_load_error:format({File, {load_failed, Text}}),
     ?assertEqual(nomatch, string:find(Line, "\n")),
     lists:sublist(Line, length(lists:concat(["caravan: cannot load ", File, ": ", Text, "; ", Advice]))).
 
 a_library_without_cares_says_both_ways_out_test() ->
-    Line = caravan_nif:format_error({library_file(filename:join(code:lib_dir(caravan), "ebin")), {load_failed, "no libcares.so.2"}}),
+    Line = caravan_load_error:format({library_file(filename:join(code:lib_dir(caravan), "ebin")), {load_failed, "no libcares.so.2"}}),
     ?assertMatch({match, _}, re:run(Line, "; install c-ares \\(Debian 13: libcares2, Debian 12: libc-ares2, Alpine and Fedora: c-ares, macOS: brew install c-ares\\)")),
     ?assertMatch({match, _}, re:run(Line, ", or build caravan with CARAVAN_CARES=static")).
 
@@ -363,7 +362,7 @@ expect_line(NodeOptions, Flags, File, Reason) ->
 
 %% Returns the line for an error of that kind, which includes a message of OTP or of the loader.
 assert_line(Line, File, {Kind, Said}) ->
-    [Before, After] = string:split(caravan_nif:format_error({File, {Kind, Said}}), File),
+    [Before, After] = string:split(caravan_load_error:format({File, {Kind, Said}}), File),
     Pattern = ["\\A\\Q", Before, "\\E/[^\n]*/caravan_nif\\.so", around(Said, After), "\\z"],
     ?assertMatch({_, {match, _}}, {Line, re:run(Line, Pattern)}).
 
