@@ -61,7 +61,7 @@ defmodule Caravan.MixProject do
     groups = [
       Start: ~w(getting-started how-it-works why-no-epmd development faq),
       "Set up": ~w(names-and-ports clusters options releases tls building),
-      Platforms: ~w(consul nomad kubernetes ecs fly docker servers),
+      Platforms: ~w(consul nomad kubernetes ecs fly plain-dns docker servers),
       "Come from": ~w(migration upgrading),
       Operate: ~w(doctor troubleshooting health telemetry logs netsplits leaving helpers),
       Know: ~w(lookups performance scale reliability),

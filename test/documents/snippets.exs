@@ -49,9 +49,18 @@ defmodule Caravan.Documents.Snippets do
   def try("elixir", lines), do: elixir(Enum.join(lines, "\n"))
   def try("erlang", lines), do: erlang(Enum.join(lines, "\n"))
   def try("json", lines), do: json(Enum.join(lines, "\n"))
-  def try("text", [_path | lines]), do: vm_args(lines)
+  def try("text", [path | lines]), do: file(path, lines)
   def try("sh", lines), do: shell(Enum.join(lines, "\n"))
   def try(language, _lines), do: {:error, "no way to try a block of language '#{language}'"}
+
+  # The name of the file says what reads it.
+  defp file(path, lines) do
+    cond do
+      path =~ ~r/vm\.args/ -> vm_args(lines)
+      path =~ ~r/env\.sh/ -> shell(Enum.join(["RELEASE_ROOT=." | lines], "\n"))
+      true -> {:error, "no way to try the file #{path}"}
+    end
+  end
 
   # Configuration is evaluated and checked as a node does; other code is evaluated.
   defp elixir(text) do
